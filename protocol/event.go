@@ -1,0 +1,146 @@
+package protocol
+
+// Kind says what an event is. The values are on the wire and in ClickHouse:
+// they are never renumbered.
+type Kind uint8
+
+// The kinds of events: the six calls of the Segment HTTP API, and the three
+// kinds of touches that arrive by link or from a server.
+const (
+	KindUnknown Kind = iota
+	KindTrack
+	KindIdentify
+	KindPage
+	KindScreen
+	KindGroup
+	KindAlias
+	KindClick
+	KindImpression
+	KindVisit
+	kindEnd
+)
+
+var kindNames = [kindEnd]string{"unknown", "track", "identify", "page", "screen", "group", "alias", "click", "impression", "visit"}
+
+// String returns the name used in JSON and SQL, such as "track".
+func (k Kind) String() string {
+	if k >= kindEnd {
+		return kindNames[KindUnknown]
+	}
+	return kindNames[k]
+}
+
+// ParseKind returns the kind of a name that String gives, KindUnknown for any
+// other.
+func ParseKind(name string) Kind {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return KindUnknown
+}
+
+// Touch reports whether the event itself is a click, an impression or a visit
+// reported as such.
+func (k Kind) Touch() bool { return k == KindClick || k == KindImpression || k == KindVisit }
+
+// Flags are facts about an event that the agent established.
+type Flags uint16
+
+// The flags. FlagTrusted: sent with a server key, so its revenue counts as
+// trusted. FlagOriginalClamped: the client's clock gave a time out of range
+// and Time was clamped.
+const (
+	FlagHasRevenue Flags = 1 << iota
+	FlagTrusted
+	FlagRetargeting
+	FlagBot
+	FlagClamped
+)
+
+// Consent holds the answer to each purpose of context.consent, two bits each.
+type Consent uint8
+
+// Answers to one purpose.
+const (
+	ConsentUnknown uint8 = 0
+	ConsentGranted uint8 = 1
+	ConsentDenied  uint8 = 2
+)
+
+// Purpose is one purpose a person can consent to.
+type Purpose uint8
+
+// The purposes of context.consent.
+const (
+	PurposeAttribution Purpose = 0
+	PurposeAnalytics   Purpose = 2
+	PurposeAds         Purpose = 4
+)
+
+// Get returns the answer for a purpose: ConsentUnknown, -Granted or -Denied.
+func (c Consent) Get(p Purpose) uint8 { return uint8(c>>p) & 3 }
+
+// With returns c with the answer for a purpose set.
+func (c Consent) With(p Purpose, answer uint8) Consent {
+	return c&^(3<<p) | Consent(answer&3)<<p
+}
+
+// Event is one message from an SDK, a browser or a server, stamped once by the
+// agent that accepted it and never changed after. Times are milliseconds since
+// the Unix epoch in UTC, money is in millionths of the currency unit.
+//
+// (App, ID) names the event. Original, not Time, is part of its storage key,
+// because an SDK's retry is corrected to a slightly different Time.
+type Event struct {
+	App  string // app id that the key belongs to
+	ID   string // message id: the SDK's if valid, else minted by the agent
+	Kind Kind
+	Name string // event name of a track, page or screen
+
+	Original int64 // the client's own timestamp; 0 when absent or out of range
+	Time     int64 // Original corrected for the client's clock skew and clamped
+	Received int64 // the agent's clock when the request was read
+	Digest   uint64
+
+	UserID      string
+	AnonymousID string
+	DeviceID    string
+	GAID        string
+	IDFA        string
+	IDFV        string
+	OAID        string
+	PreviousID  string // alias: the id that UserID replaces
+	GroupID     string
+
+	ClickID     string
+	Referrer    string // Play install referrer
+	MediaSource string
+	Medium      string
+	Campaign    string
+	AdSet       string
+	Ad          string
+	Keyword     string
+	Sub         [5]string
+	LinkID      string
+
+	Cost         int64
+	CostCurrency string
+	Revenue      int64 // meaningful with FlagHasRevenue
+	Currency     string
+
+	Flags   Flags
+	Consent Consent
+
+	IP        string
+	UserAgent string
+	Country   string
+
+	// Payload is the message as received: one valid JSON object, with the
+	// batch's context and integrations merged in and without keys and sentAt.
+	Payload []byte
+}
+
+// Has reports whether all the given flags are set.
+func (e *Event) Has(f Flags) bool { return e.Flags&f == f }
