@@ -1,0 +1,42 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Empties dist before the new files are written, but keeps the committed
+ * placeholder page, without which the Go package would not compile.
+ */
+function emptyDist(): Plugin {
+  let dist = '';
+  return {
+    name: 'empty-dist',
+    apply: 'build',
+    configResolved(config) {
+      dist = join(config.root, config.build.outDir);
+    },
+    async generateBundle() {
+      const names = await readdir(dist).catch(() => []);
+      const stale = names.filter((name) => name !== 'placeholder.html');
+      await Promise.all(stale.map((name) => rm(join(dist, name), { recursive: true })));
+    },
+  };
+}
+
+export default defineConfig({
+  plugins: [svelte(), emptyDist()],
+  publicDir: false,
+  build: {
+    target: 'es2022',
+    emptyOutDir: false, // emptyDist does it
+    assetsInlineLimit: 0, // the content security policy allows files, not data in markup
+    modulePreload: { polyfill: false },
+    manifest: 'manifest.json', // read by the size budget
+  },
+  server: {
+    port: 5173,
+    proxy: { '/api': process.env.CONSOLE_API ?? 'http://127.0.0.1:3001' },
+  },
+  test: { include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
+});
