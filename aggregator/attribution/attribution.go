@@ -1,0 +1,2 @@
+// Package attribution decides which touches a conversion is credited to.
+package attribution

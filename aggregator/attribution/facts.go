@@ -1,0 +1,122 @@
+package attribution
+
+// Kind says what a touch is.
+type Kind uint8
+
+// The kinds of touches. The values are stored and hashed: never renumbered.
+const (
+	Click Kind = iota + 1
+	Impression
+	Visit
+)
+
+// String returns the name used in JSON and SQL.
+func (k Kind) String() string {
+	switch k {
+	case Click:
+		return "click"
+	case Impression:
+		return "impression"
+	case Visit:
+		return "visit"
+	}
+	return "unknown"
+}
+
+// ParseKind returns the kind of a name that String gives, 0 for any other.
+func ParseKind(name string) Kind {
+	for k := Click; k <= Visit; k++ {
+		if k.String() == name {
+			return k
+		}
+	}
+	return 0
+}
+
+// Touch is a click, an impression or a campaign visit. Times are milliseconds
+// since the Unix epoch in UTC, money is in millionths of the currency unit.
+type Touch struct {
+	ID       string // id of the event it was derived from
+	App      string
+	Original int64 // the client's own timestamp, part of the storage key
+	Time     int64 // corrected; what windows and order go by
+	Received int64 // the agent's stamp; what the lateness limit goes by
+	Digest   uint64
+
+	Kind        Kind
+	MediaSource string
+	Medium      string
+	Campaign    string
+	AdSet       string
+	Ad          string
+	Keyword     string
+	Sub         [5]string
+	LinkID      string
+	ClickID     string
+
+	Cost         int64
+	CostCurrency string
+
+	Retargeting bool // from a link made to bring back existing users
+	Withheld    bool // the person denied consent to attribution
+
+	Keys []string // match keys, sorted, each "kind:value"
+}
+
+// Conversion is an event the app counts as one: an install, an order, or any
+// event of its conversion list.
+type Conversion struct {
+	ID       string
+	App      string
+	Name     string
+	Original int64
+	Time     int64
+	Received int64
+	Digest   uint64
+
+	Install    bool
+	Revenue    int64 // millionths; negative for a refund; 0 unless HasRevenue
+	HasRevenue bool
+	Currency   string
+	Untrusted  bool // revenue sent with a client key
+
+	ClickID  string // claimed by the conversion itself
+	Referrer string // Play install referrer, as received
+	Withheld bool   // the person denied consent to attribution
+
+	Keys []string // match keys, sorted, each "kind:value"
+}
+
+// Link says that two match keys belong to one person. A < B.
+type Link struct {
+	App      string
+	A, B     string
+	Received int64
+}
+
+// PriorInstall is an install of the same app with what was found out about it.
+type PriorInstall struct {
+	Conversion Conversion
+	Install    Install
+}
+
+// Facts are what events say that attribution needs.
+type Facts struct {
+	Touches     []Touch
+	Conversions []Conversion
+	Links       []Link
+}
+
+// Inputs are the facts offered to one attribution. They may hold more than the
+// conversion can reach: what it cannot reach changes nothing, not even the
+// digest. Of a message id that was used twice they hold either every variant or
+// the winner, the one with the smallest (Received, Digest).
+//
+// Installs are the earlier installs that the person may have, attributed
+// already; leave them out and the result has no install fields for in-app
+// events and calls every install a new one. Settle fills them in.
+type Inputs struct {
+	Touches  []Touch
+	Links    []Link
+	Installs []PriorInstall
+}

@@ -1,0 +1,137 @@
+package attribution
+
+// Model is one of the five ways to share a conversion out over its touches.
+type Model uint8
+
+// The models, in the order of every array of credits and of revenue.
+const (
+	FirstTouch Model = iota
+	LastTouch
+	Linear
+	TimeDecay
+	PositionBased
+	ModelCount
+)
+
+// Models returns the names of the models in the order of their values.
+func Models() [ModelCount]string {
+	return [ModelCount]string{"first_touch", "last_touch", "linear", "time_decay", "position_based"}
+}
+
+// String returns the name used in JSON and SQL.
+func (m Model) String() string {
+	if m >= ModelCount {
+		return "unknown"
+	}
+	return Models()[m]
+}
+
+// ParseModel returns the model of a name that String gives.
+func ParseModel(name string) (Model, bool) {
+	for m, n := range Models() {
+		if n == name {
+			return Model(m), true
+		}
+	}
+	return 0, false
+}
+
+// Organic is the media source that a conversion without a touch counts under.
+const Organic = "organic"
+
+// Credited is one touch of a path with its share under each model. Over the
+// touches of a result, Credit[m] adds up to exactly 1,000,000 and Revenue[m] to
+// exactly the conversion's revenue.
+type Credited struct {
+	Touch   *Touch // into the Inputs
+	Credit  [ModelCount]int64
+	Revenue [ModelCount]int64
+}
+
+// Outcome is what an install turned out to be.
+type Outcome string
+
+// The outcomes. An in-app event carries the outcome of its install.
+const (
+	NonOrganic      Outcome = "non_organic"
+	OrganicInstall  Outcome = "organic"
+	Unattributed    Outcome = "unattributed"
+	Reinstall       Outcome = "reinstall"
+	Reattribution   Outcome = "re_attribution"
+	Reengagement    Outcome = "re_engagement"
+	NoInstall       Outcome = "" // an in-app event of which no install is known
+)
+
+// Match says by what a touch was found.
+type Match string
+
+// The kinds of matches.
+const (
+	MatchNone     Match = ""
+	MatchReferrer Match = "referrer"
+	MatchClickID  Match = "click_id"
+	MatchDevice   Match = "device_id"
+	MatchUser     Match = "user_id"
+)
+
+// Verdict says what became of a candidate, in the words of the console.
+type Verdict string
+
+// The verdicts. NotRetargeting: a reinstall is only re-attributed by a touch
+// of a retargeting link. Duplicate: the same network click reported again.
+const (
+	Won             Verdict = "won"
+	WindowExpired   Verdict = "window_expired"
+	LowerTier       Verdict = "lower_tier"
+	OlderTouch      Verdict = "older_touch"
+	AfterConversion Verdict = "after_conversion"
+	UnknownClickID  Verdict = "unknown_click_id"
+	ForeignReferrer Verdict = "foreign_referrer"
+	FraudRejected   Verdict = "fraud_rejected"
+	ConsentWithheld Verdict = "consent_withheld"
+	Duplicate       Verdict = "duplicate"
+	NotRetargeting  Verdict = "not_retargeting"
+)
+
+// Candidate is a touch that might have caused an install, or a claim of the
+// install itself that no touch bears out (Touch is nil then).
+type Candidate struct {
+	Touch   *Touch
+	Claim   string // click id or referrer, only without a touch
+	Match   Match
+	Verdict Verdict
+}
+
+// Install is what is known of the install behind a conversion.
+type Install struct {
+	ID          string // the install's conversion id
+	Outcome     Outcome
+	Reason      string // a sentence for people
+	Match       Match
+	TouchID     string
+	MediaSource string
+	Campaign    string
+	AdSet       string
+	Ad          string
+	Keyword     string
+	LinkID      string
+}
+
+// Result is the attribution of one conversion. It refers to the Inputs it was
+// computed from and must not outlive changes to them.
+type Result struct {
+	ID          string // conversion id
+	Generation  uint64 // of the settings
+	Inputs      uint32 // touches, links and installs that were considered
+	InputDigest uint64
+
+	Revenue   int64 // millionths, 0 if the conversion has none
+	Touches   []Credited
+	Truncated bool // older touches beyond MaxTouches were left out
+
+	Install    Install
+	Candidates []Candidate // of an install, by (time, id); claims come last
+}
+
+// Organic reports whether no touch is credited.
+func (r *Result) Organic() bool { return len(r.Touches) == 0 }
