@@ -1,0 +1,234 @@
+package children
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ClickHouse is a real server of its own: native protocol and HTTP on the
+// loopback interface. Fill in the fields, then call Start; the zero value of
+// all but Software and Dir is usable. One goroutine calls Start, Stop and Kill.
+//
+// Inserts survive a kill at any moment. That they survive a power cut too takes
+// the fsync settings on each table; those are the warehouse's business.
+type ClickHouse struct {
+	Software Software
+	// Dir holds data, configuration, password and log, and is made if missing.
+	Dir string
+	// NativePort and HTTPPort are wishes; 0 means any. After Start they are the
+	// ports that the server really has.
+	NativePort, HTTPPort int
+	// MemoryBytes bounds what the server uses; 0 means 3 GiB.
+	MemoryBytes int64
+	// ExtraConfig is XML for the inside of <clickhouse>, such as remote_servers.
+	ExtraConfig string
+
+	password string
+	process  *Process
+}
+
+const (
+	clickHouseUser  = "unmogrowp"
+	startTimeout    = 60 * time.Second
+	startAttempts   = 3
+	maxAnswerBytes  = 1 << 20
+	clickHouseBoot  = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM system.numbers WHERE sleepEachRow(1) SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0;\n"
+	clickHouseUsers = `<clickhouse>
+  <profiles><default/></profiles>
+  <quotas><default/></quotas>
+  <users>
+    <!-- The engine runs its boot queries as default, without a password. This user can do nothing else. -->
+    <default>
+      <password/>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile><quota>default</quota>
+      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
+    </default>
+    <%[1]s>
+      <password_sha256_hex>%[2]s</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile><quota>default</quota>
+      <access_management>1</access_management>
+    </%[1]s>
+  </users>
+</clickhouse>
+`
+	clickHouseConfig = `<clickhouse>
+  <path>%s</path>
+  <users_config>%s</users_config>
+  <listen_host>127.0.0.1</listen_host>
+  <tcp_port>%d</tcp_port>
+  <http_port>%d</http_port>
+  <log-level>warning</log-level>
+  <logger><level>warning</level><console>1</console></logger>
+  <max_server_memory_usage>%d</max_server_memory_usage>
+  <mark_cache_size>268435456</mark_cache_size>
+  <asynchronous_metrics_update_period_s>60</asynchronous_metrics_update_period_s>
+%s
+</clickhouse>
+`
+)
+
+// Start starts the server and returns when it answers.
+func (c *ClickHouse) Start(ctx context.Context) error {
+	if c.Software.Library == "" || c.Software.Launcher == "" {
+		return errors.New("start ClickHouse: no package for this platform; give the DSN of a real server instead")
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var err error
+	for range startAttempts {
+		if err = c.start(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
+// start is one attempt. It fails when somebody takes a port between the choice
+// and the listening, which another attempt cures.
+func (c *ClickHouse) start(ctx context.Context) error {
+	if err := c.configure(); err != nil {
+		return fmt.Errorf("configure ClickHouse in %s: %w", c.Dir, err)
+	}
+	process, err := Start(Command{
+		Name: "ClickHouse",
+		Path: c.Software.Launcher,
+		Args: []string{c.Software.Library, "clickhouse", "--config-file=" + c.file("config.xml"), "--queries-file=" + c.file("boot.sql")},
+		Dir:  c.Dir,
+		Log:  c.file("server.log"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := process.Await(ctx, c.probe); err != nil {
+		return errors.Join(err, process.Kill())
+	}
+	c.process = process
+	return nil
+}
+
+func (c *ClickHouse) configure() error {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return err
+	}
+	c.Dir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if c.password, err = passwordFile(c.file("password")); err != nil {
+		return err
+	}
+	if c.NativePort, err = FreePort(c.NativePort); err != nil {
+		return err
+	}
+	if c.HTTPPort, err = FreePort(c.HTTPPort); err != nil {
+		return err
+	}
+	memory := c.MemoryBytes
+	if memory == 0 {
+		memory = 3 << 30
+	}
+	files := map[string]string{
+		"boot.sql":   clickHouseBoot,
+		"users.xml":  fmt.Sprintf(clickHouseUsers, clickHouseUser, sha256Hex(c.password)),
+		"config.xml": fmt.Sprintf(clickHouseConfig, escape(c.file("data")), escape(c.file("users.xml")), c.NativePort, c.HTTPPort, memory, c.ExtraConfig),
+	}
+	for name, content := range files {
+		if err := os.WriteFile(c.file(name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *ClickHouse) file(name string) string { return filepath.Join(c.Dir, name) }
+
+func escape(text string) string {
+	var b strings.Builder
+	if err := xml.EscapeText(&b, []byte(text)); err != nil {
+		return text // a strings.Builder cannot fail
+	}
+	return b.String()
+}
+
+// probe succeeds when both ports answer, and only for the server with our
+// password: a stranger on the port is not ours.
+func (c *ClickHouse) probe(ctx context.Context) error {
+	if err := c.Exec(ctx, "SELECT 1"); err != nil {
+		return err
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", loopback(c.NativePort))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Exec runs one statement over HTTP and drops what it answers.
+func (c *ClickHouse) Exec(ctx context.Context, statement string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.HTTPURL(), strings.NewReader(statement))
+	if err != nil {
+		return fmt.Errorf("query ClickHouse: %w", err)
+	}
+	request.SetBasicAuth(clickHouseUser, c.password)
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("query ClickHouse: %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return fmt.Errorf("read answer of ClickHouse: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("query ClickHouse: %s: %s", response.Status, answer)
+	}
+	return nil
+}
+
+// DSN is the clickhouse-go address of a database of the running server.
+func (c *ClickHouse) DSN(database string) string {
+	return (&url.URL{
+		Scheme: "clickhouse",
+		User:   url.UserPassword(clickHouseUser, c.password),
+		Host:   loopback(c.NativePort),
+		Path:   "/" + database,
+	}).String()
+}
+
+// HTTPURL is the address of the HTTP interface, without the password.
+func (c *ClickHouse) HTTPURL() string { return "http://127.0.0.1:" + strconv.Itoa(c.HTTPPort) + "/" }
+
+// Process is the running or last child, or nil before Start.
+func (c *ClickHouse) Process() *Process { return c.process }
+
+// Stop ends the server cleanly. Without a server it does nothing.
+func (c *ClickHouse) Stop() error {
+	if c.process == nil {
+		return nil
+	}
+	return c.process.Stop()
+}
+
+// Kill ends the server as a crash does.
+func (c *ClickHouse) Kill() error {
+	if c.process == nil {
+		return nil
+	}
+	return c.process.Kill()
+}

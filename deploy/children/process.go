@@ -1,0 +1,222 @@
+package children
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Command says what to run and how to end it.
+type Command struct {
+	// Name is what errors and log lines call the child.
+	Name string
+	// Path is the program; Args are its arguments without the program's name.
+	Path string
+	Args []string
+	// Env is added to the environment of this process.
+	Env []string
+	// Dir is the working directory; empty means this process's.
+	Dir string
+	// Log is the file that standard output and error are appended to. It is
+	// moved to Log+".old" first when it is larger than 8 MiB.
+	Log string
+	// User runs the child as somebody else. Only root may set it.
+	User *User
+	// StopSignal asks the child to end; 0 means SIGTERM.
+	StopSignal syscall.Signal
+	// StopTimeout is how long Stop waits before it kills; 0 means 15 s.
+	StopTimeout time.Duration
+	// Orphan is what the kernel sends the child when this process dies without
+	// stopping it; 0 means SIGKILL. Only Linux can do that.
+	Orphan syscall.Signal
+}
+
+// User is a numeric user and group.
+type User struct{ UID, GID uint32 }
+
+const (
+	maxLogBytes  = 8 << 20
+	logTailBytes = 2 << 10
+)
+
+// Process is a running or ended child. Its methods may be called from any
+// goroutine.
+type Process struct {
+	command Command
+	cmd     *exec.Cmd
+	done    chan struct{}
+	err     error // set before done is closed
+}
+
+// Start starts the child and returns at once; see Await for its readiness.
+func Start(c Command) (*Process, error) {
+	if c.StopSignal == 0 {
+		c.StopSignal = syscall.SIGTERM
+	}
+	if c.StopTimeout == 0 {
+		c.StopTimeout = 15 * time.Second
+	}
+	if c.Orphan == 0 {
+		c.Orphan = syscall.SIGKILL
+	}
+	log, err := openLog(c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = attributes(c)
+
+	p := &Process{command: c, cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	var background sync.WaitGroup
+	background.Go(func() {
+		defer log.Close()
+		// The kernel ties Orphan to the thread that forked, not to the
+		// process, so this thread must live as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
+		}
+		started <- nil
+		p.err = cmd.Wait()
+		close(p.done)
+	})
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	return p, nil
+}
+
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the child has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says how the child ended, with the end of its log. It is nil while the
+// child runs and after a clean exit.
+func (p *Process) Err() error {
+	select {
+	case <-p.done:
+	default:
+		return nil
+	}
+	if p.err == nil {
+		return nil
+	}
+	return p.describe(p.err)
+}
+
+// Await calls probe until it succeeds. It fails when the child ends first or
+// the context does, and then reports probe's last error and the log's end.
+func (p *Process) Await(ctx context.Context, probe func(context.Context) error) error {
+	pause := 10 * time.Millisecond
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := probe(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("await %s: %w", p.command.Name, p.describe(errors.Join(errors.New("it ended"), p.err)))
+		case <-ctx.Done():
+			return fmt.Errorf("await %s: %w", p.command.Name, p.describe(errors.Join(ctx.Err(), err)))
+		case <-time.After(pause):
+		}
+		pause = min(pause*3/2, 250*time.Millisecond)
+	}
+}
+
+// Signal sends a signal; to a child that has ended it does nothing.
+func (p *Process) Signal(signal syscall.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("signal %s: %w", p.command.Name, err)
+	}
+	return nil
+}
+
+// Stop asks the child to end and kills it when it does not in time. It returns
+// when the child has ended, and an error only if it had to be killed.
+func (p *Process) Stop() error {
+	if err := p.Signal(p.command.StopSignal); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(p.command.StopTimeout):
+	}
+	if err := p.Kill(); err != nil {
+		return err
+	}
+	return fmt.Errorf("stop %s: it ignored %v for %v and was killed", p.command.Name, p.command.StopSignal, p.command.StopTimeout)
+}
+
+// Kill ends the child without asking, and returns when it has ended.
+func (p *Process) Kill() error {
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-p.done
+	return nil
+}
+
+func (p *Process) describe(err error) error {
+	if p.command.Log == "" {
+		return err
+	}
+	return fmt.Errorf("%w\nthe end of %s:\n%s", err, p.command.Log, logTail(p.command.Log))
+}
+
+func openLog(path string) (*os.File, error) {
+	if path == "" {
+		path = os.DevNull
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make log directory: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > maxLogBytes {
+		if err := os.Rename(path, path+".old"); err != nil {
+			return nil, fmt.Errorf("move old log: %w", err)
+		}
+	}
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	return log, nil
+}
+
+func logTail(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > logTailBytes {
+		if _, err := file.Seek(-logTailBytes, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	tail, err := io.ReadAll(io.LimitReader(file, logTailBytes))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(tail))
+}
