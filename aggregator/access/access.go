@@ -1,0 +1,111 @@
+// Package access decides who may do what: five roles, fourteen permissions, one table.
+//
+// An [Assignment] gives a person a role for all apps or for a list of them, optionally narrowed to
+// media sources and countries. The app is the boundary between tenants. Some permissions belong to
+// an app (reports.read), some to the installation (users.manage, agents.read); the latter, and
+// creating an app, need an assignment for all apps that is not narrowed: whoever was given one app
+// must not learn about, or act on, the rest.
+//
+// The package is pure: no clock, no I/O, no state.
+package access
+
+import "slices"
+
+// Permission names one thing that a person may do.
+type Permission string
+
+// The fourteen permissions.
+const (
+	AppsRead             Permission = "apps.read"
+	AppsWrite            Permission = "apps.write"
+	ReportsRead          Permission = "reports.read"
+	RawRead              Permission = "raw.read"
+	LinksWrite           Permission = "links.write"
+	PostbacksWrite       Permission = "postbacks.write"
+	AttributionConfigure Permission = "attribution.configure"
+	CostsWrite           Permission = "costs.write"
+	PrivacyManage        Permission = "privacy.manage"
+	AgentsRead           Permission = "agents.read"
+	AgentsManage         Permission = "agents.manage"
+	UsersRead            Permission = "users.read"
+	UsersManage          Permission = "users.manage"
+	AuditRead            Permission = "audit.read"
+)
+
+// Role names a set of permissions.
+type Role string
+
+// The five roles.
+const (
+	Owner    Role = "owner"
+	Operator Role = "operator"
+	Marketer Role = "marketer"
+	Analyst  Role = "analyst"
+	Viewer   Role = "viewer"
+)
+
+// row is one permission of the grid with the roles that have it.
+type row struct {
+	permission Permission
+	roles      []Role
+}
+
+// grid is the only place that says which role may do what.
+func grid() []row {
+	return []row{
+		{AppsRead, []Role{Owner, Operator, Marketer, Analyst, Viewer}},
+		{AppsWrite, []Role{Owner, Operator}},
+		{ReportsRead, []Role{Owner, Operator, Marketer, Analyst, Viewer}},
+		{RawRead, []Role{Owner, Analyst}},
+		{LinksWrite, []Role{Owner, Marketer}},
+		{PostbacksWrite, []Role{Owner, Marketer}},
+		{AttributionConfigure, []Role{Owner, Marketer}},
+		{CostsWrite, []Role{Owner, Marketer}},
+		{PrivacyManage, []Role{Owner, Operator}},
+		{AgentsRead, []Role{Owner, Operator}},
+		{AgentsManage, []Role{Owner, Operator}},
+		{UsersRead, []Role{Owner, Operator}},
+		{UsersManage, []Role{Owner}},
+		{AuditRead, []Role{Owner, Operator}},
+	}
+}
+
+// Roles lists the roles from the most to the least powerful.
+func Roles() []Role { return []Role{Owner, Operator, Marketer, Analyst, Viewer} }
+
+// Permissions lists the permissions in the order of the grid.
+func Permissions() []Permission {
+	rows := grid()
+	list := make([]Permission, len(rows))
+	for i, r := range rows {
+		list[i] = r.permission
+	}
+	return list
+}
+
+// Valid says whether the role is one of the five.
+func (r Role) Valid() bool { return slices.Contains(Roles(), r) }
+
+// Valid says whether the permission is one of the fourteen.
+func (p Permission) Valid() bool { return slices.Contains(Permissions(), p) }
+
+// Grants says whether the role has the permission.
+func (r Role) Grants(permission Permission) bool {
+	for _, row := range grid() {
+		if row.permission == permission {
+			return slices.Contains(row.roles, r)
+		}
+	}
+	return false
+}
+
+// Permissions lists what the role may do, in the order of the grid.
+func (r Role) Permissions() []Permission {
+	var list []Permission
+	for _, row := range grid() {
+		if slices.Contains(row.roles, r) {
+			list = append(list, row.permission)
+		}
+	}
+	return list
+}
