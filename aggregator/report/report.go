@@ -1,0 +1,87 @@
+// Package report turns a question of the console into SQL, and the rows into
+// the shapes that clients build on. It does no I/O: package warehouse runs the
+// statements.
+package report
+
+import (
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Apps are the apps that the person asking may see. The zero value allows none.
+type Apps struct {
+	All bool
+	IDs []string
+}
+
+// Query is a question about one app. From and To are half-open: From is in, To
+// is not. Fields that a report does not use are ignored by it.
+type Query struct {
+	App  string
+	Apps Apps
+
+	From, To time.Time
+
+	TZ       string // IANA name; "" is UTC
+	Interval Interval
+	Metric   Metric
+	Model    attribution.Model
+	GroupBy  []Dimension
+	Currency string
+
+	// MediaSources and Countries narrow what the person may see; empty means all.
+	MediaSources []string
+	Countries    []string
+
+	Limit  int    // rows of a page; 0 is DefaultLimit
+	Cursor string // as a former page gave it; "" is the first page
+}
+
+// Interval is the width of a point of a time series.
+type Interval string
+
+// The intervals. Weeks begin on Monday.
+const (
+	Hour Interval = "hour"
+	Day  Interval = "day"
+	Week Interval = "week"
+)
+
+// Metric is what a time series shows.
+type Metric string
+
+// The metrics.
+const (
+	Events      Metric = "events"
+	Clicks      Metric = "clicks"
+	Impressions Metric = "impressions"
+	Installs    Metric = "installs"
+	Conversions Metric = "conversions"
+	Revenue     Metric = "revenue"
+)
+
+// Dimension is something to group an attribution report by.
+type Dimension string
+
+// The dimensions.
+const (
+	MediaSource Dimension = "media_source"
+	Campaign    Dimension = "campaign"
+	AdSet       Dimension = "adset"
+	Ad          Dimension = "ad"
+	Keyword     Dimension = "keyword"
+)
+
+// Bounds of a query.
+const (
+	DefaultLimit  = 50
+	MaxLimit      = 1000
+	MaxRows       = 10_000  // rows of an attribution report
+	MaxPoints     = 10_000  // points of a time series
+	MaxFilter     = 1000    // entries of a filter or of a scope
+	MaxSpan       = 5 * 366 // days between From and To
+	maxCursor     = 2048    // bytes
+	maxGroupBy    = 5
+	maxNameLength = 512
+)

@@ -1,0 +1,144 @@
+package report
+
+import "time"
+
+// Money is an amount in one currency.
+type Money struct {
+	Currency string  `json:"currency"`
+	Amount   Decimal `json:"amount"`
+}
+
+// OverviewResult counts distinct messages exactly.
+type OverviewResult struct {
+	Events      uint64     `json:"events"`
+	Clicks      uint64     `json:"clicks"`
+	Impressions uint64     `json:"impressions"`
+	Installs    uint64     `json:"installs"`
+	Conversions uint64     `json:"conversions"`
+	Revenue     []Money    `json:"revenue"`
+	FreshUntil  *time.Time `json:"fresh_until"` // newest agent stamp stored; nil when nothing is
+}
+
+// Point is one bucket of a time series; Time is its beginning.
+type Point struct {
+	Time  time.Time `json:"time"`
+	Value Decimal   `json:"value"`
+}
+
+// TimeseriesResult has a point for every interval, also for empty ones.
+type TimeseriesResult struct {
+	Metric   Metric   `json:"metric"`
+	Interval Interval `json:"interval"`
+	Currency string   `json:"currency,omitempty"`
+	Points   []Point  `json:"points"`
+}
+
+// AttributionRow is the credit of one group. The dimensions that were not asked
+// for are nil.
+type AttributionRow struct {
+	MediaSource *string `json:"media_source,omitempty"`
+	Campaign    *string `json:"campaign,omitempty"`
+	AdSet       *string `json:"adset,omitempty"`
+	Ad          *string `json:"ad,omitempty"`
+	Keyword     *string `json:"keyword,omitempty"`
+
+	Conversions       Decimal `json:"conversions"`
+	Revenue           Decimal `json:"revenue"` // in the result's currency
+	Share             float64 `json:"share"`   // of the conversions
+	RevenueByCurrency []Money `json:"revenue_by_currency"`
+}
+
+// AttributionTotal is the sum of the rows.
+type AttributionTotal struct {
+	Conversions       Decimal `json:"conversions"`
+	Revenue           Decimal `json:"revenue"`
+	RevenueByCurrency []Money `json:"revenue_by_currency"`
+}
+
+// AttributionResult shares the conversions of a range out over groups under one
+// model. Its total equals the sum of its rows to the last millionth.
+type AttributionResult struct {
+	Model    string           `json:"model"`
+	GroupBy  []Dimension      `json:"group_by"`
+	Currency string           `json:"currency"`
+	Rows     []AttributionRow `json:"rows"`
+	Total    AttributionTotal `json:"total"`
+}
+
+// ConversionItem is a line of the conversions list.
+type ConversionItem struct {
+	ID          string    `json:"id"`
+	Event       string    `json:"event"`
+	Time        time.Time `json:"time"`
+	Revenue     Decimal   `json:"revenue"`
+	Currency    string    `json:"currency"`
+	Result      string    `json:"result"`
+	MediaSource string    `json:"media_source"`
+	Campaign    string    `json:"campaign"`
+	Touches     int       `json:"touches"`
+}
+
+// ConversionsResult is a page of conversions, newest first.
+type ConversionsResult struct {
+	Data       []ConversionItem `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// ConversionResult is one conversion in full: why it was credited as it was.
+type ConversionResult struct {
+	ID                 string      `json:"id"`
+	Event              string      `json:"event"`
+	Time               time.Time   `json:"time"`
+	Revenue            Decimal     `json:"revenue"`
+	Currency           string      `json:"currency"`
+	SettingsGeneration uint64      `json:"settings_generation"`
+	Inputs             uint32      `json:"inputs"`
+	InputDigest        string      `json:"input_digest"` // 16 hexadecimal digits
+	Truncated          bool        `json:"truncated,omitempty"`
+	Install            Install     `json:"install"`
+	Candidates         []Candidate `json:"candidates"`
+	Touches            []Touch     `json:"touches"`
+}
+
+// Install is what is known of the install behind a conversion.
+type Install struct {
+	ID          string `json:"id,omitempty"`
+	Result      string `json:"result"`
+	Reason      string `json:"reason"`
+	TouchID     string `json:"touch_id"`
+	MediaSource string `json:"media_source"`
+	Campaign    string `json:"campaign"`
+	AdSet       string `json:"adset,omitempty"`
+	Ad          string `json:"ad,omitempty"`
+	Keyword     string `json:"keyword,omitempty"`
+	LinkID      string `json:"link_id,omitempty"`
+	Match       string `json:"match"`
+}
+
+// Candidate is a touch that might have caused an install, with what became of
+// it. A claim of the install that no touch bears out has a claim and no touch.
+type Candidate struct {
+	TouchID     string     `json:"touch_id"`
+	Claim       string     `json:"claim,omitempty"`
+	Kind        string     `json:"kind"`
+	Time        *time.Time `json:"time"`
+	MediaSource string     `json:"media_source"`
+	Campaign    string     `json:"campaign"`
+	Match       string     `json:"match"`
+	Verdict     string     `json:"verdict"`
+}
+
+// Touch is one credited touch of a path. Credit is in millionths.
+type Touch struct {
+	TouchID     string             `json:"touch_id"`
+	Kind        string             `json:"kind"`
+	Time        time.Time          `json:"time"`
+	MediaSource string             `json:"media_source"`
+	Medium      string             `json:"medium,omitempty"`
+	Campaign    string             `json:"campaign"`
+	AdSet       string             `json:"adset,omitempty"`
+	Ad          string             `json:"ad,omitempty"`
+	Keyword     string             `json:"keyword,omitempty"`
+	Credit      map[string]int64   `json:"credit"`
+	Revenue     map[string]Decimal `json:"revenue"`
+}
