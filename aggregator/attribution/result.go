@@ -53,13 +53,13 @@ type Outcome string
 
 // The outcomes. An in-app event carries the outcome of its install.
 const (
-	NonOrganic      Outcome = "non_organic"
-	OrganicInstall  Outcome = "organic"
-	Unattributed    Outcome = "unattributed"
-	Reinstall       Outcome = "reinstall"
-	Reattribution   Outcome = "re_attribution"
-	Reengagement    Outcome = "re_engagement"
-	NoInstall       Outcome = "" // an in-app event of which no install is known
+	NonOrganic     Outcome = "non_organic"
+	OrganicInstall Outcome = "organic"
+	Unattributed   Outcome = "unattributed"
+	Reinstall      Outcome = "reinstall"
+	Reattribution  Outcome = "re_attribution"
+	Reengagement   Outcome = "re_engagement"
+	NoInstall      Outcome = "" // an in-app event of which no install is known
 )
 
 // Match says by what a touch was found.

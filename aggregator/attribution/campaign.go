@@ -1,0 +1,183 @@
+package attribution
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// campaign is where a touch came from.
+type campaign struct {
+	source, medium, campaign, adSet, ad, keyword string
+
+	clickID string // our own, or a network's
+	network string // the network that names a click id of its own, if one does
+
+	foreignID bool // clickID is that network's
+}
+
+func eventCampaign(e *protocol.Event) campaign {
+	return campaign{
+		source: strings.TrimSpace(e.MediaSource), medium: strings.TrimSpace(e.Medium),
+		campaign: strings.TrimSpace(e.Campaign), adSet: strings.TrimSpace(e.AdSet),
+		ad: strings.TrimSpace(e.Ad), keyword: strings.TrimSpace(e.Keyword),
+		clickID: strings.TrimSpace(e.ClickID),
+	}
+}
+
+// empty reports whether nothing says that a visit came from a campaign.
+func (c *campaign) empty() bool { return *c == campaign{} }
+
+// nameSource names the media source after the network that made the click id,
+// if nothing else names it.
+func (c *campaign) nameSource() {
+	if c.source == "" {
+		c.source = c.network
+	}
+}
+
+// networkParam is a query parameter that an ad network adds to a landing page.
+type networkParam struct{ param, network string }
+
+func networkParams() [9]networkParam {
+	return [...]networkParam{
+		{"gclid", "google"}, {"wbraid", "google"}, {"gbraid", "google"}, {"dclid", "google"},
+		{"fbclid", "facebook"}, {"ttclid", "tiktok"}, {"msclkid", "microsoft"},
+		{"twclid", "twitter"}, {"li_fat_id", "linkedin"},
+	}
+}
+
+// addQuery fills what is still empty from the query of a landing page or of an
+// install referrer.
+func (c *campaign) addQuery(q url.Values) {
+	for _, f := range [...]struct {
+		field *string
+		param string
+	}{
+		{&c.clickID, "click_id"}, {&c.source, "utm_source"}, {&c.medium, "utm_medium"},
+		{&c.campaign, "utm_campaign"}, {&c.keyword, "utm_term"}, {&c.ad, "utm_content"},
+	} {
+		if *f.field == "" {
+			*f.field = bounded(q.Get(f.param))
+		}
+	}
+	for _, n := range networkParams() {
+		if id := bounded(q.Get(n.param)); id != "" {
+			c.network = n.network
+			if c.clickID == "" {
+				c.clickID, c.foreignID = id, true
+			}
+			return
+		}
+	}
+}
+
+// bounded trims a value from outside and drops what is too long to be one.
+func bounded(v string) string {
+	v = strings.TrimSpace(v)
+	if len(v) > maxID {
+		return ""
+	}
+	return v
+}
+
+// addPage fills what the event's own fields leave empty from the address of the
+// page that was opened. The payload is parsed only if it can hold such an
+// address.
+func (c *campaign) addPage(e *protocol.Event) {
+	if !mayHoldCampaign(e.Payload) {
+		return
+	}
+	var p fastjson.Parser
+	v, err := p.ParseBytes(e.Payload)
+	if err != nil { // the agent validated it; an event that is none has no page
+		return
+	}
+	for _, path := range [...][]string{
+		{"context", "page", "search"}, {"context", "page", "url"},
+		{"properties", "search"}, {"properties", "url"},
+	} {
+		if s := v.GetStringBytes(path...); len(s) > 0 {
+			c.addQuery(queryOf(string(s)))
+		}
+	}
+}
+
+// mayHoldCampaign reports whether the name of a campaign parameter occurs.
+func mayHoldCampaign(payload []byte) bool {
+	for _, name := range [...]string{"utm_", "clid=", "click_id=", "clkid=", "braid=", "li_fat_id="} {
+		if bytes.Contains(payload, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// queryOf returns the parameters of an address or of the bare query "?a=b".
+// What cannot be parsed is left out.
+func queryOf(address string) url.Values {
+	_, query, found := strings.Cut(address, "?")
+	if !found {
+		return nil
+	}
+	query, _, _ = strings.Cut(query, "#")
+	values, _ := url.ParseQuery(query) // the pairs that are well-formed
+	return values
+}
+
+// parseReferrer reads a Play install referrer such as
+// "utm_source=news&utm_medium=cpc&click_id=42", also if it is still escaped or
+// within the address of a store page.
+func parseReferrer(referrer string) campaign {
+	var c campaign
+	referrer = strings.TrimSpace(referrer)
+	if strings.Contains(referrer, "://") {
+		q := queryOf(referrer)
+		referrer = q.Get("referrer")
+		if referrer == "" {
+			c.addQuery(q)
+			return c
+		}
+	}
+	if !strings.Contains(referrer, "=") {
+		if unescaped, err := url.QueryUnescape(referrer); err == nil {
+			referrer = unescaped
+		}
+	}
+	values, _ := url.ParseQuery(strings.TrimPrefix(referrer, "?"))
+	c.addQuery(values)
+	return c
+}
+
+// ours reports whether the click id is one that a tracking link of this system
+// put there, rather than only a network's.
+func (c *campaign) ours() bool { return c.clickID != "" && !c.foreignID }
+
+// organicReferrer reports whether a referrer says that the person came to the
+// store without a campaign; Play itself then says
+// "utm_source=google-play&utm_medium=organic".
+func organicReferrer(referrer string, c *campaign) bool {
+	switch {
+	case c.clickID != "":
+		return false
+	case strings.TrimSpace(referrer) == "", c.medium == "organic", c.source == "(not set)":
+		return true
+	}
+	return strings.Contains(referrer, "://") && c.empty()
+}
+
+// direct reports whether a touch came from no campaign at all: its media source
+// says so, or it is a visit that names nothing.
+func direct(t *Touch) bool {
+	switch t.MediaSource {
+	case "":
+		return t.Kind == Visit && t.Medium == "" && t.Campaign == "" && t.ClickID == "" && t.LinkID == ""
+	case "direct", "Direct", "(direct)":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,49 @@
+package attribution
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Revision is part of every input digest. It grows when the same facts and
+// settings begin to give other results, so that stored rows are seen to be old.
+const Revision = 1
+
+// digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
+// considered, and how many facts that were. The layout is in the package
+// comment.
+func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
+	sel := &e.sel
+	b := appendNumbers(e.buf[:0], Revision, s.Generation)
+	b = appendText(b, c.ID)
+	b = appendNumbers(b, uint64(c.Time), uint64(c.Received), c.Digest, uint64(len(sel.touches)))
+	for _, t := range sel.touches {
+		b = appendText(b, t.ID)
+		b = appendNumbers(b, uint64(t.Time), uint64(t.Received), t.Digest)
+	}
+	b = appendNumbers(b, uint64(len(sel.links)))
+	for i := range sel.links {
+		b = appendText(appendText(b, sel.links[i].A), sel.links[i].B)
+	}
+	b = appendNumbers(b, uint64(len(sel.install)))
+	for _, p := range sel.install {
+		b = appendText(b, p.Conversion.ID)
+		b = appendNumbers(b, uint64(p.Conversion.Time), uint64(p.Conversion.Received), p.Conversion.Digest)
+		b = appendText(appendText(b, string(p.Install.Outcome)), p.Install.TouchID)
+	}
+	e.buf = b
+	return xxhash.Sum64(b), uint32(len(sel.touches) + len(sel.links) + len(sel.install))
+}
+
+func appendNumbers(b []byte, numbers ...uint64) []byte {
+	for _, n := range numbers {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+// appendText appends the length in bytes as a number, then the bytes.
+func appendText(b []byte, text string) []byte {
+	return append(binary.LittleEndian.AppendUint64(b, uint64(len(text))), text...)
+}

@@ -1,0 +1,38 @@
+package attribution
+
+// Engine attributes conversions and keeps its working memory from one to the
+// next. The zero value is ready. It is not safe for concurrent use.
+type Engine struct {
+	sel    selection
+	ledger ledger
+	buf    []byte
+}
+
+// Attribute sets dst to the attribution of c over in. dst's slices are used
+// again; its touches point into in.Touches. The settings must be valid.
+func (e *Engine) Attribute(dst *Result, c *Conversion, in *Inputs, s *Settings) {
+	e.sel.gather(c, in, s)
+	*dst = Result{
+		ID: c.ID, Generation: s.Generation, Truncated: e.sel.cut,
+		Touches: dst.Touches[:0], Candidates: dst.Candidates[:0],
+	}
+	if c.HasRevenue {
+		dst.Revenue = c.Revenue
+	}
+	dst.InputDigest, dst.Inputs = e.digest(c, s)
+	dst.Touches = appendPath(dst.Touches, c, e.sel.touches, s)
+	if len(dst.Touches) > 0 {
+		e.ledger.fill(dst.Touches, dst.Revenue, s)
+	}
+	dst.Install, dst.Candidates = installOf(dst.Candidates, c, &e.sel, s)
+}
+
+// Attribute returns the attribution of one conversion. It is a pure function:
+// the same facts in any order, with any repetition, give the same result.
+// Engine.Attribute is the same without allocating anew each time.
+func Attribute(c Conversion, in Inputs, s Settings) Result {
+	var e Engine
+	var r Result
+	e.Attribute(&r, &c, &in, &s)
+	return r
+}

@@ -1,0 +1,268 @@
+package attribution
+
+import "fmt"
+
+// The tiers of the waterfall; the first with an eligible touch wins. Tiers 3 and
+// 5 are probabilistic matching, which is off.
+const (
+	tierClaim      = 1 // click by referrer or click id
+	tierClick      = 2 // click by id
+	tierImpression = 4 // impression by id
+)
+
+// contest decides one install. It is made anew for each.
+type contest struct {
+	c     *Conversion
+	s     *Settings
+	sel   *selection
+	claim campaign // what the install referrer says
+
+	// retargeting: the app was installed before, so only a touch made to bring
+	// people back can win.
+	retargeting bool
+}
+
+// installOf returns what is known of the install behind c, and the candidates if
+// c is an install itself.
+func installOf(candidates []Candidate, c *Conversion, sel *selection, s *Settings) (Install, []Candidate) {
+	if !c.Install {
+		return carried(c, sel), candidates
+	}
+	k := contest{c: c, s: s, sel: sel}
+	if c.Referrer != "" {
+		k.claim = parseReferrer(c.Referrer)
+	}
+	previous := reinstallOf(c, sel, s)
+	k.retargeting = previous != nil
+	candidates = k.candidates(candidates)
+	winner := k.decide(candidates)
+	candidates = k.unborne(candidates)
+	return k.outcome(candidates, winner, previous), candidates
+}
+
+// carried returns the install that an in-app event belongs to: the latest one
+// before it on the same device, else the latest of the person.
+func carried(c *Conversion, sel *selection) Install {
+	var found *PriorInstall
+	for _, p := range sel.install {
+		if share(p.Conversion.Keys, c.Keys, deviceKey) {
+			found = p
+		}
+	}
+	if found == nil && len(sel.install) > 0 {
+		found = sel.install[len(sel.install)-1]
+	}
+	if found == nil {
+		return Install{}
+	}
+	return found.Install
+}
+
+// reinstallOf returns the latest install on the same device if c repeats a new
+// install within the re-attribution window, which is counted from that new
+// install. A second device of the same person is a new install.
+func reinstallOf(c *Conversion, sel *selection, s *Settings) *PriorInstall {
+	var latest, first *PriorInstall
+	for _, p := range sel.install {
+		if !share(p.Conversion.Keys, c.Keys, deviceKey) {
+			continue
+		}
+		latest = p
+		switch p.Install.Outcome {
+		case NonOrganic, OrganicInstall, Unattributed:
+			first = p
+		}
+	}
+	if first == nil || c.Time >= first.Conversion.Time+s.Reattribution {
+		return nil
+	}
+	return latest
+}
+
+// candidates appends every touch that might have caused the install, with the
+// verdicts that need no comparison; the others have none yet. A direct visit is
+// no evidence of a campaign and no candidate.
+func (k *contest) candidates(list []Candidate) []Candidate {
+	from := len(list)
+	for _, t := range k.sel.touches {
+		if direct(t) {
+			continue
+		}
+		cand := Candidate{Touch: t, Match: k.match(t)}
+		switch {
+		case k.c.Withheld || t.Withheld:
+			cand.Verdict = ConsentWithheld
+		case t.Time > k.c.Time:
+			cand.Verdict = AfterConversion
+		case k.c.Time >= t.Time+k.s.window(t):
+			cand.Verdict = WindowExpired
+		case repeated(list[from:], t):
+			cand.Verdict = Duplicate
+		case k.retargeting && !t.Retargeting:
+			cand.Verdict = NotRetargeting
+		}
+		list = append(list, cand)
+	}
+	return list
+}
+
+// repeated reports whether a network reported the same click or impression
+// before: same kind, media source and click id. The first report is the one
+// that tells its time.
+func repeated(earlier []Candidate, t *Touch) bool {
+	if Key(KeyClick, t.ClickID) == "" {
+		return false
+	}
+	for i := range earlier {
+		e := earlier[i].Touch
+		if e.ClickID == t.ClickID && e.Kind == t.Kind && e.MediaSource == t.MediaSource && earlier[i].Verdict != ConsentWithheld {
+			return true
+		}
+	}
+	return false
+}
+
+// match says by what a touch was found, the strongest first.
+func (k *contest) match(t *Touch) Match {
+	switch {
+	case k.claim.clickID != "" && hasKey(t.Keys, KeyClick, k.claim.clickID):
+		return MatchReferrer
+	case k.c.ClickID != "" && hasKey(t.Keys, KeyClick, k.c.ClickID):
+		return MatchClickID
+	case share(t.Keys, k.c.Keys, deviceKey):
+		return MatchDevice
+	case share(t.Keys, k.c.Keys, func(key string) bool { return !deviceKey(key) }):
+		return MatchUser
+	}
+	for _, key := range t.Keys { // over identity links
+		if deviceKey(key) && k.sel.has(key) {
+			return MatchDevice
+		}
+	}
+	return MatchUser
+}
+
+func hasKey(keys []string, prefix, id string) bool {
+	want := Key(prefix, id)
+	for _, key := range keys {
+		if key == want && want != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (cand *Candidate) tier() int {
+	switch {
+	case cand.Touch.Kind == Impression:
+		return tierImpression
+	case cand.Match == MatchReferrer || cand.Match == MatchClickID:
+		return tierClaim
+	}
+	return tierClick
+}
+
+// decide gives the remaining candidates, which are ordered by (time, id), their
+// verdicts and returns the winner's index, -1 without one.
+func (k *contest) decide(list []Candidate) int {
+	winner := -1
+	for i := range list {
+		if list[i].Verdict == "" && (winner < 0 || list[i].beats(&list[winner])) {
+			winner = i
+		}
+	}
+	for i := range list {
+		switch {
+		case i == winner:
+			list[i].Verdict = Won
+		case list[i].Verdict != "":
+		case list[i].tier() > list[winner].tier():
+			list[i].Verdict = LowerTier
+		default:
+			list[i].Verdict = OlderTouch
+		}
+	}
+	return winner
+}
+
+// beats compares with an earlier candidate in the order of (time, id): the
+// better tier, then the later touch; at one instant referrer beats id.
+func (cand *Candidate) beats(earlier *Candidate) bool {
+	a, b := cand.tier(), earlier.tier()
+	if a != b {
+		return a < b
+	}
+	if cand.Touch.Time == earlier.Touch.Time && (cand.Match == MatchReferrer) != (earlier.Match == MatchReferrer) {
+		return cand.Match == MatchReferrer
+	}
+	return true
+}
+
+// unborne appends the claims of the install that no touch bears out.
+func (k *contest) unborne(list []Candidate) []Candidate {
+	add := func(claim string, m Match, v Verdict) {
+		if k.c.Withheld {
+			v = ConsentWithheld
+		}
+		list = append(list, Candidate{Claim: claim, Match: m, Verdict: v})
+	}
+	if id := k.c.ClickID; id != "" && !borne(list, id) {
+		add(id, MatchClickID, UnknownClickID)
+	}
+	switch id := k.claim.clickID; {
+	case k.c.Referrer == "" || organicReferrer(k.c.Referrer, &k.claim):
+	case k.claim.ours() && id != k.c.ClickID && !borne(list, id):
+		add(id, MatchReferrer, UnknownClickID)
+	case !k.claim.ours() && !borne(list, id):
+		add(k.c.Referrer, MatchReferrer, ForeignReferrer)
+	}
+	return list
+}
+
+// borne reports whether a candidate has the click id.
+func borne(list []Candidate, id string) bool {
+	for i := range list {
+		if list[i].Touch != nil && hasKey(list[i].Touch.Keys, KeyClick, id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) Install {
+	if winner >= 0 {
+		in := credited(k.c, &list[winner])
+		if previous != nil {
+			in.Outcome = Reattribution
+			in.Reason = "reinstalled after a touch of a retargeting link"
+		}
+		return in
+	}
+	if previous != nil {
+		in := previous.Install
+		in.ID, in.Outcome = k.c.ID, Reinstall
+		in.Reason = fmt.Sprintf("reinstall within the re-attribution window; the install %s keeps its source", previous.Conversion.ID)
+		return in
+	}
+	evidence := Verdict("")
+	for i := range list {
+		if v := list[i].Verdict; v != AfterConversion && weight(v) > weight(evidence) {
+			evidence = v
+		}
+	}
+	if evidence == "" && k.c.Withheld {
+		evidence = ConsentWithheld
+	}
+	if evidence == "" {
+		return Install{ID: k.c.ID, Outcome: OrganicInstall, MediaSource: Organic, Reason: "no touch and no referrer point to a campaign"}
+	}
+	return Install{ID: k.c.ID, Outcome: Unattributed, MediaSource: Organic, Reason: unusable(evidence)}
+}
+
+func credited(c *Conversion, winner *Candidate) Install {
+	t := winner.Touch
+	return Install{
+		ID: c.ID, Outcome: NonOrganic, Reason: won(winner), Match: winner.Match, TouchID: t.ID,
+		MediaSource: t.MediaSource, Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
+	}
+}

@@ -1,0 +1,50 @@
+package attribution
+
+// won says in a sentence why a candidate won.
+func won(c *Candidate) string {
+	if c.Touch.Kind == Impression {
+		return "latest impression within its window, and no click"
+	}
+	switch c.Match {
+	case MatchReferrer:
+		return "latest click named by the install referrer"
+	case MatchClickID:
+		return "latest click named by the install's click id"
+	case MatchUser:
+		return "latest click of the same user within its window"
+	}
+	return "latest click of the same device within its window"
+}
+
+// weight orders the verdicts by how much they explain about an install that
+// nothing won, 0 for no evidence.
+func weight(v Verdict) int {
+	switch v {
+	case ConsentWithheld:
+		return 5
+	case FraudRejected:
+		return 4
+	case UnknownClickID:
+		return 3
+	case ForeignReferrer:
+		return 2
+	case WindowExpired, Duplicate:
+		return 1
+	}
+	return 0
+}
+
+// unusable says in a sentence why the evidence of an install does not count.
+func unusable(v Verdict) string {
+	switch v {
+	case ConsentWithheld:
+		return "consent to attribution was withheld"
+	case FraudRejected:
+		return "the touches were rejected as fraud"
+	case UnknownClickID:
+		return "the click id is not one of a recorded click"
+	case ForeignReferrer:
+		return "the install referrer names a campaign that is not tracked here"
+	}
+	return "every touch was older than its window"
+}

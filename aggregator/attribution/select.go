@@ -1,0 +1,168 @@
+package attribution
+
+import (
+	"cmp"
+	"slices"
+)
+
+// The most touches that are considered of one conversion: the latest ones up to
+// it, and for an install the first ones after it.
+const (
+	MaxTouches      = 1000
+	maxTouchesAfter = 100
+)
+
+// selection is what of the inputs counts for one conversion.
+type selection struct {
+	reached []string // keys of the person as seen from the conversion
+	known   map[string]struct{}
+	touches []*Touch // by (time, id), each id once
+	links   []Link   // by (A, B), each pair once
+	install []*PriorInstall
+	cut     bool // older touches were left out
+
+	byID map[string]int
+}
+
+// smallSet is how many keys are compared one by one rather than looked up.
+const smallSet = 12
+
+// gather fills the selection. Nothing of it depends on the order of the inputs,
+// on repeated ones, or on what the conversion cannot reach.
+func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
+	deadline := c.Received + s.Lateness
+	sel.reach(c, in.Links, deadline)
+	sel.pickTouches(c, in.Touches, s, deadline)
+	sel.install = sel.install[:0]
+	for i := range in.Installs {
+		p := &in.Installs[i]
+		if p.Conversion.App == c.App && p.Conversion.Install && before(&p.Conversion, c) &&
+			p.Conversion.Received <= deadline && sel.holds(p.Conversion.Keys) {
+			sel.install = append(sel.install, p)
+		}
+	}
+	slices.SortFunc(sel.install, func(a, b *PriorInstall) int { return compareConversions(&a.Conversion, &b.Conversion) })
+	sel.install = slices.CompactFunc(sel.install, func(a, b *PriorInstall) bool { return a.Conversion.ID == b.Conversion.ID })
+}
+
+// reach finds the keys of the person over the links that were on time.
+func (sel *selection) reach(c *Conversion, links []Link, deadline int64) {
+	sel.reached, sel.links = append(sel.reached[:0], c.Keys...), sel.links[:0]
+	for i := range links {
+		if l := &links[i]; l.App == c.App && l.Received <= deadline && l.A != l.B {
+			sel.links = append(sel.links, *l)
+		}
+	}
+	if len(sel.links) > 0 {
+		sel.reached = Reach(c.Keys, sel.links, MaxKeys)
+	}
+	clear(sel.known)
+	if len(sel.reached) > smallSet {
+		if sel.known == nil {
+			sel.known = make(map[string]struct{}, len(sel.reached))
+		}
+		for _, k := range sel.reached {
+			sel.known[k] = struct{}{}
+		}
+	}
+	kept := sel.links[:0]
+	for _, l := range sel.links {
+		if sel.has(l.A) && sel.has(l.B) {
+			kept = append(kept, l)
+		}
+	}
+	slices.SortFunc(kept, func(a, b Link) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
+	sel.links = slices.CompactFunc(kept, func(a, b Link) bool { return a.A == b.A && a.B == b.B })
+}
+
+func (sel *selection) has(key string) bool {
+	if len(sel.reached) <= smallSet {
+		return slices.Contains(sel.reached, key)
+	}
+	_, ok := sel.known[key]
+	return ok
+}
+
+func (sel *selection) holds(keys []string) bool {
+	for _, k := range keys {
+		if sel.has(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// pickTouches takes the touches that are inputs of c, ordered.
+func (sel *selection) pickTouches(c *Conversion, touches []Touch, s *Settings, deadline int64) {
+	back, ahead := s.Span(c.Install)
+	sel.touches = sel.touches[:0]
+	sel.dedupe(touches, c.App)
+	kept := sel.touches[:0]
+	for _, t := range sel.touches {
+		switch {
+		case t.Received > deadline, t.Time <= c.Time-back, t.Time > c.Time+ahead:
+		case !c.Install && t.Kind == Impression && !s.ImpressionsInMTA:
+		case !sel.holds(t.Keys):
+		default:
+			kept = append(kept, t)
+		}
+	}
+	slices.SortFunc(kept, compareTouches)
+	upTo, _ := slices.BinarySearchFunc(kept, c.Time+1, func(t *Touch, at int64) int { return cmp.Compare(t.Time, at) })
+	if after := len(kept) - upTo; after > maxTouchesAfter {
+		kept = kept[:upTo+maxTouchesAfter]
+	}
+	sel.cut = upTo > MaxTouches
+	if sel.cut {
+		kept = kept[upTo-MaxTouches:]
+	}
+	sel.touches = kept
+}
+
+// dedupe takes each id of an app once, the variant that every reader agrees on.
+func (sel *selection) dedupe(touches []Touch, app string) {
+	large := len(touches) > 16
+	if large {
+		if sel.byID == nil {
+			sel.byID = make(map[string]int, len(touches))
+		}
+		clear(sel.byID)
+	}
+	for i := range touches {
+		t := &touches[i]
+		if t.App != app {
+			continue
+		}
+		at := -1
+		if large {
+			if j, ok := sel.byID[t.ID]; ok {
+				at = j
+			} else {
+				sel.byID[t.ID] = len(sel.touches)
+			}
+		} else {
+			at = slices.IndexFunc(sel.touches, func(u *Touch) bool { return u.ID == t.ID })
+		}
+		switch {
+		case at < 0:
+			sel.touches = append(sel.touches, t)
+		case precedes(t, sel.touches[at]):
+			sel.touches[at] = t
+		}
+	}
+}
+
+// precedes says which of two variants of one id is the true one.
+func precedes(a, b *Touch) bool {
+	return cmp.Or(cmp.Compare(a.Received, b.Received), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Time, b.Time)) < 0
+}
+
+func compareTouches(a, b *Touch) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
+}
+
+func compareConversions(a, b *Conversion) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
+}
+
+func before(a, b *Conversion) bool { return compareConversions(a, b) < 0 }
