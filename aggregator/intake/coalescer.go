@@ -1,0 +1,152 @@
+package intake
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// inserts is how many inserts run at once: while one waits for the disk, the
+// next is encoded.
+const inserts = 2
+
+// insertTimeout bounds one insert from outside; ClickHouse itself gives up
+// after 30 s.
+const insertTimeout = 45 * time.Second
+
+// coalescer turns the blocks of many sessions into few large inserts: one is
+// made when enough rows have come together or the oldest has waited long
+// enough.
+type coalescer struct {
+	o       Options
+	metrics metrics
+	memory  *semaphore.Weighted
+	in      chan submission
+}
+
+// submission is one block on its way into an insert.
+type submission struct {
+	rows []Row
+	done chan outcome // buffered: the inserter never waits for a session
+}
+
+type outcome struct {
+	rejected []Rejected // indices are those of the submission's rows
+	err      error
+}
+
+func newCoalescer(o Options, m metrics) *coalescer {
+	return &coalescer{o: o, metrics: m, memory: semaphore.NewWeighted(o.MemoryBytes), in: make(chan submission)}
+}
+
+// reserve waits for memory for a block, until the session or the node ends. A
+// waiting session is back-pressure: its window fills and its agent stops
+// sending.
+func (c *coalescer) reserve(ctx, session context.Context, bytes int) bool {
+	if c.memory.TryAcquire(int64(bytes)) {
+		return true
+	}
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	stop := context.AfterFunc(session, cancel)
+	defer stop()
+	return c.memory.Acquire(within, int64(bytes)) == nil
+}
+
+func (c *coalescer) release(bytes int) { c.memory.Release(int64(bytes)) }
+
+// store hands rows in and waits for what became of them.
+func (c *coalescer) store(ctx context.Context, rows []Row) ([]Rejected, error) {
+	s := submission{rows: rows, done: make(chan outcome, 1)}
+	select {
+	case c.in <- s:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case out := <-s.done:
+		return out.rejected, out.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// run collects and inserts until ctx ends. Sessions have ended by then.
+func (c *coalescer) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, inserts)
+	var batch []submission
+	rows := 0
+	due := time.NewTimer(time.Hour)
+	due.Stop()
+	flush := func() {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		full := batch
+		batch, rows = nil, 0
+		wg.Go(func() {
+			defer func() { <-slots }()
+			c.insert(ctx, full)
+		})
+	}
+	for {
+		select {
+		case s := <-c.in:
+			if rows == 0 {
+				due.Reset(c.o.InsertDelay)
+			}
+			batch = append(batch, s)
+			if rows += len(s.rows); rows >= c.o.InsertRows {
+				due.Stop()
+				flush()
+			}
+		case <-due.C:
+			if rows > 0 {
+				flush()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// insert stores one batch and tells every submission how it went.
+func (c *coalescer) insert(ctx context.Context, batch []submission) {
+	total := 0
+	for _, s := range batch {
+		total += len(s.rows)
+	}
+	rows := make([]Row, 0, total)
+	for _, s := range batch {
+		rows = append(rows, s.rows...)
+	}
+	within, cancel := context.WithTimeout(ctx, insertTimeout)
+	defer cancel()
+	start := c.o.Now()
+	rejected, err := c.o.Sink.Store(within, rows)
+	c.metrics.inserted(total, c.o.Now().Sub(start), err)
+	for _, s := range batch {
+		s.done <- outcome{rejected: take(&rejected, len(s.rows)), err: err}
+	}
+}
+
+// take cuts off the rejections of the first n rows and shifts the others.
+func take(rejected *[]Rejected, n int) []Rejected {
+	var mine, others []Rejected
+	for _, r := range *rejected {
+		if r.Index < n {
+			mine = append(mine, r)
+		} else {
+			r.Index -= n
+			others = append(others, r)
+		}
+	}
+	*rejected = others
+	return mine
+}

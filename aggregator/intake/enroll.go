@@ -1,0 +1,48 @@
+package intake
+
+import (
+	"context"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// enroll serves an enrolment connection: one stream, one request, one answer.
+func (in *Intake) enroll(ctx context.Context, conn *quic.Conn) {
+	within, cancel := context.WithTimeout(ctx, protocol.FrameTimeout)
+	defer cancel()
+	log := in.o.Logger.With("remote", conn.RemoteAddr().String())
+	stream, err := conn.AcceptStream(within)
+	if err != nil {
+		_ = conn.CloseWithError(closeProtocol, "no enrolment request")
+		return
+	}
+	_ = stream.SetDeadline(time.Now().Add(protocol.FrameTimeout))
+	message, err := protocol.ReadMessage(stream)
+	request, ok := message.(*protocol.Enroll)
+	if err != nil || !ok {
+		log.Warn("enrolment refused", "error", err)
+		_ = conn.CloseWithError(closeProtocol, "enrolment request expected")
+		return
+	}
+	answer, err := in.o.Issuer.Enroll(within, request.Secret, request.CSR)
+	if err != nil {
+		log.Warn("enrolment refused", "error", err)
+		answer = &protocol.Enrolled{Error: "enrolment refused: the token is unknown, used or expired, or the request is not valid; ask an operator for a new token"}
+	} else {
+		answer.Members = in.o.State.Members()
+		log.Info("agent enrolled", "agent", answer.Agent, "name", answer.Name, "region", answer.Region)
+	}
+	if err := protocol.WriteMessage(stream, answer); err != nil {
+		log.Warn("enrolment answer not delivered", "error", err)
+	}
+	_ = stream.Close()
+	// The agent closes once it has read the answer.
+	select {
+	case <-conn.Context().Done():
+	case <-within.Done():
+		_ = conn.CloseWithError(closeDone, "")
+	}
+}
