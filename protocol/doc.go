@@ -1,3 +1,97 @@
 // Package protocol is what agents and aggregators must agree on: the event,
-// the block, the control messages, their bytes and their limits.
+// the block, the control messages, their bytes and their limits. With this
+// text, the limits in limits.go and the byte vectors in testdata/vectors.txt
+// another implementation can be written.
+//
+// # Connection
+//
+// QUIC (RFC 9000) with TLS 1.3 under the installation's private authority; no
+// 0-RTT. The aggregator's certificate is for the name ServerName. The ALPN
+// "unmogrowp/1" is a session: the agent shows a client certificate whose only
+// URI is spiffe://unmogrowp/agent/<id>, and that id is who it is; no message
+// carries it. The ALPN "unmogrowp-enroll/1" is an enrolment: the agent has no
+// certificate yet, and trusts the authority in the server's chain because its
+// SHA-256 is the second half of the enrolment token.
+//
+// # Streams
+//
+// The agent opens the first bidirectional stream, the control stream. It sends
+// Hello and the aggregator answers Welcome. From then on the agent sends
+// Heartbeat every HeartbeatEvery and Renew when its certificate has less than
+// a third of its life left; the aggregator sends Settings and Members whenever
+// they change, Replay when it wants stored blocks again, and Goodbye before it
+// ends the session.
+//
+// Every block has a bidirectional stream of its own, opened by the agent: one
+// block up, then one Ack down. At most Welcome.Window streams are open at
+// once, and answers may come in any order.
+//
+// # Blocks
+//
+// A block is immutable: the agent encodes it once, keeps exactly these bytes
+// on disk, and sends them as often as it takes. (epoch, seq) names it; epoch is
+// a random number minted with the agent's buffer directory, seq counts from 1
+// without a gap. All integers are big endian.
+//
+//	offset  length  field
+//	0       4       magic 0x554d4731, "UMG1"
+//	4       1       protocol version, 1
+//	5       1       frame type, 1
+//	6       1       codec: 0 none, 1 zstd (RFC 8878)
+//	7       1       reserved, 0
+//	8       8       epoch
+//	16      8       seq
+//	24      4       events in the block, 1 to MaxBlockEvents
+//	28      4       bytes of the payload before compression, up to MaxBlockRaw
+//	32      4       bytes of the payload, 1 to MaxBlockPayload
+//	36      4       CRC-32C of bytes 0 to 35 and the payload
+//	40              payload
+//
+// Before compression the payload is msgpack: an array of events. An event is
+// an array of its fields in this order; a reader takes missing fields at the
+// end as empty and skips further ones, so a minor version adds at the end:
+//
+//	 0 app            string      14 oaid           string      28 sub4           string
+//	 1 id             string      15 previous_id    string      29 sub5           string
+//	 2 kind           uint        16 group_id       string      30 link_id        string
+//	 3 name           string      17 click_id       string      31 cost           int
+//	 4 original       int         18 referrer       string      32 cost_currency  string
+//	 5 time           int         19 media_source   string      33 revenue        int
+//	 6 received       int         20 medium         string      34 currency       string
+//	 7 digest         uint        21 campaign       string      35 flags          uint
+//	 8 user_id        string      22 adset          string      36 consent        uint
+//	 9 anonymous_id   string      23 ad             string      37 ip             string
+//	10 device_id      string      24 keyword        string      38 user_agent     string
+//	11 gaid           string      25 sub1           string      39 country        string
+//	12 idfa           string      26 sub2           string      40 payload        bin
+//	13 idfv           string      27 sub3           string
+//
+// Times are milliseconds since the Unix epoch in UTC, money is millionths of
+// the currency unit, payload is one JSON object. Field meanings are those of
+// Event; kinds, flags and consent those of the constants beside it.
+//
+// # Answers
+//
+// StatusStored means that every event of the block lies fsynced in ClickHouse:
+// the agent may forget it. StatusQuarantined means the same, but for the named
+// events (or, when none is named, the whole block), which were kept in
+// quarantine with a reason. StatusRetry means that nothing may be concluded:
+// the agent sends the block again after RetryAfter, here or elsewhere.
+// StatusDraining is a retry elsewhere. A lost answer is a retry. A stream that
+// QUIC acknowledged says nothing.
+//
+// Storing is idempotent for ever: a block may be sent any number of times, to
+// any aggregator, in any order.
+//
+// # Control messages
+//
+// A message is a 4-byte length of the body, the version, the frame type, and
+// the body: a msgpack map with the short keys of the Go structs' tags. Unknown
+// keys are ignored, unknown frame types are skipped, another major version is
+// refused with a close that says so. Bodies are at most MaxControlFrame bytes,
+// Settings at most MaxSettingsFrame.
+//
+// Whoever decodes msgpack from the network first walks it once without
+// allocating (Scan): declared lengths must fit the bytes that are left, nesting
+// is at most eight, extension types are refused.
 package protocol
