@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // ClickHouse is a real server of its own: native protocol and HTTP on the
@@ -35,13 +34,11 @@ type ClickHouse struct {
 	ExtraConfig string
 
 	password string
-	process  *Process
+	process  *Process // nil until the server was up once
 }
 
 const (
 	clickHouseUser  = "unmogrowp"
-	startTimeout    = 60 * time.Second
-	startAttempts   = 3
 	maxAnswerBytes  = 1 << 20
 	clickHouseBoot  = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM system.numbers WHERE sleepEachRow(1) SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0;\n"
 	clickHouseUsers = `<clickhouse>
@@ -85,15 +82,7 @@ func (c *ClickHouse) Start(ctx context.Context) error {
 	if c.Software.Library == "" || c.Software.Launcher == "" {
 		return errors.New("start ClickHouse: no package for this platform; give the DSN of a real server instead")
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	var err error
-	for range startAttempts {
-		if err = c.start(ctx); err == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	return err
+	return try(ctx, c.start)
 }
 
 // start is one attempt. It fails when somebody takes a port between the choice
@@ -131,10 +120,10 @@ func (c *ClickHouse) configure() error {
 	if c.password, err = passwordFile(c.file("password")); err != nil {
 		return err
 	}
-	if c.NativePort, err = FreePort(c.NativePort); err != nil {
+	if c.NativePort, err = serverPort(c.NativePort, c.process != nil); err != nil {
 		return err
 	}
-	if c.HTTPPort, err = FreePort(c.HTTPPort); err != nil {
+	if c.HTTPPort, err = serverPort(c.HTTPPort, c.process != nil); err != nil {
 		return err
 	}
 	memory := c.MemoryBytes
@@ -217,18 +206,8 @@ func (c *ClickHouse) HTTPURL() string { return "http://127.0.0.1:" + strconv.Ito
 // Process is the running or last child, or nil before Start.
 func (c *ClickHouse) Process() *Process { return c.process }
 
-// Stop ends the server cleanly. Without a server it does nothing.
-func (c *ClickHouse) Stop() error {
-	if c.process == nil {
-		return nil
-	}
-	return c.process.Stop()
-}
+// Stop ends the server cleanly. Without a running one it does nothing.
+func (c *ClickHouse) Stop() error { return stop(c.process) }
 
 // Kill ends the server as a crash does.
-func (c *ClickHouse) Kill() error {
-	if c.process == nil {
-		return nil
-	}
-	return c.process.Kill()
-}
+func (c *ClickHouse) Kill() error { return kill(c.process) }

@@ -32,7 +32,7 @@ type Postgres struct {
 	Volatile bool
 
 	password string
-	process  *Process
+	process  *Process // nil until the server was up once
 }
 
 const postgresUser = "unmogrowp"
@@ -43,8 +43,6 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if p.Software.Postgres == "" {
 		return errors.New("start Postgres: no package for this platform; give the DSN of a real server instead")
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if err := p.prepare(); err != nil {
 		return fmt.Errorf("prepare Postgres in %s: %w", p.Dir, err)
 	}
@@ -55,12 +53,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if err := p.initialise(ctx, q); err != nil {
 		return fmt.Errorf("initialise Postgres in %s: %w", p.Dir, err)
 	}
-	for range startAttempts {
-		if err = p.start(ctx, q); err == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	return err
+	return try(ctx, func(ctx context.Context) error { return p.start(ctx, q) })
 }
 
 func (p *Postgres) prepare() error {
@@ -110,12 +103,14 @@ func (p *Postgres) initialise(ctx context.Context, q quarters) error {
 }
 
 func (p *Postgres) start(ctx context.Context, q quarters) error {
-	port, err := FreePort(p.Port)
-	if err != nil {
+	var err error
+	if p.Port, err = serverPort(p.Port, p.process != nil); err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	p.Port = port
-	args := []string{"-D", q.data(), "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
+	if err := forgetDeadPostmaster(q.data()); err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
+	args := []string{"-D", q.data(), "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
 	if p.Volatile {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
@@ -184,18 +179,23 @@ func (p *Postgres) DSN(database string) string {
 // Process is the running or last child, or nil before Start.
 func (p *Postgres) Process() *Process { return p.process }
 
-// Stop ends the server cleanly. Without a server it does nothing.
-func (p *Postgres) Stop() error {
-	if p.process == nil {
-		return nil
-	}
-	return p.process.Stop()
-}
+// Stop ends the server cleanly. Without a running one it does nothing.
+func (p *Postgres) Stop() error { return stop(p.process) }
 
 // Kill ends the server as a crash does.
-func (p *Postgres) Kill() error {
-	if p.process == nil {
-		return nil
+func (p *Postgres) Kill() error { return kill(p.process) }
+
+// Remove deletes the directory with all data, also where those had to move. The
+// server must not be running.
+func (p *Postgres) Remove() error {
+	home, err := os.Readlink(p.file(homeLink))
+	if err == nil && filepath.Dir(home) == nobodyHome {
+		if err := os.RemoveAll(home); err != nil {
+			return fmt.Errorf("remove data of Postgres: %w", err)
+		}
 	}
-	return p.process.Kill()
+	if err := os.RemoveAll(p.Dir); err != nil {
+		return fmt.Errorf("remove Postgres: %w", err)
+	}
+	return nil
 }

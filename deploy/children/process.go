@@ -26,14 +26,15 @@ type Command struct {
 	Env []string
 	// Dir is the working directory; empty means this process's.
 	Dir string
-	// Log is the file that standard output and error are appended to. It is
-	// moved to Log+".old" first when it is larger than 8 MiB.
+	// Log is the file that standard output and error are appended to. When it is
+	// larger than 8 MiB, it is copied to Log+".old" and emptied: at the start of
+	// the child, and every minute under a Supervisor.
 	Log string
 	// User runs the child as somebody else. Only root may set it.
 	User *User
 	// StopSignal asks the child to end; 0 means SIGTERM.
 	StopSignal syscall.Signal
-	// StopTimeout is how long Stop waits before it kills; 0 means 15 s.
+	// StopTimeout is how long Stop waits before it kills; 0 means 10 s.
 	StopTimeout time.Duration
 	// Orphan is what the kernel sends the child when this process dies without
 	// stopping it; 0 means SIGKILL. Only Linux can do that.
@@ -63,7 +64,7 @@ func Start(c Command) (*Process, error) {
 		c.StopSignal = syscall.SIGTERM
 	}
 	if c.StopTimeout == 0 {
-		c.StopTimeout = 15 * time.Second
+		c.StopTimeout = 10 * time.Second
 	}
 	if c.Orphan == 0 {
 		c.Orphan = syscall.SIGKILL
@@ -80,25 +81,31 @@ func Start(c Command) (*Process, error) {
 
 	p := &Process{command: c, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
-	var background sync.WaitGroup
-	background.Go(func() {
+	// Nobody waits for this goroutine: it is done when the child is.
+	var life sync.WaitGroup
+	life.Go(func() {
 		defer log.Close()
-		// The kernel ties Orphan to the thread that forked, not to the
-		// process, so this thread must live as long as the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		if err := cmd.Start(); err != nil {
-			started <- err
-			return
-		}
-		started <- nil
-		p.err = cmd.Wait()
-		close(p.done)
+		p.attend(started)
 	})
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
 	return p, nil
+}
+
+// attend starts the child, tells so, and returns when it has ended. The kernel
+// ties Orphan to the thread that forked, not to the process, so this thread must
+// live as long as the child.
+func (p *Process) attend(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	p.err = p.cmd.Wait()
+	close(p.done)
 }
 
 // PID is the child's process id.
@@ -191,16 +198,43 @@ func openLog(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make log directory: %w", err)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > maxLogBytes {
-		if err := os.Rename(path, path+".old"); err != nil {
-			return nil, fmt.Errorf("move old log: %w", err)
-		}
+	if err := trimLog(path); err != nil {
+		return nil, err
 	}
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return log, nil
+}
+
+// trimLog bounds a log that a child may be appending to: the child goes on at
+// the start of the emptied file, and what it writes during the copy is lost.
+func trimLog(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() <= maxLogBytes {
+		return nil // nothing to trim; opening it tells what is wrong, if anything
+	}
+	log, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	defer log.Close()
+	old, err := os.OpenFile(path+".old", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	if _, err := log.Seek(-maxLogBytes, io.SeekEnd); err != nil {
+		return errors.Join(fmt.Errorf("trim log: %w", err), old.Close())
+	}
+	_, err = io.Copy(old, io.LimitReader(log, maxLogBytes))
+	if err := errors.Join(err, old.Close()); err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	return nil
 }
 
 func logTail(path string) string {

@@ -28,11 +28,16 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children"
 )
 
+// The variables that name a server to use instead of an own one. The value is a
+// DSN of a user who may create databases.
 const (
-	clickHouseEnv = "UNMOGROWP_TEST_CLICKHOUSE_DSN"
-	postgresEnv   = "UNMOGROWP_TEST_POSTGRES_DSN"
-	startTimeout  = 5 * time.Minute // the first start may have to install
-	queryTimeout  = 30 * time.Second
+	ClickHouseEnv = "UNMOGROWP_TEST_CLICKHOUSE_DSN"
+	PostgresEnv   = "UNMOGROWP_TEST_POSTGRES_DSN"
+)
+
+const (
+	startTimeout = 10 * time.Minute // the first start may have to install
+	queryTimeout = 30 * time.Second
 )
 
 var (
@@ -121,7 +126,7 @@ func execPostgres(dsn, statement string) error {
 }
 
 func startClickHouse() (string, error) {
-	if dsn := os.Getenv(clickHouseEnv); dsn != "" {
+	if dsn := os.Getenv(ClickHouseEnv); dsn != "" {
 		return dsn, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -142,7 +147,7 @@ func startClickHouse() (string, error) {
 }
 
 func startPostgres() (string, error) {
-	if dsn := os.Getenv(postgresEnv); dsn != "" {
+	if dsn := os.Getenv(PostgresEnv); dsn != "" {
 		return dsn, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/unmogrowp/unmogrowp/deploy/children"
 )
 
 // makeDirectory makes the servers' directory. A test process cannot clean up
@@ -42,6 +44,7 @@ func sweep() {
 			continue
 		}
 		// What cannot be removed belongs to somebody else.
+		_ = (&children.Postgres{Dir: filepath.Join(dir, "postgres")}).Remove()
 		_ = os.RemoveAll(dir)
 		_ = syscall.Close(descriptor)
 	}
