@@ -1,0 +1,110 @@
+package tidy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Entry says where a package stands.
+type Entry struct {
+	Floor  int      // imports go to lower floors only
+	Pure   bool     // no I/O, no clock, no goroutine
+	Beside []string // packages of the same floor that it may import nevertheless
+	Test   bool     // for tests only: test files of every floor may import it
+	Why    string   // what the package is for
+}
+
+// Floors is the plan of the house: every package, its floor, and the few imports that stay on a
+// floor. A package that is not here fails the test. agent and aggregator never import each other,
+// whatever the floors say.
+func Floors() map[string]Entry {
+	return map[string]Entry{
+		"protocol":        {Floor: 0, Why: "what agents and aggregators must agree on"},
+		"protocol/daemon": {Floor: 0, Why: "what every process owes its operator"},
+		"console":         {Floor: 0, Why: "the web console as embedded files"},
+
+		"aggregator/attribution": {Floor: 1, Pure: true, Why: "credits as a function of stored rows: replays and oracles need it without a clock or a disk"},
+		"aggregator/report":      {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},
+		"aggregator/access":      {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
+
+		"agent/ingest": {Floor: 1, Why: "HTTP to events; knows its buffer only by an interface"},
+		"agent/buffer": {Floor: 1, Why: "the one durable queue"},
+		"agent/uplink": {Floor: 1, Why: "blocks to aggregators; knows its queue only by an interface"},
+		"agent/links":  {Floor: 1, Why: "tracking links"},
+
+		"aggregator/intake":    {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface"},
+		"aggregator/attribute": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "finds what to compute and has it computed"},
+		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
+		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
+		"aggregator/accounts":  {Floor: 1, Why: "Postgres: people, apps, keys, settings"},
+		"aggregator/authority": {Floor: 1, Why: "the certificates of agents and nodes"},
+		"aggregator/api": {Floor: 1, Why: "REST and the console; calls on what it shows",
+			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/authority"}},
+
+		"agent/node":      {Floor: 2, Why: "the one place that wires an agent"},
+		"aggregator/node": {Floor: 2, Why: "the one place that wires an aggregator"},
+
+		"agent":      {Floor: 3, Why: "the program"},
+		"aggregator": {Floor: 3, Why: "the program"},
+
+		"deploy/children":             {Floor: 4, Why: "real ClickHouse and Postgres as child processes"},
+		"deploy/children/childtest":   {Floor: 4, Beside: []string{"deploy/children"}, Test: true, Why: "the same, for tests"},
+		"deploy/children/chserver":    {Floor: 4, Why: "the process that becomes ClickHouse"},
+		"deploy/children/withservers": {Floor: 4, Beside: []string{"deploy/children", "deploy/children/childtest"}, Why: "the same, around one command"},
+		"deploy/system":               {Floor: 4, Why: "whole clusters in one process"},
+		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
+
+		"deploy/standalone": {Floor: 5, Why: "the single-machine command"},
+		"benchmarks":        {Floor: 5, Why: "load and figures"},
+	}
+}
+
+// checkFloors holds every import inside the module against the plan.
+func (c *checker) checkFloors() {
+	unknown := make(map[string]bool)
+	for _, f := range c.repo.files {
+		from, known := c.floors[f.pkg]
+		if !known && !unknown[f.pkg] {
+			unknown[f.pkg] = true
+			c.report(f, f.syntax.Name.Pos(), "floor", fmt.Sprintf("package %s has no entry", f.pkg),
+				"give it a floor and a reason in deploy/tidy/floors.go, or put the code where it belongs")
+		}
+		if !known {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			target, err := strconv.Unquote(spec.Path.Value)
+			if err != nil || (target != module && !strings.HasPrefix(target, module+"/")) {
+				continue
+			}
+			to := strings.TrimPrefix(target, module+"/")
+			if why := c.forbidden(f, from, to); why != "" {
+				c.report(f, spec.Pos(), "floor", fmt.Sprintf("%s imports %s, %s", f.pkg, to, why),
+					"declare the interface that you need and let node wire it")
+			}
+		}
+	}
+}
+
+// forbidden says why a file must not import a package of the module; empty if it may.
+func (c *checker) forbidden(f *goFile, from Entry, to string) string {
+	entry, known := c.floors[to]
+	meets := (under(f.pkg, "agent") && under(to, "aggregator")) || (under(f.pkg, "aggregator") && under(to, "agent"))
+	switch {
+	case f.pkg == to: // an external test of its own package
+		return ""
+	case !known:
+		return "which has no entry in deploy/tidy/floors.go"
+	case meets:
+		return "but agent and aggregator never import each other"
+	case f.test && entry.Test:
+		return ""
+	case entry.Floor < from.Floor || slices.Contains(from.Beside, to):
+		return ""
+	}
+	return fmt.Sprintf("but imports go down and %d is not below %d", entry.Floor, from.Floor)
+}
+
+func under(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
