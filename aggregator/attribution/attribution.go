@@ -1,2 +1,84 @@
-// Package attribution decides which touches a conversion is credited to.
+// Package attribution decides what a conversion is credited to. It is pure: it
+// does no I/O, reads no clock and starts no goroutine. The same facts and
+// settings give the same bytes on every machine, in any order and with any
+// repetition, so that replays, retries and several nodes at work on one
+// conversion end at one result.
+//
+// Derive maps an event to facts: touches, conversions and identity links.
+// Engine.Attribute (and Attribute) maps a conversion, the facts around it and
+// the app's settings to a Result. Settle does so for many conversions at once
+// and connects in-app events and reinstalls to their installs. What follows
+// defines the result closely enough to compute it in another language; oracle
+// does, and a query in SQL can.
+//
+// # What is considered
+//
+// The deadline of a conversion is its Received plus the lateness limit; a fact
+// with a later Received does not exist for it. The person is what Reach finds
+// from the conversion's keys over the links that are on time. Of the variants of
+// one touch id the one with the smallest (Received, Digest, Time) exists, of a
+// conversion id likewise, before anything else is looked at. Considered are the
+// touches with C-before < T <= C+after (Settings.Span) that have a key of the
+// person; impressions only for an install, or if the settings let them share;
+// at most the latest MaxTouches up to C. Order is always by (time, id), ids by
+// bytes.
+//
+// The input digest is XXH64 with seed 0 over: Revision, generation, conversion
+// (id, time, received, digest), the number of touches and each (id, time,
+// received, digest) in order, the number of distinct links within the person and
+// each (A, B) in order of (A, B), the number of earlier installs and each (id,
+// time, received, digest, outcome, touch id) in order. A number is 8 bytes,
+// little-endian; a text is its length in bytes as a number, then its bytes.
+//
+// # The path and its models
+//
+// On the path are the considered touches with C-lookback < T <= C, clicks and
+// visits and, if set, impressions, without those whose person withheld consent;
+// no touch at all if the conversion's did. Then the transform:
+// collapse_repeats keeps the last of each run of one media source, compared byte
+// by byte; ignore_direct drops the touches whose media source is "direct",
+// "Direct" or "(direct)" and the visits that name no source, medium, campaign,
+// click id or link, unless that drops all.
+//
+// Each model gives the n touches of the path whole-numbered weights:
+//
+//	first_touch     1 for the first, 0 for the others
+//	last_touch      1 for the last, 0 for the others
+//	linear          1
+//	time_decay      ⌊2^48 · 2^(−Δ/H)⌋, Δ the milliseconds from the touch to the
+//	                last touch of the path, H the half-life: the exact floor
+//	position_based  n = 1: 1. n = 2: first, last (1 and 1 if both are 0).
+//	                Else first·(n−2), middle for each between, last·(n−2)
+//
+// Time decay measures age from the last touch instead of the conversion. The
+// proportions are the same, and old paths keep their precision.
+//
+// Credit is 1,000,000 and revenue the magnitude of the conversion's revenue in
+// millionths, each shared by largest remainder over the weights w with sum W:
+// every touch gets ⌊V·w/W⌋, and the units that are left go one each to the
+// greatest V·w mod W, to the later touch of equal ones. Shares of negative
+// revenue are the negated shares of its magnitude. Products need 128 bits.
+//
+// # Installs
+//
+// Candidates are the considered touches except direct ones (as above). In this
+// order the first that holds is a candidate's verdict: consent_withheld,
+// after_conversion (T > C), window_expired (C >= T + window), duplicate (the same
+// kind, media source and click id as an earlier candidate), not_retargeting (of a
+// reinstall). Those left compete: tier 1, clicks and visits that have the click
+// id of the install referrer or of the install; tier 2, other clicks and visits;
+// tier 4, impressions. The lowest tier wins, in it the latest, at one instant
+// referrer before the rest, then the greater id. A claim that no candidate bears
+// out is a candidate without a touch: unknown_click_id, or foreign_referrer if
+// the referrer names a campaign but none of our click ids.
+//
+// Without a winner an install is unattributed if a candidate says anything but
+// after_conversion, else organic. An install on the same device less than the
+// re-attribution window after a new install is a reinstall, which keeps the
+// source, or with a winner a re_attribution. In-app events carry the install
+// fields of the latest earlier install on their device, else of their person.
+//
+// Choices where the field has no one answer: a campaign visit counts as a click;
+// a touch after the install is shown but is no evidence; a repeated network
+// click counts at its first report; a second device is a new install.
 package attribution

@@ -5,7 +5,7 @@ package attribution
 // nothing decodes them.
 func (r *Result) AppendBinary(b []byte) ([]byte, error) {
 	b = appendText(b, r.ID)
-	b = appendNumbers(b, r.Generation, uint64(r.Inputs), r.InputDigest, uint64(r.Revenue), flag(r.Truncated), uint64(len(r.Touches)))
+	b = appendNumbers(b, r.Generation, uint64(r.Inputs), r.InputDigest, uint64(r.Revenue), bit(r.Truncated), uint64(len(r.Touches)))
 	for i := range r.Touches {
 		t := &r.Touches[i]
 		b = appendTouch(b, t.Touch)
@@ -43,7 +43,7 @@ func appendTouch(b []byte, t *Touch) []byte {
 	return b
 }
 
-func flag(set bool) uint64 {
+func bit(set bool) uint64 {
 	if set {
 		return 1
 	}

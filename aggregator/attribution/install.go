@@ -1,6 +1,9 @@
 package attribution
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The tiers of the waterfall; the first with an eligible touch wins. Tiers 3 and
 // 5 are probabilistic matching, which is off.
@@ -134,12 +137,12 @@ func (k *contest) match(t *Touch) Match {
 	case share(t.Keys, k.c.Keys, func(key string) bool { return !deviceKey(key) }):
 		return MatchUser
 	}
-	for _, key := range t.Keys { // over identity links
-		if deviceKey(key) && k.sel.has(key) {
-			return MatchDevice
+	for _, key := range k.sel.reached { // over identity links
+		if strings.HasPrefix(key, KeyUser) {
+			return MatchUser
 		}
 	}
-	return MatchUser
+	return MatchDevice
 }
 
 func hasKey(keys []string, prefix, id string) bool {

@@ -1,27 +1,40 @@
 package attribution
 
-import "slices"
+import (
+	"slices"
+)
 
 // Settle attributes all the conversions given, each with the settings that at
 // returns for its time, and lets later ones know the outcome of earlier
-// installs. facts may hold those of many people. The results are ordered by the
-// time and id of the conversions, each id of an app once.
+// installs. facts may hold those of many people and apps; at is asked with the
+// app. The results are ordered by the time and id of the conversions, each id
+// of an app once, and their touches do not point into facts.
 //
 // To attribute some conversions only, give the installs that may precede them
 // too, and the touches that these can reach.
-func Settle(facts *Facts, at func(ms int64) *Settings) []Result {
-	conversions := distinct(facts.Conversions)
+func Settle(facts *Facts, at func(app string, ms int64) *Settings) []Result {
+	type settled struct {
+		c *Conversion
+		r Result
+	}
 	var e Engine
-	results := make([]Result, 0, len(conversions))
-	in := Inputs{Touches: facts.Touches, Links: facts.Links}
-	for i := range conversions {
-		c := &conversions[i]
-		var r Result
-		e.Attribute(&r, c, &in, at(c.Time))
-		results = append(results, r)
-		if c.Install {
-			in.Installs = append(in.Installs, PriorInstall{Conversion: *c, Install: r.Install})
+	var all []settled
+	for _, g := range people(facts) {
+		in := Inputs{Touches: g.Touches, Links: g.Links}
+		for i := range g.Conversions {
+			c := &g.Conversions[i]
+			var r Result
+			e.Attribute(&r, c, &in, at(c.App, c.Time))
+			all = append(all, settled{c, r})
+			if c.Install {
+				in.Installs = append(in.Installs, PriorInstall{Conversion: *c, Install: r.Install})
+			}
 		}
+	}
+	slices.SortFunc(all, func(a, b settled) int { return compareConversions(a.c, b.c) })
+	results := make([]Result, len(all))
+	for i := range all {
+		results[i] = all[i].r
 	}
 	return results
 }
