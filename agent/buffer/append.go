@@ -1,0 +1,355 @@
+package buffer
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// arrayHeader is how many bytes protocol.AppendEvents writes before the
+// events.
+const arrayHeader = 5
+
+// group is what is being collected for one commit.
+type group struct {
+	raw   []byte // arrayHeader bytes of room, then the events
+	count int
+	done  chan struct{}
+
+	// Valid once done is closed.
+	err         error
+	first, last uint64
+}
+
+// collector gathers concurrent appends until the compressor takes them.
+type collector struct {
+	limit int
+	ready chan struct{} // holds a token when the open group is not empty
+	spare chan []byte   // buffers to use again
+
+	mu     sync.Mutex
+	open   *group
+	taken  chan struct{} // closed when the open group is taken: there is room again
+	closed bool
+}
+
+func (c *collector) init(limit int) {
+	c.limit = limit
+	c.ready = make(chan struct{}, 1)
+	c.spare = make(chan []byte, 3)
+	c.open = c.newGroup()
+	c.taken = make(chan struct{})
+}
+
+func (c *collector) newGroup() *group {
+	g := &group{done: make(chan struct{})}
+	select {
+	case g.raw = <-c.spare:
+	default:
+		g.raw = make([]byte, arrayHeader, 64<<10)
+	}
+	return g
+}
+
+// recycle keeps a group's memory for the next ones, unless it is unusually
+// large.
+func (c *collector) recycle(raw []byte) {
+	if cap(raw) > 2*c.limit {
+		return
+	}
+	select {
+	case c.spare <- raw[:arrayHeader]:
+	default:
+	}
+}
+
+// add copies events into the open group. A full group makes the caller wait
+// for the next one: that is the back-pressure of the disk.
+func (c *collector) add(ctx context.Context, encoded []byte, count int) (*group, error) {
+	for {
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return nil, ErrClosed
+		}
+		g := c.open
+		if g.count == 0 || (len(g.raw)+len(encoded) <= c.limit && g.count+count <= protocol.MaxBlockEvents) {
+			g.raw = append(g.raw, encoded...)
+			g.count += count
+			c.mu.Unlock()
+			select {
+			case c.ready <- struct{}{}:
+			default:
+			}
+			return g, nil
+		}
+		taken := c.taken
+		c.mu.Unlock()
+		select {
+		case <-taken:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// take returns the open group if it holds anything, and opens a new one.
+func (c *collector) take() *group {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open.count == 0 {
+		return nil
+	}
+	g := c.open
+	c.open = c.newGroup()
+	close(c.taken)
+	c.taken = make(chan struct{})
+	return g
+}
+
+func (c *collector) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+// Append stores count events, concatenated outputs of protocol.AppendEvent,
+// and returns after their fsync with the sequence of the block that holds the
+// last of them. It does not keep encoded. A *FullError means that nothing was
+// taken; after any other error the events may have been stored or not.
+func (q *Queue) Append(ctx context.Context, encoded []byte, count int) (seq uint64, err error) {
+	if len(encoded) == 0 || count <= 0 {
+		return 0, fmt.Errorf("append %d events of %d bytes: nothing to store", count, len(encoded))
+	}
+	if err := q.Healthy(); err != nil {
+		return 0, err
+	}
+	if err := q.admit(len(encoded)); err != nil {
+		q.metrics.refused.Add(float64(count))
+		return 0, err
+	}
+	if len(encoded)+arrayHeader > q.opts.groupBytes || count > protocol.MaxBlockEvents {
+		return q.appendLarge(ctx, encoded, count)
+	}
+	g, err := q.collector.add(ctx, encoded, count)
+	if err != nil {
+		return 0, err
+	}
+	return g.wait(ctx)
+}
+
+func (g *group) wait(ctx context.Context) (uint64, error) {
+	select {
+	case <-g.done:
+		return g.last, g.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// appendLarge appends what does not fit into one group in several, and waits
+// for all of them.
+func (q *Queue) appendLarge(ctx context.Context, encoded []byte, count int) (uint64, error) {
+	var groups []*group
+	for len(encoded) > 0 {
+		part, events, err := cutEvents(encoded, q.opts.groupBytes-arrayHeader)
+		if err != nil {
+			return 0, fmt.Errorf("append %d events: %w", count, err)
+		}
+		g, err := q.collector.add(ctx, encoded[:part], events)
+		if err != nil {
+			return 0, err
+		}
+		groups = append(groups, g)
+		encoded = encoded[part:]
+	}
+	for _, g := range groups {
+		if _, err := g.wait(ctx); err != nil {
+			return 0, err
+		}
+	}
+	first, last := groups[0].first, groups[len(groups)-1].last
+	if first != last {
+		q.mu.Lock()
+		q.state.span(first, last)
+		q.mu.Unlock()
+	}
+	return last, nil
+}
+
+// cutEvents returns how many bytes and events at the start of encoded make up
+// at most limit bytes: at least one event.
+func cutEvents(encoded []byte, limit int) (bytes, events int, err error) {
+	for bytes < len(encoded) && events < protocol.MaxBlockEvents {
+		n, err := protocol.Scan(encoded[bytes:], protocol.ScanLimits{Depth: 1, Elements: 256})
+		if err != nil {
+			return 0, 0, err
+		}
+		if events > 0 && bytes+n > limit {
+			break
+		}
+		bytes += n
+		events++
+	}
+	return bytes, events, nil
+}
+
+// sealedGroup is a compressed group on its way to the disk.
+type sealedGroup struct {
+	*group
+	blocks []protocol.Block // without epoch and sequence
+}
+
+// compressGroups takes what has arrived as soon as the disk can be expected to
+// be ready for it, so that one group is compressed while the one before it is
+// written. It ends when the queue is closed and nothing is left.
+func (q *Queue) compressGroups() {
+	defer close(q.sealed)
+	for {
+		g := q.collector.take()
+		if g == nil {
+			select {
+			case <-q.collector.ready:
+				continue
+			case <-q.closing:
+			}
+			if g = q.collector.take(); g == nil {
+				return
+			}
+		}
+		blocks, err := q.pack(g.raw, g.count)
+		if err != nil { // events that nobody could decode either; no fault of the disk
+			g.err = fmt.Errorf("pack block: %w", err)
+			close(g.done)
+			continue
+		}
+		q.sealed <- &sealedGroup{group: g, blocks: blocks}
+	}
+}
+
+// pack makes blocks of a group: one, or more if it compresses badly.
+func (q *Queue) pack(raw []byte, count int) ([]protocol.Block, error) {
+	protocol.AppendEvents(raw[:0], count)
+	payload := q.codec.Compress(nil, raw)
+	codec := protocol.CodecZstd
+	if len(payload) >= len(raw) {
+		payload, codec = append(payload[:0], raw...), protocol.CodecNone
+	}
+	if len(payload) <= protocol.MaxBlockPayload {
+		return []protocol.Block{{Count: count, RawLen: len(raw), Codec: codec, Payload: payload}}, nil
+	}
+	half, events, err := cutEvents(raw[arrayHeader:], (len(raw)-arrayHeader)/2)
+	if err != nil {
+		return nil, err
+	}
+	if events >= count {
+		return nil, fmt.Errorf("%w: %d events where the sender counted %d", protocol.ErrMalformed, events, count)
+	}
+	tail := append(make([]byte, arrayHeader), raw[arrayHeader+half:]...)
+	first, err := q.pack(raw[:arrayHeader+half], events)
+	if err != nil {
+		return nil, err
+	}
+	second, err := q.pack(tail, count-events)
+	return append(first, second...), err
+}
+
+// commitGroups writes groups one after the other and wakes those who wait.
+func (q *Queue) commitGroups() {
+	var buf []byte
+	for s := range q.sealed {
+		if err := q.Healthy(); err != nil {
+			s.err = err
+		} else {
+			buf, s.err = q.commit(s, buf[:0])
+		}
+		close(s.done)
+		q.collector.recycle(s.raw)
+	}
+}
+
+func (q *Queue) commit(s *sealedGroup, buf []byte) ([]byte, error) {
+	for i := range s.blocks {
+		b := &s.blocks[i]
+		q.mu.Lock()
+		m := q.state.mark
+		q.mu.Unlock()
+		m.tail++
+		b.Epoch, b.Seq = q.epoch, m.tail
+		buf = protocol.AppendBlock(buf[:0], b)
+		m.chain = nextChain(m.chain, b.Seq, buf)
+		began := time.Now()
+		if err := q.write(b.Seq, buf, m); err != nil {
+			return buf, q.fail(err)
+		}
+		q.metrics.committed(b, len(buf), time.Since(began))
+		q.committed(m, size{bytes: int64(len(buf)), events: int64(b.Count)})
+		if i == 0 {
+			s.first = b.Seq
+		}
+		s.last = b.Seq
+	}
+	if s.first != s.last {
+		q.mu.Lock()
+		q.state.span(s.first, s.last)
+		q.mu.Unlock()
+	}
+	return buf, nil
+}
+
+// committed makes a block visible to Next. Only the committer moves the tail;
+// the low-water mark may have moved meanwhile and is left alone.
+func (q *Queue) committed(m mark, sz size) {
+	q.mu.Lock()
+	s := &q.state
+	s.mark.tail, s.mark.chain = m.tail, m.chain
+	s.liveBytes += sz.bytes
+	s.liveEvents += sz.events
+	s.liveBlocks++
+	m = s.mark
+	q.wakeLocked(&s.stored)
+	q.mu.Unlock()
+	q.marker.note(m)
+}
+
+// write commits one block in one synced transaction, with the mark that
+// belongs to it.
+func (q *Queue) write(seq uint64, block []byte, m mark) error {
+	if q.opts.commitFault != nil {
+		if err := q.opts.commitFault(); err != nil {
+			return fmt.Errorf("commit block %d: %w", seq, err)
+		}
+	}
+	err := q.db.Update(func(txn *badger.Txn) error {
+		if err := txn.Set(blockKey(q.epoch, seq), block); err != nil {
+			return err
+		}
+		return txn.Set(markKey(), m.encode())
+	})
+	if err == nil {
+		err = q.disk.failed() // Badger only logs an fsync of its value log that failed
+	}
+	if err != nil {
+		return fmt.Errorf("commit block %d: %w", seq, err)
+	}
+	return nil
+}
+
+// nextChain extends the running hash (FNV-1a) by one block, whose checksum
+// stands at the end of its header.
+func nextChain(chain, seq uint64, block []byte) uint64 {
+	var b [20]byte
+	binary.BigEndian.PutUint64(b[:], chain)
+	binary.BigEndian.PutUint64(b[8:], seq)
+	copy(b[16:], block[protocol.BlockHeaderSize-4:protocol.BlockHeaderSize])
+	h := fnv.New64a()
+	_, _ = h.Write(b[:])
+	return h.Sum64()
+}

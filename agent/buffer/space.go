@@ -1,0 +1,124 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// When a sender should come back: space returns when an aggregator has
+// acknowledged blocks, or when somebody has cleaned the disk.
+const (
+	retryAfterQuota = 5 * time.Second
+	retryAfterDisk  = 10 * time.Second
+)
+
+// admit refuses events long before the disk is full: Badger writes through
+// memory maps, and a full disk kills the process there.
+func (q *Queue) admit(bytes int) error {
+	q.mu.Lock()
+	live := q.state.liveBytes
+	q.mu.Unlock()
+	if live+int64(bytes) > q.opts.QuotaBytes {
+		return &FullError{After: retryAfterQuota, Reason: fmt.Sprintf("%d bytes wait for an aggregator, the quota is %d", live, q.opts.QuotaBytes)}
+	}
+	free, err := q.space.free()
+	if err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	if free < q.opts.MinFree {
+		return &FullError{After: retryAfterDisk, Reason: fmt.Sprintf("the disk has %d bytes left, %d must stay free", free, q.opts.MinFree)}
+	}
+	return nil
+}
+
+// spaceGauge asks for the free space of a disk at most once a second.
+type spaceGauge struct {
+	dir     string
+	measure func(dir string) (int64, error)
+	now     func() time.Time
+
+	mu    sync.Mutex
+	asked time.Time
+	bytes int64
+	err   error
+}
+
+func (s *spaceGauge) free() (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); s.asked.IsZero() || now.Sub(s.asked) >= time.Second || now.Before(s.asked) {
+		s.bytes, s.err = s.measure(s.dir)
+		s.asked = now
+	}
+	return s.bytes, s.err
+}
+
+// freeSpace is what an ordinary user may still write.
+func freeSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("ask for free space of %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:gosec // bytes of a disk
+}
+
+func allocated(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
+}
+
+const ballastFile = "ballast"
+
+// releaseBallast gives the reserve up if the disk is short: without room to
+// write Badger could not even open, and nothing could be sent and deleted.
+func (q *Queue) releaseBallast() error {
+	free, err := q.opts.FreeSpace(q.opts.Dir)
+	if err != nil {
+		return err
+	}
+	if free >= q.opts.MinFree {
+		return nil
+	}
+	path := filepath.Join(q.opts.Dir, ballastFile)
+	if err := os.Remove(path); err == nil {
+		q.log.Warn("buffer ballast given up", "free_bytes", free, "min_free_bytes", q.opts.MinFree)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// layBallast reserves real blocks of the disk, if there is plenty.
+func (q *Queue) layBallast() error {
+	size := q.opts.BallastBytes
+	if size <= 0 {
+		return nil
+	}
+	path := filepath.Join(q.opts.Dir, ballastFile)
+	if info, err := os.Stat(path); err == nil && info.Size() == size {
+		return nil
+	}
+	free, err := q.opts.FreeSpace(q.opts.Dir)
+	if err != nil || free < q.opts.MinFree+2*size {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, size); err != nil { // some file systems cannot
+		q.log.Warn("buffer has no ballast", "error", err)
+		return errors.Join(f.Close(), os.Remove(path))
+	}
+	return f.Close()
+}

@@ -1,0 +1,170 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// defaultValueThreshold keeps blocks inside Badger's tree.
+const defaultValueThreshold = 1 << 20
+
+// Badger's keys: 'b' epoch sequence for blocks, and two of our own.
+const (
+	blockPrefix = 'b'
+	blockKeyLen = 1 + 8 + 8
+)
+
+func blockKey(epoch, seq uint64) []byte {
+	key := make([]byte, 0, blockKeyLen)
+	key = append(key, blockPrefix)
+	key = binary.BigEndian.AppendUint64(key, epoch)
+	return binary.BigEndian.AppendUint64(key, seq)
+}
+
+func epochOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
+func seqOf(key []byte) uint64   { return binary.BigEndian.Uint64(key[9:]) }
+
+func markKey() []byte { return []byte("m") }
+func keptKey() []byte { return []byte("r") }
+
+// badgerOptions are measured, not guessed: small and few memtables bound the
+// memory, compression off because blocks are compressed already.
+func (q *Queue) badgerOptions() badger.Options {
+	o := badger.DefaultOptions(filepath.Join(q.opts.Dir, "badger")).
+		WithSyncWrites(!q.opts.unsyncedForTest).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithMemTableSize(16 << 20).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithNumLevelZeroTables(5).
+		WithNumLevelZeroTablesStall(15).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithValueThreshold(q.opts.valueThreshold).
+		WithValueLogFileSize(64 << 20).
+		WithVerifyValueChecksum(true).
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithLogger(q.disk)
+	return o
+}
+
+func (q *Queue) openStore() (err error) {
+	// Badger asserts where it finds what it cannot explain. To the operator a
+	// damaged directory is an error, not a stack trace.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("open badger: its files are damaged: %v", r)
+		}
+	}()
+	q.disk = &diskLog{log: q.log}
+	q.db, err = badger.Open(q.badgerOptions())
+	if err != nil {
+		return fmt.Errorf("open badger: %w", err)
+	}
+	q.disk.opened.Store(true)
+	return syncDir(q.opts.Dir)
+}
+
+// errDamaged is wrapped by what read returns for a block that is not what was
+// written.
+var errDamaged = errors.New("block is damaged")
+
+// read returns a copy of one block after checking it.
+func (q *Queue) read(seq uint64) (block []byte, b protocol.Block, err error) {
+	q.reading.RLock()
+	defer q.reading.RUnlock()
+	if q.db == nil {
+		return nil, b, ErrClosed
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: block %d: %v", errDamaged, seq, r)
+		}
+	}()
+	err = q.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(blockKey(q.epoch, seq))
+		if err != nil {
+			return err
+		}
+		block, err = item.ValueCopy(nil)
+		return err
+	})
+	if err != nil {
+		return nil, b, fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
+	}
+	b, err = q.check(seq, block)
+	return block, b, err
+}
+
+func (q *Queue) check(seq uint64, block []byte) (protocol.Block, error) {
+	b, err := protocol.ParseBlock(block)
+	if err != nil {
+		return b, fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
+	}
+	if b.Epoch != q.epoch || b.Seq != seq {
+		return b, fmt.Errorf("%w: block %d of epoch %016x lies where block %d of epoch %016x belongs", errDamaged, b.Seq, b.Epoch, seq, q.epoch)
+	}
+	return b, nil
+}
+
+// diskLog receives what Badger logs. Badger reports some failures of the disk
+// only there, above all a failed fsync of its value log, so an error that is
+// logged after the opening counts as a failed write.
+type diskLog struct {
+	log    *slog.Logger
+	opened atomic.Bool
+	err    atomic.Pointer[error]
+}
+
+// Errorf logs an error and remembers the first one.
+func (d *diskLog) Errorf(format string, args ...any) {
+	message := strings.TrimSpace(fmt.Sprintf(format, args...))
+	d.log.Error("badger error", "message", message)
+	if d.opened.Load() && strings.Contains(message, "sync") {
+		err := fmt.Errorf("badger: %s", message)
+		d.err.CompareAndSwap(nil, &err)
+	}
+}
+
+// Warningf logs a warning.
+func (d *diskLog) Warningf(format string, args ...any) {
+	d.log.Warn("badger warning", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+// Infof drops what only Badger's developers read.
+func (d *diskLog) Infof(string, ...any) {}
+
+// Debugf drops what only Badger's developers read.
+func (d *diskLog) Debugf(string, ...any) {}
+
+func (d *diskLog) failed() error {
+	if err := d.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// diskUsed adds up the blocks that the store's files occupy: Badger makes its
+// files larger than they are full.
+func diskUsed(dir string) int64 {
+	var total int64
+	entries, _ := os.ReadDir(filepath.Join(dir, "badger"))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			total += allocated(info)
+		}
+	}
+	return total
+}
