@@ -7,7 +7,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -91,8 +90,11 @@ func (c *Cluster) Run(ctx context.Context) error {
 }
 
 func (c *Cluster) leave() error {
-	err := errors.Join(c.list.Leave(2*time.Second), c.list.Shutdown())
-	if err != nil {
+	// The others find out by themselves if the farewell does not reach them.
+	if err := c.list.Leave(2 * time.Second); err != nil {
+		c.o.Logger.Warn("farewell not confirmed", "error", err)
+	}
+	if err := c.list.Shutdown(); err != nil {
 		return fmt.Errorf("leave cluster: %w", err)
 	}
 	return nil

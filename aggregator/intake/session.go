@@ -27,8 +27,11 @@ const (
 )
 
 // drainGrace is how long a session may still hand in what it has in flight
-// after it was told to go elsewhere.
-const drainGrace = 3 * time.Second
+// after it was told to go elsewhere; revokeGrace is only for reading why.
+const (
+	drainGrace  = 3 * time.Second
+	revokeGrace = 200 * time.Millisecond
+)
 
 // session is one agent's connection.
 //
@@ -155,19 +158,18 @@ func (s *session) send(control *quic.Stream, m protocol.Message) bool {
 	return true
 }
 
-// leave gives a drained agent time to hand in what is in flight, a refused one
-// none.
+// leave lets the agent read the goodbye and, when the node is draining, hand in
+// what it has in flight.
 func (s *session) leave(bye *protocol.Goodbye) {
-	code := closeDraining
+	code, grace := closeDraining, drainGrace
 	if bye.Code == "revoked" {
-		code = closeRevoked
-	} else {
-		timer := time.NewTimer(drainGrace)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.conn.Context().Done():
-		}
+		code, grace = closeRevoked, revokeGrace
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.conn.Context().Done():
 	}
 	_ = s.conn.CloseWithError(code, bye.Reason)
 }
