@@ -22,14 +22,13 @@ type logging struct {
 
 type testConfig struct {
 	logging
-	Dir     string        `config:"buffer_dir" help:"where the buffer lives"`
-	Quota   Size          `config:"buffer_quota" help:"most bytes on disk"`
-	Flush   time.Duration `config:"flush_interval" help:"how long to collect"`
-	Window  int           `config:"window" help:"batches in flight"`
-	Geo     bool          `config:"geoip" help:"look up countries"`
-	Peers   []string      `config:"peers" help:"aggregators"`
-	Key     Secret        `config:"gossip_key" help:"the key of the gossip"`
-	private int
+	Dir    string        `config:"buffer_dir" help:"where the buffer lives"`
+	Quota  Size          `config:"buffer_quota" help:"most bytes on disk"`
+	Flush  time.Duration `config:"flush_interval" help:"how long to collect"`
+	Window int           `config:"window" help:"batches in flight"`
+	Geo    bool          `config:"geoip" help:"look up countries"`
+	Peers  []string      `config:"peers" help:"aggregators"`
+	Key    Secret        `config:"gossip_key" help:"the key of the gossip"`
 }
 
 func (c *testConfig) Validate() error {

@@ -1,0 +1,116 @@
+# Every command of the project. `make` alone lists them.
+#
+# Recipes use names relative to this directory only, so the path of the clone may hold spaces.
+# PORT_OFFSET=n shifts every port and DATA_DIR=dir moves the state, so that two systems can run
+# side by side; ARGS="…" is handed to the program that a target runs.
+
+PORT_OFFSET ?= 0
+DATA_DIR    ?= .data
+ARGS        ?=
+FUZZTIME    ?= 10s
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/unmogrowp/unmogrowp/protocol/daemon.version=$(VERSION)
+
+# A clone that another user owns must build too; the version is stamped above.
+GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+export PORT_OFFSET DATA_DIR GOFLAGS VERSION
+
+GO_DIRS    := agent aggregator protocol deploy benchmarks console/*.go
+GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
+STANDALONE := $(GO_BUILD) -o bin/standalone ./deploy/standalone && ./bin/standalone
+
+# Packages that need no server and are done in seconds: those that -race is worth waiting for.
+FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
+	./aggregator/attribution/... ./aggregator/report/... ./aggregator/access/... \
+	./aggregator/cluster/... ./aggregator/authority/... ./aggregator/intake/...
+
+.DEFAULT_GOAL := help
+.PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
+	check lint race fuzz chaos
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo '  Variables: PORT_OFFSET=n shifts every port, DATA_DIR=dir moves the state (default .data).'
+
+start: build ## install, build and start the whole system on this machine; returns when it is ready
+	@$(STANDALONE) start $(ARGS)
+
+demo: ## send a month of sample traffic through the agent and say where to look
+	@$(STANDALONE) demo $(ARGS)
+
+stop: ## stop the system; its data stays
+	@$(STANDALONE) stop $(ARGS)
+
+status: ## show health and lag of every part; fails if one is down
+	@$(STANDALONE) status $(ARGS)
+
+logs: ## show the logs of every part
+	@$(STANDALONE) logs $(ARGS)
+
+test-api: ## call every console API route of the running system and print a table
+	@$(STANDALONE) test-api $(ARGS)
+
+start-infra: ## start only ClickHouse and Postgres
+	@$(STANDALONE) infra $(ARGS)
+
+clean: ## stop the system and delete its data and everything that was built
+	@$(STANDALONE) clean $(ARGS)
+	@rm -rf bin
+	@find console/dist -mindepth 1 ! -name placeholder.html -delete
+
+install: console/node_modules/.package-lock.json ## install the dependencies: Go modules, npm packages, ClickHouse, Postgres
+	@go mod download
+	@$(STANDALONE) install $(ARGS)
+
+build: console ## build the agent and the aggregator into bin/
+	@$(GO_BUILD) -o bin/agent ./agent
+	@$(GO_BUILD) -o bin/aggregator ./aggregator
+
+console: console/dist/index.html ## build the web console into the aggregator's source
+
+console/node_modules/.package-lock.json: console/package.json console/package-lock.json
+	@cd console && npm ci --no-audit --no-fund --loglevel=error
+	@touch console/node_modules/.package-lock.json
+
+console/dist/index.html: console/node_modules/.package-lock.json console/index.html \
+		$(wildcard console/*.ts console/*.js) $(shell find console/src -type f 2>/dev/null)
+	@cd console && npm run --silent build
+	@touch console/dist/index.html
+
+test: console ## run every test, including those on real ClickHouse, Postgres and a real browser
+	@cd console && npm run --silent check && npm run --silent test
+	@go run ./deploy/children/withservers -- go test -timeout 12m ./... $(ARGS)
+
+check: lint race ## what must pass before a commit: lint, svelte-check, and the fast tests with -race
+	@cd console && npm run --silent check
+
+lint: console ## gofmt, vet, staticcheck and the house rules
+	@unformatted=$$(gofmt -l $(GO_DIRS)) && if [ -n "$$unformatted" ]; then \
+		echo "not gofmt-ed; run: gofmt -w $$unformatted"; exit 1; fi
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+	@go test ./deploy/tidy
+
+race: ## the fast tests with the race detector (which needs a C compiler)
+	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null; then \
+		go test -race $(FAST); \
+	else \
+		echo 'no C compiler: the fast tests run without the race detector'; go test $(FAST); \
+	fi
+
+fuzz: ## fuzz every decoder of bytes from outside for FUZZTIME each (default 10s)
+	@grep -rl --include='*_test.go' '^func Fuzz' agent aggregator protocol | sort | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+			echo "$$file $$target" && \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
+		done; \
+	done
+
+chaos: console ## kill agent, aggregator and ClickHouse again and again under load, and count
+	@go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
+
+bench: ## run the benchmark suite; prints a table and writes JSON
+	@go run ./benchmarks $(ARGS)
