@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ClickHouse is a real server of its own: native protocol and HTTP on the
@@ -38,9 +39,12 @@ type ClickHouse struct {
 }
 
 const (
-	clickHouseUser  = "unmogrowp"
-	maxAnswerBytes  = 1 << 20
-	clickHouseBoot  = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM system.numbers WHERE sleepEachRow(1) SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0;\n"
+	clickHouseUser     = "unmogrowp"
+	clickHouseFarewell = 2 * time.Second
+	maxAnswerBytes     = 1 << 20
+
+	// The last query keeps the engine up: it never ends.
+	clickHouseBoot  = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM system.numbers WHERE sleepEachRow(0.25) SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0;\n"
 	clickHouseUsers = `<clickhouse>
   <profiles><default/></profiles>
   <quotas><default/></quotas>
@@ -71,6 +75,7 @@ const (
   <logger><level>warning</level><console>1</console></logger>
   <max_server_memory_usage>%d</max_server_memory_usage>
   <mark_cache_size>268435456</mark_cache_size>
+  <background_schedule_pool_size>16</background_schedule_pool_size>
   <asynchronous_metrics_update_period_s>60</asynchronous_metrics_update_period_s>
 %s
 </clickhouse>
@@ -206,8 +211,24 @@ func (c *ClickHouse) HTTPURL() string { return "http://127.0.0.1:" + strconv.Ito
 // Process is the running or last child, or nil before Start.
 func (c *ClickHouse) Process() *Process { return c.process }
 
-// Stop ends the server cleanly. Without a running one it does nothing.
-func (c *ClickHouse) Stop() error { return stop(c.process) }
+// Stop ends the server cleanly: the engine shuts down when its boot query ends,
+// while SIGTERM is as sudden to it as a kill. But while clients are connected it
+// would wait 5 s for them, so Stop soon resorts to the signal. Without a running
+// server it does nothing.
+func (c *ClickHouse) Stop() error {
+	if !running(c.process) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), clickHouseFarewell)
+	defer cancel()
+	if err := c.Exec(ctx, "KILL QUERY WHERE user = '' ASYNC"); err == nil {
+		select {
+		case <-c.process.Done():
+		case <-ctx.Done():
+		}
+	}
+	return c.process.Stop()
+}
 
 // Kill ends the server as a crash does.
 func (c *ClickHouse) Kill() error { return kill(c.process) }

@@ -34,7 +34,7 @@ type Command struct {
 	User *User
 	// StopSignal asks the child to end; 0 means SIGTERM.
 	StopSignal syscall.Signal
-	// StopTimeout is how long Stop waits before it kills; 0 means 10 s.
+	// StopTimeout is how long Stop waits before it kills; 0 means 6 s.
 	StopTimeout time.Duration
 	// Orphan is what the kernel sends the child when this process dies without
 	// stopping it; 0 means SIGKILL. Only Linux can do that.
@@ -47,6 +47,7 @@ type User struct{ UID, GID uint32 }
 const (
 	maxLogBytes  = 8 << 20
 	logTailBytes = 2 << 10
+	stopTimeout  = 6 * time.Second
 )
 
 // Process is a running or ended child. Its methods may be called from any
@@ -64,7 +65,7 @@ func Start(c Command) (*Process, error) {
 		c.StopSignal = syscall.SIGTERM
 	}
 	if c.StopTimeout == 0 {
-		c.StopTimeout = 10 * time.Second
+		c.StopTimeout = stopTimeout
 	}
 	if c.Orphan == 0 {
 		c.Orphan = syscall.SIGKILL
