@@ -16,7 +16,8 @@ function emptyDist(): Plugin {
     configResolved(config) {
       dist = join(config.root, config.build.outDir);
     },
-    async generateBundle() {
+    async generateBundle(_, __, isWrite) {
+      if (!isWrite) return;
       const names = await readdir(dist).catch(() => []);
       const stale = names.filter((name) => name !== 'placeholder.html');
       await Promise.all(stale.map((name) => rm(join(dist, name), { recursive: true })));
@@ -32,6 +33,7 @@ export default defineConfig({
     emptyOutDir: false, // emptyDist does it
     assetsInlineLimit: 0, // the content security policy allows files, not data in markup
     modulePreload: { polyfill: false },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'parts', test: /src\/parts\/(PageHead|Choice|Source)\./ }] } } },
     manifest: 'manifest.json', // read by the size budget
   },
   server: {

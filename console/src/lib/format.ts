@@ -1,0 +1,100 @@
+import { approximate, micros, rounded } from './decimal.ts';
+
+/**
+ * The console speaks English, so it takes the reader's own English locale, or
+ * British English. A locale that Intl refuses (Chromium reports "en-US@posix"
+ * under LC_ALL=C) is skipped.
+ */
+export function chooseLocale(wanted: readonly string[]): string {
+  for (const name of wanted) {
+    if (!/^en\b/i.test(name)) continue;
+    try {
+      return Intl.getCanonicalLocales(name)[0] ?? 'en-GB';
+    } catch {
+      continue;
+    }
+  }
+  return 'en-GB';
+}
+
+export const locale = chooseLocale(globalThis.navigator?.languages ?? []);
+
+const MINUS = '\u2212';
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const point = new Intl.NumberFormat(locale).formatToParts(1.5).find((part) => part.type === 'decimal')?.value ?? '.';
+
+export function count(value: number | bigint): string {
+  return whole.format(value).replace('-', MINUS);
+}
+
+/** A decimal string at `places` decimals, exactly rounded. */
+export function number(text: string | bigint, places = 2): string {
+  const { negative, whole: units, fraction } = rounded(typeof text === 'bigint' ? text : micros(text), places);
+  return `${negative ? MINUS : ''}${whole.format(units)}${fraction ? point + fraction : ''}`;
+}
+
+/** Conversions credited: as many decimals as tell something, at most two. */
+export function credits(text: string | bigint): string {
+  return number(text, 2).replace(new RegExp(`\\${point}(00|(\\d)0)$`), (_, __, digit) => (digit ? point + digit : ''));
+}
+
+/** An amount with its currency, in the places that currency has. */
+export function money(text: string | bigint, currency: string): string {
+  const value = typeof text === 'bigint' ? text : micros(text);
+  let format: Intl.NumberFormat;
+  try {
+    format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
+  } catch {
+    return currency ? `${number(value)} ${currency}` : number(value);
+  }
+  const places = Math.min(format.resolvedOptions().maximumFractionDigits ?? 2, 6);
+  const { negative, whole: units, fraction } = rounded(value, places);
+  // Intl lays out the whole part as an integer, which it knows exactly; the digits after the point are put in by hand.
+  const text_ = format
+    .formatToParts(units)
+    .map((part) => (part.type === 'fraction' ? fraction : part.value))
+    .join('');
+  return (negative ? MINUS : '') + text_;
+}
+
+/** 0.25 or 250000n millionths as "25.0 %". */
+export function percent(value: number | bigint, places = 1): string {
+  const parts = typeof value === 'bigint' ? value : BigInt(Math.round(value * 1e6));
+  return `${number(parts * 100n, places)}\u2009%`;
+}
+
+/** A difference with its sign: "+12.5 %", "−3.0 %", "±0". */
+export function difference(value: bigint): string {
+  const text = percent(value < 0n ? -value : value);
+  if (text === percent(0n)) return '±0';
+  return (value < 0n ? MINUS : '+') + text;
+}
+
+const compactFormat = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
+
+/** For axes, where room is scarce. */
+export function compact(value: number): string {
+  return compactFormat.format(value);
+}
+
+export function compactDecimal(text: string): string {
+  return compact(approximate(micros(text)));
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+export function bytes(value: number): string {
+  let size = value;
+  let unit = 0;
+  while (size >= 1024 && unit < UNITS.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`;
+}
+
+/** A name from the API ("re_attribution") as words ("Re attribution"), for names this version does not know. */
+export function words(name: string): string {
+  const text = name.replaceAll('_', ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,57 @@
+import { createContext } from 'svelte';
+import { Api, type Credentials } from './api.ts';
+import type { User } from './shapes.ts';
+
+/** Who is signed in. */
+export class Session {
+  state = $state<'starting' | 'unreachable' | 'anonymous' | 'signed-in'>('starting');
+  user = $state.raw<User>();
+  /** Why the sign-in page is shown, where the reader might wonder. */
+  notice = $state('');
+
+  readonly api = new Api(() => {
+    this.#leave('Your session has ended. Please sign in again.');
+  });
+
+  async start(): Promise<void> {
+    this.state = 'starting';
+    try {
+      const user = await this.api.resume();
+      if (user) this.#enter(user);
+      else this.#leave('');
+    } catch {
+      this.state = 'unreachable';
+    }
+  }
+
+  async login(credentials: Credentials): Promise<void> {
+    this.#enter(await this.api.login(credentials));
+  }
+
+  async logout(): Promise<void> {
+    try {
+      await this.api.logout();
+      this.#leave('You are signed out.');
+    } catch {
+      this.#leave('You are signed out here, but the server could not be told. The session there ends within 12 hours.');
+    }
+  }
+
+  may(permission: string): boolean {
+    return this.user?.permissions?.includes(permission) ?? false;
+  }
+
+  #enter(user: User): void {
+    this.user = user;
+    this.notice = '';
+    this.state = 'signed-in';
+  }
+
+  #leave(notice: string): void {
+    this.notice = notice;
+    this.user = undefined;
+    this.state = 'anonymous';
+  }
+}
+
+export const [getSession, setSession] = createContext<Session>();

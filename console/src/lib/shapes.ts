@@ -1,0 +1,138 @@
+/** The shapes of the console API, as the server sends them. Amounts are decimal strings; times are RFC 3339. */
+
+export interface User {
+  id: string;
+  email: string;
+  name: string;
+  roles: { role: string; apps: unknown }[];
+  permissions: string[];
+}
+
+export interface LoginAnswer {
+  access_token: string;
+  expires_in: number;
+  user?: User;
+}
+
+export interface Page<T> {
+  data: T[];
+  next_cursor?: string | null;
+}
+
+export interface App {
+  id: string;
+  name: string;
+  currency: string;
+  timezone: string;
+}
+
+export interface Money {
+  currency: string;
+  amount: string;
+}
+
+export interface Overview {
+  events: number;
+  clicks: number;
+  impressions: number;
+  installs: number;
+  conversions: number;
+  revenue: Money[] | null;
+  fresh_until: string | null;
+}
+
+export interface Timeseries {
+  metric: string;
+  interval: string;
+  currency?: string;
+  points: { time: string; value: string }[] | null;
+}
+
+export interface AttributionRow {
+  media_source: string;
+  conversions: string;
+  revenue: string;
+  share: number;
+  revenue_by_currency?: Money[] | null;
+}
+
+export interface AttributionReport {
+  model: string;
+  currency?: string;
+  rows: AttributionRow[] | null;
+  total: { conversions: string; revenue: string; revenue_by_currency?: Money[] | null };
+}
+
+export interface ConversionRow {
+  id: string;
+  event: string;
+  time: string;
+  revenue: string | null;
+  currency: string | null;
+  result: string | null;
+  media_source: string | null;
+  campaign: string | null;
+  touches: number;
+}
+
+export interface Candidate {
+  touch_id: string;
+  kind: string;
+  time: string;
+  media_source: string;
+  campaign?: string;
+  match: string;
+  verdict: string;
+}
+
+export interface Touch {
+  touch_id: string;
+  kind?: string;
+  time: string;
+  media_source: string;
+  campaign?: string;
+  credit: Partial<Record<string, number>>;
+  revenue?: Partial<Record<string, string>> | null;
+}
+
+export interface Journey {
+  id: string;
+  event: string;
+  time: string;
+  revenue?: string | null;
+  currency?: string | null;
+  settings_generation: number;
+  inputs: number;
+  input_digest: string;
+  install?: {
+    result: string;
+    reason?: string;
+    touch_id?: string;
+    media_source?: string;
+    campaign?: string;
+    match?: string;
+  } | null;
+  candidates?: Candidate[] | null;
+  touches?: Touch[] | null;
+}
+
+export interface Agent {
+  id: string;
+  name: string;
+  region: string;
+  zone: string;
+  state: string;
+  version: string;
+  queued_events: number;
+  oldest_event: string | null;
+  disk_used: number;
+  disk_quota: number;
+  certificate_expires: string | null;
+  last_seen: string | null;
+}
+
+export interface Cluster {
+  members?: Record<string, unknown>[] | null;
+  mismatched_attributions?: number;
+  [key: string]: unknown;
+}

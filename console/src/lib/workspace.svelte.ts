@@ -1,0 +1,55 @@
+import { createContext } from 'svelte';
+import { knownZone, readRange, type Range } from './dates.ts';
+import type { Api } from './api.ts';
+import type { Scope } from './reports.ts';
+import type { Router } from './router.svelte.ts';
+import { carried, href, type AppPage } from './route.ts';
+import type { App } from './shapes.ts';
+
+/** What the reader is looking at: the app and the days, both read from the address. */
+export class Workspace {
+  readonly api: Api;
+  readonly router!: Router;
+  readonly apps: App[];
+  #now = $state(Date.now());
+
+  constructor(api: Api, router: Router, apps: App[]) {
+    this.api = api;
+    this.router = router;
+    this.apps = apps;
+  }
+
+  readonly app = $derived.by(() => {
+    const route = this.router.route;
+    return 'app' in route ? this.apps.find((app) => app.id === route.app) : undefined;
+  });
+  readonly zone = $derived(knownZone(this.app?.timezone));
+  // As text first: another filter in the address must not look like other days.
+  readonly #rangeText = $derived(JSON.stringify(readRange(this.router.query, this.zone, this.#now)));
+  readonly range = $derived(JSON.parse(this.#rangeText) as Range);
+  readonly currency = $derived(this.router.query.get('currency') || this.app?.currency || 'USD');
+
+  get now(): number {
+    return this.#now;
+  }
+
+  /** The scope of every report; pages are drawn only when there is an app. */
+  readonly scope = $derived.by((): Scope => {
+    if (!this.app) throw new Error('a report was asked for without an app');
+    return { app: this.app, zone: this.zone, range: this.range, asked: this.#now };
+  });
+
+  /** Takes note of the time, which makes every report ask again. */
+  refresh(): void {
+    this.#now = Date.now();
+  }
+
+  /** The address of a page of the current app, with the days and the currency carried over. */
+  link(page: AppPage, more: Record<string, string> = {}): string {
+    const query = carried(this.router.query);
+    for (const [name, value] of Object.entries(more)) query.set(name, value);
+    return href({ page, app: this.app?.id ?? '' }, query);
+  }
+}
+
+export const [getWorkspace, setWorkspace] = createContext<Workspace>();
