@@ -1,0 +1,138 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// Row is one event with the agent that delivered it.
+type Row struct {
+	Event protocol.Event
+	Agent string // from the agent's certificate
+}
+
+// Batch is what one insert stores: events and the facts derived from them.
+type Batch struct {
+	Rows  []Row
+	Facts attribution.Facts
+}
+
+// Rejection names an event, or a fact of it, that went to quarantine.
+type Rejection struct {
+	Row    int // index into Batch.Rows
+	App    string
+	ID     string
+	Reason string
+}
+
+// Insert stores a batch: events first, then links, touches and at last
+// conversions, so that whoever sees a conversion sees the touches that came
+// with it. On an error any part may be stored and nothing may be acknowledged;
+// the same rows are to be sent again. Rows that ClickHouse refuses for what they
+// contain are put in quarantine and returned; they do not hold up the others.
+func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
+	if len(b.Rows) == 0 {
+		return nil, nil
+	}
+	origins := newOrigins(b.Rows)
+	refused, err := storeRows(ctx, w, eventsTable(), pointers(b.Rows))
+	if err != nil {
+		return nil, err
+	}
+	rejections := appendRejections(nil, origins, refused, func(r *Row) factID { return eventID(&r.Event) })
+	gone := make(map[factID]bool, len(rejections))
+	for _, r := range rejections {
+		gone[eventID(&b.Rows[r.Row].Event)] = true
+	}
+
+	if _, err := storeRows(ctx, w, linksTable(), bothWays(b.Facts.Links)); err != nil {
+		return nil, err
+	}
+	touches := keep(pointers(b.Facts.Touches), gone, touchID)
+	refusedTouches, err := storeRows(ctx, w, touchesTable(origins), touches)
+	if err != nil {
+		return nil, err
+	}
+	rejections = appendRejections(rejections, origins, refusedTouches, touchID)
+	conversions := keep(pointers(b.Facts.Conversions), gone, conversionID)
+	refusedConversions, err := storeRows(ctx, w, conversionsTable(origins), conversions)
+	if err != nil {
+		return nil, err
+	}
+	rejections = appendRejections(rejections, origins, refusedConversions, conversionID)
+	return rejections, w.quarantine(ctx, b.Rows, rejections)
+}
+
+// column is one column of an insert: a name and a slice with a value per row.
+type column struct {
+	name   string
+	values any
+}
+
+// pick makes a column of one field of every row.
+func pick[R, V any](name string, rows []*R, field func(*R) V) column {
+	values := make([]V, len(rows))
+	for i, r := range rows {
+		values[i] = field(r)
+	}
+	return column{name, values}
+}
+
+// send inserts rows in one statement and waits until they are stored.
+func (w *Warehouse) send(ctx context.Context, table string, columns []column) error {
+	ctx, cancel := context.WithTimeout(ctx, insertSeconds*time.Second+grace)
+	defer cancel()
+	batch, err := w.write.PrepareBatch(ctx, insertStatement(table, columns), driver.WithCloseOnFlush())
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", table, err)
+	}
+	defer batch.Close()
+	for i, c := range columns {
+		if err := batch.Column(i).Append(c.values); err != nil {
+			return fmt.Errorf("insert into %s: column %s: %w", table, c.name, err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("insert into %s: %w", table, err)
+	}
+	return nil
+}
+
+func insertStatement(table string, columns []column) string {
+	text := "INSERT INTO " + table + " ("
+	for i, c := range columns {
+		if i > 0 {
+			text += ", "
+		}
+		text += c.name
+	}
+	return text + ")"
+}
+
+func pointers[R any](rows []R) []*R {
+	all := make([]*R, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+	}
+	return all
+}
+
+// keep returns the rows whose event is not in gone.
+func keep[R any](rows []*R, gone map[factID]bool, id func(*R) factID) []*R {
+	if len(gone) == 0 {
+		return rows
+	}
+	kept := make([]*R, 0, len(rows))
+	for _, r := range rows {
+		if !gone[id(r)] {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,115 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+-- The conversions that events state. conversion_keys is the match index: one row for
+-- every match key of a conversion, in the order of look-ups. conversion_ids has every
+-- variant of a conversion whose message id was used more than once, also in
+-- different hours: the greatest version is the one that counts.
+-- Both are filled by views that copy, so a repeated insert repairs a half-done one.
+CREATE TABLE IF NOT EXISTS conversions
+(
+    app_id LowCardinality(String),
+    conversion_id String CODEC(ZSTD(1)),
+    original Int64 CODEC(Delta, ZSTD(1)),
+    time Int64 CODEC(Delta, ZSTD(1)),
+    received Int64 CODEC(Delta, ZSTD(1)),
+    digest UInt64,
+    name String CODEC(ZSTD(1)),
+    install Bool,
+    revenue Int64 CODEC(ZSTD(1)),
+    has_revenue Bool,
+    currency String CODEC(ZSTD(1)),
+    untrusted Bool,
+    click_id String CODEC(ZSTD(1)),
+    referrer String CODEC(ZSTD(1)),
+    withheld Bool,
+    country String CODEC(ZSTD(1)),
+    keys Array(String) CODEC(ZSTD(1)),
+    inserted_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    version UInt128 MATERIALIZED
+        bitShiftLeft(toUInt128(bitAnd(bitNot(toUInt64(received)), 0xFFFFFFFFFFFF)), 80)
+        + bitShiftLeft(toUInt128(bitNot(digest)), 16)
+        + toUInt128(bitAnd(bitNot(toUInt64(time)), 0xFFFF)),
+    INDEX time_index time TYPE minmax GRANULARITY 1,
+    INDEX inserted_index inserted_at TYPE minmax GRANULARITY 1,
+    CONSTRAINT named CHECK app_id != '' AND conversion_id != '',
+    CONSTRAINT stamped CHECK time >= 0 AND received >= 0 AND received < 281474976710656,
+    CONSTRAINT few_partitions CHECK original = 0 OR original BETWEEN 946684800000 AND 4102444799999
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(original, 'UTC'))
+ORDER BY (app_id, toStartOfHour(fromUnixTimestamp64Milli(original, 'UTC')), conversion_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE IF NOT EXISTS conversion_keys
+(
+    app_id LowCardinality(String),
+    key_hash UInt64,
+    key String CODEC(ZSTD(1)),
+    conversion_id String CODEC(ZSTD(1)),
+    original Int64 CODEC(Delta, ZSTD(1)),
+    time Int64 CODEC(Delta, ZSTD(1)),
+    received Int64 CODEC(Delta, ZSTD(1)),
+    digest UInt64,
+    name String CODEC(ZSTD(1)),
+    install Bool,
+    revenue Int64 CODEC(ZSTD(1)),
+    has_revenue Bool,
+    currency String CODEC(ZSTD(1)),
+    untrusted Bool,
+    click_id String CODEC(ZSTD(1)),
+    referrer String CODEC(ZSTD(1)),
+    withheld Bool,
+    country String CODEC(ZSTD(1)),
+    keys Array(String) CODEC(ZSTD(1)),
+    version UInt128
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(original, 'UTC'))
+ORDER BY (app_id, key_hash, time, conversion_id, version)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS conversion_keys_view TO conversion_keys AS
+SELECT app_id, cityHash64(key) AS key_hash, key, conversion_id, original, time, received, digest,
+    name, install, revenue, has_revenue, currency, untrusted, click_id, referrer, withheld, country, keys, version
+FROM conversions ARRAY JOIN keys AS key;
+
+CREATE TABLE IF NOT EXISTS conversion_ids
+(
+    app_id LowCardinality(String),
+    id_hash UInt64,
+    conversion_id String CODEC(ZSTD(1)),
+    original Int64 CODEC(Delta, ZSTD(1)),
+    time Int64 CODEC(Delta, ZSTD(1)),
+    received Int64 CODEC(Delta, ZSTD(1)),
+    digest UInt64,
+    name String CODEC(ZSTD(1)),
+    install Bool,
+    revenue Int64 CODEC(ZSTD(1)),
+    has_revenue Bool,
+    currency String CODEC(ZSTD(1)),
+    untrusted Bool,
+    click_id String CODEC(ZSTD(1)),
+    referrer String CODEC(ZSTD(1)),
+    withheld Bool,
+    country String CODEC(ZSTD(1)),
+    keys Array(String) CODEC(ZSTD(1)),
+    version UInt128
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (app_id, id_hash, conversion_id, version)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS conversion_ids_view TO conversion_ids AS
+SELECT app_id, cityHash64(conversion_id) AS id_hash, conversion_id, original, time, received, digest,
+    name, install, revenue, has_revenue, currency, untrusted, click_id, referrer, withheld, country, keys, version
+FROM conversions;
+
+-- +goose Down
+DROP TABLE IF EXISTS conversion_ids_view;
+DROP TABLE IF EXISTS conversion_keys_view;
+DROP TABLE IF EXISTS conversion_ids;
+DROP TABLE IF EXISTS conversion_keys;
+DROP TABLE IF EXISTS conversions;

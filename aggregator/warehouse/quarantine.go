@@ -1,0 +1,80 @@
+package warehouse
+
+import (
+	"context"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// factID names one variant of a message, and so the event that a fact in the
+// same batch was derived from.
+type factID struct {
+	app, id  string
+	received int64
+	digest   uint64
+}
+
+func eventID(e *protocol.Event) factID {
+	return factID{e.App, e.ID, e.Received, e.Digest}
+}
+
+func touchID(t *attribution.Touch) factID {
+	return factID{t.App, t.ID, t.Received, t.Digest}
+}
+
+func conversionID(c *attribution.Conversion) factID {
+	return factID{c.App, c.ID, c.Received, c.Digest}
+}
+
+// origins finds the row that a fact of the same batch was derived from.
+type origins struct {
+	rows  []Row
+	index map[factID]int
+}
+
+func newOrigins(rows []Row) origins {
+	o := origins{rows: rows, index: make(map[factID]int, len(rows))}
+	for i := range rows {
+		o.index[eventID(&rows[i].Event)] = i
+	}
+	return o
+}
+
+// country returns the country of a fact's event. Attribution does not go by it,
+// only reports for people whose view is narrowed to some countries.
+func (o origins) country(id factID) string {
+	if i, ok := o.index[id]; ok {
+		return o.rows[i].Event.Country
+	}
+	return ""
+}
+
+// appendRejections appends a rejection for the event of every refused row.
+func appendRejections[R any](to []Rejection, o origins, refused []refusal[R], id func(*R) factID) []Rejection {
+	for _, r := range refused {
+		name := id(r.row)
+		if i, ok := o.index[name]; ok {
+			to = append(to, Rejection{Row: i, App: name.app, ID: name.id, Reason: r.reason})
+		}
+	}
+	return to
+}
+
+// quarantine stores the events of rejections with their reasons.
+func (w *Warehouse) quarantine(ctx context.Context, rows []Row, rejections []Rejection) error {
+	if len(rejections) == 0 {
+		return nil
+	}
+	type rejection = Rejection
+	all := pointers(rejections)
+	row := func(r *rejection) *Row { return &rows[r.Row] }
+	return w.send(ctx, "quarantine", []column{
+		pick("app_id", all, func(r *rejection) string { return r.App }),
+		pick("event_id", all, func(r *rejection) string { return r.ID }),
+		pick("agent_id", all, func(r *rejection) string { return row(r).Agent }),
+		pick("reason", all, func(r *rejection) string { return r.Reason }),
+		pick("event", all, func(r *rejection) string { return string(protocol.AppendEvent(nil, &row(r).Event)) }),
+		pick("received", all, func(r *rejection) int64 { return row(r).Event.Received }),
+	})
+}

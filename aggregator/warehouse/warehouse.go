@@ -1,0 +1,146 @@
+// Package warehouse keeps events, facts and attributions in ClickHouse.
+//
+// What it promises its callers: when Insert returns without an error, the rows
+// are on ClickHouse's disk, fsynced, and every later read sees them. After an
+// error nothing is known, and the same rows are to be sent again: every table
+// is keyed by what the client sent, so sending rows twice changes nothing that
+// a reader can see.
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Bounds of one statement. A read or an insert that takes longer is cancelled by
+// the server; the client's own deadline is later, so that it hears of that.
+const (
+	insertSeconds = 30
+	readSeconds   = 30
+	grace         = 5 * time.Second
+
+	dialTimeout  = 5 * time.Second // also how long a call waits for a free connection
+	maxReadBytes = 4 << 30         // memory of one read on the server
+	maxReadRows  = 2_000_000_000   // rows that one read may look at
+	maxQueryText = 4 << 20         // bytes of one statement's text
+)
+
+// MaxInsertTime is how long an insert may go on after its rows were stamped with
+// inserted_at: a reader of InsertedSince must look back further than that.
+const MaxInsertTime = insertSeconds*time.Second + grace
+
+// Options say where ClickHouse is.
+type Options struct {
+	DSN      string // clickhouse://user:password@host:9000/database
+	MaxConns int    // connections for inserts, and as many for reads; 0 is 8
+	Logger   *slog.Logger
+}
+
+// Warehouse is a connection pool for writing and one for reading. It is safe for
+// use by several goroutines.
+type Warehouse struct {
+	write   driver.Conn
+	read    driver.Conn
+	options *clickhouse.Options
+	logger  *slog.Logger
+}
+
+// Open connects to ClickHouse and verifies that it is reachable. It neither
+// migrates nor checks: call Migrate, where that is wanted, and then Check.
+func Open(ctx context.Context, o Options) (*Warehouse, error) {
+	options, err := clickhouse.ParseDSN(o.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 8
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	options.MaxOpenConns, options.MaxIdleConns = o.MaxConns, o.MaxConns
+	options.DialTimeout = dialTimeout
+	options.ReadTimeout = insertSeconds*time.Second + grace
+	options.ConnMaxLifetime = time.Hour
+	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+
+	w := &Warehouse{options: options, logger: o.Logger}
+	if w.write, err = connect(options, writeSettings()); err != nil {
+		return nil, err
+	}
+	if w.read, err = connect(options, readSettings()); err != nil {
+		return nil, errors.Join(err, w.write.Close())
+	}
+	if err := w.write.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach ClickHouse at %v: %w", options.Addr, err), w.Close())
+	}
+	return w, nil
+}
+
+func connect(base *clickhouse.Options, settings clickhouse.Settings) (driver.Conn, error) {
+	options := *base
+	options.Settings = settings
+	conn, err := clickhouse.Open(&options)
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse: %w", err)
+	}
+	return conn, nil
+}
+
+// writeSettings make an accepted insert a stored one. ClickHouse's own insert
+// de-duplication and asynchronous inserts are off because both lose acked rows.
+func writeSettings() clickhouse.Settings {
+	return clickhouse.Settings{
+		"async_insert":                     0,
+		"deduplicate_insert":               "disable",
+		"materialized_views_ignore_errors": 0,
+		"max_execution_time":               insertSeconds,
+		"max_query_size":                   maxQueryText,
+	}
+}
+
+// readSettings bound every read. With readonly 2 a statement can read and change
+// settings, and nothing else.
+func readSettings() clickhouse.Settings {
+	return clickhouse.Settings{
+		"readonly":           2,
+		"max_execution_time": readSeconds,
+		"max_memory_usage":   maxReadBytes,
+		"max_rows_to_read":   maxReadRows,
+		"max_query_size":     maxQueryText,
+		"do_not_merge_across_partitions_select_final": 1,
+	}
+}
+
+// Close closes the connections.
+func (w *Warehouse) Close() error {
+	return errors.Join(w.read.Close(), w.write.Close())
+}
+
+// Ping reports whether ClickHouse answers.
+func (w *Warehouse) Ping(ctx context.Context) error {
+	if err := w.write.Ping(ctx); err != nil {
+		return fmt.Errorf("ping ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// OpenConnections returns how many connections are open, for a metric.
+func (w *Warehouse) OpenConnections() int {
+	return w.write.Stats().Open + w.read.Stats().Open
+}
+
+// Now returns the server's clock, which stamps inserted_at.
+func (w *Warehouse) Now(ctx context.Context) (time.Time, error) {
+	var now time.Time
+	if err := w.read.QueryRow(ctx, "SELECT now64(3, 'UTC')").Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("read ClickHouse clock: %w", err)
+	}
+	return now.UTC(), nil
+}
