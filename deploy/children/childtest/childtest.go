@@ -6,6 +6,10 @@
 // UNMOGROWP_TEST_CLICKHOUSE_DSN or UNMOGROWP_TEST_POSTGRES_DSN names: see the
 // command deploy/children/withservers, which starts both once for many packages.
 //
+// The call must be outside of any testing/synctest bubble, because time stands
+// still in there while a real server works. goleak must ignore the goroutines
+// that attend the servers: goleak.IgnoreAnyFunction(childtest.Goroutine).
+//
 // The servers are variables of this package, against the rule, because testing
 // offers no other place that lives as long as the process.
 package childtest
@@ -35,6 +39,9 @@ const (
 	PostgresEnv   = "UNMOGROWP_TEST_POSTGRES_DSN"
 )
 
+// Goroutine is the function of the goroutines that live as long as the servers.
+const Goroutine = "github.com/unmogrowp/unmogrowp/deploy/children.(*Process).attend"
+
 const (
 	startTimeout = 10 * time.Minute // the first start may have to install
 	queryTimeout = 30 * time.Second
@@ -43,7 +50,7 @@ const (
 var (
 	clickHouseServer = sync.OnceValues(startClickHouse)
 	postgresServer   = sync.OnceValues(startPostgres)
-	stateDirectory   = sync.OnceValues(makeDirectory)
+	scratch          = sync.OnceValues(children.ScratchDir)
 )
 
 // ClickHouse returns the clickhouse-go DSN of a new, empty Atomic database, which
@@ -135,7 +142,7 @@ func startClickHouse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := stateDirectory()
+	dir, err := scratch()
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +163,7 @@ func startPostgres() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := stateDirectory()
+	dir, err := scratch()
 	if err != nil {
 		return "", err
 	}

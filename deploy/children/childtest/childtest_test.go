@@ -6,9 +6,14 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(childtest.Goroutine))
+}
 
 func TestClickHouseGivesEachTestItsOwnDatabase(t *testing.T) {
 	names := map[string]bool{}

@@ -47,12 +47,9 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	if err != nil {
 		return failed, err
 	}
-	dir, err := os.MkdirTemp("", "unmogrowp-withservers-")
+	dir, err := children.ScratchDir()
 	if err != nil {
-		return failed, fmt.Errorf("make directory: %w", err)
-	}
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return failed, fmt.Errorf("open directory to other users: %w", err)
+		return failed, err
 	}
 	s := servers{
 		clickHouse: children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse")},
@@ -61,7 +58,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 			Settings: map[string]string{"max_connections": "300"},
 		},
 	}
-	defer func() { err = errors.Join(err, s.end(), os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, s.end(), children.RemoveScratchDir(dir)) }()
 	env, err := s.start(ctx)
 	if err != nil {
 		return failed, err
@@ -103,7 +100,7 @@ func (s *servers) start(ctx context.Context) ([]string, error) {
 
 // end throws the servers away with their data, so it need not be gentle.
 func (s *servers) end() error {
-	return errors.Join(s.clickHouse.Kill(), s.postgres.Kill(), s.postgres.Remove())
+	return errors.Join(s.clickHouse.Kill(), s.postgres.Kill())
 }
 
 // command runs the command with this terminal. A signal to us reaches it too,
