@@ -1,0 +1,209 @@
+// Package accounts is Postgres: people and their roles, sessions, apps, keys, tracking links,
+// settings, agents and their certificates, sealed secrets, leases and watermarks, and the audit log.
+//
+// What always holds:
+//
+//   - A change and its audit entry are one transaction. When the log cannot be written, nothing
+//     changes.
+//   - Whatever agents are told (apps, keys, links) grows the settings generation in the transaction
+//     of the change and is announced with NOTIFY; see [Accounts.Settings] and [Accounts.Watch].
+//   - Nothing that opens a door is stored: passwords as argon2id, tokens and keys as SHA-256, what
+//     must be read again (certificate authority, signing keys) sealed under the master key.
+//   - Time is the database's, so nodes with clocks apart agree on what has expired.
+//
+// An Accounts holds no state but its pool and may be used by any number of goroutines.
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Errors that callers act upon.
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrExists       = errors.New("already exists")
+	ErrLastOwner    = errors.New("the last owner must stay")
+	ErrNotHeld      = errors.New("nobody can grant, change or take away what they do not hold")
+	ErrClone        = errors.New("this buffer belongs to another agent: it was copied")
+	ErrFenced       = errors.New("the lease has passed to another node")
+	ErrUnauthorized = errors.New("not logged in")
+	ErrBusy         = errors.New("too many logins at once")
+)
+
+// InvalidError says what is wrong with what the caller gave, in words for the person who gave it.
+type InvalidError struct{ Reason string }
+
+// Error returns the reason.
+func (e *InvalidError) Error() string { return e.Reason }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Times that bound what the database does for us.
+const (
+	statementTimeout = 10 * time.Second
+	lockTimeout      = 5 * time.Second
+	idleInTx         = 15 * time.Second
+	connectTimeout   = 5 * time.Second
+)
+
+// Options say how to reach Postgres.
+type Options struct {
+	DSN       string // a URL or key=value words, as libpq takes them
+	MasterKey []byte // 32 bytes; seals the secrets
+	MaxConns  int32  // 0 means 10
+}
+
+// Accounts is the open database.
+type Accounts struct {
+	pool    *pgxpool.Pool
+	config  *pgx.ConnConfig // of connections outside of the pool, for LISTEN
+	sealer  *sealer
+	hashing chan struct{} // a slot for each argon2id computation at a time
+	waiting chan struct{} // a slot for each login that may wait for one
+}
+
+// Open connects to Postgres. It fails if Postgres does not answer.
+func Open(ctx context.Context, options Options) (*Accounts, error) {
+	sealer, err := newSealer(options.MasterKey)
+	if err != nil {
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
+	config, err := pgxpool.ParseConfig(options.DSN)
+	if err != nil {
+		// The parser's error may hold the password.
+		return nil, errors.New("open accounts: the Postgres DSN cannot be read: write postgres://user:password@host:port/database")
+	}
+	config.MaxConns = max(options.MaxConns, 0)
+	if config.MaxConns == 0 {
+		config.MaxConns = 10
+	}
+	config.MaxConnLifetime = 30 * time.Minute
+	config.MaxConnLifetimeJitter = 5 * time.Minute
+	config.HealthCheckPeriod = 15 * time.Second
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // never the simple protocol
+	parameters := config.ConnConfig.RuntimeParams
+	parameters["application_name"] = "unmogrowp-aggregator"
+	parameters["statement_timeout"] = milliseconds(statementTimeout)
+	parameters["lock_timeout"] = milliseconds(lockTimeout)
+	parameters["idle_in_transaction_session_timeout"] = milliseconds(idleInTx)
+	parameters["synchronous_commit"] = "on"
+	parameters["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
+	a := &Accounts{
+		pool: pool, config: config.ConnConfig, sealer: sealer,
+		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxWaiting),
+	}
+	if err := a.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
+	return a, nil
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+// Close closes every connection, after what runs on them.
+func (a *Accounts) Close() { a.pool.Close() }
+
+// Ping says whether Postgres answers.
+func (a *Accounts) Ping(ctx context.Context) error {
+	if err := a.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("reach postgres: %w", err)
+	}
+	return nil
+}
+
+// Migrate brings the schema up to date. Nodes that start together take turns.
+func (a *Accounts) Migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("migrate accounts: %w", err)
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("migrate accounts: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(a.pool)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("migrate accounts: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate accounts: %w", err)
+	}
+	return nil
+}
+
+// change runs a transaction that changes something. It commits only if do returns no error.
+func (a *Accounts) change(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
+	return wrap(what, err)
+}
+
+// wrap adds what was being done, unless the error is one that callers act upon.
+func wrap(what string, err error) error {
+	var bad *InvalidError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	case errors.As(err, &bad):
+		return err
+	case violates(err, "23505"):
+		return fmt.Errorf("%s: %w", what, ErrExists)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// violates says whether Postgres refused with that SQLSTATE.
+func violates(err error, state string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == state
+}
+
+// newID makes an id that sorts by time of creation.
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// newToken makes a random name of n bytes of entropy in lower-case letters and digits.
+func newToken(prefix string, n int) (string, error) {
+	raw := make([]byte, n)
+	if _, err := rand.Read(raw); err != nil {
+		return "", fmt.Errorf("make token: %w", err)
+	}
+	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw)
+	return prefix + strings.ToLower(text), nil
+}

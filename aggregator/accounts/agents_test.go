@@ -1,0 +1,136 @@
+package accounts
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+func enroll(t *testing.T, a *Accounts, name string) Agent {
+	t.Helper()
+	hash := sha256.Sum256([]byte(name))
+	e := Enrollment{Name: name, Region: "eu", SecretHash: hash[:], Expires: time.Now().Add(time.Minute)}
+	if err := a.CreateEnrollment(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := a.ConsumeEnrollment(t.Context(), hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agent
+}
+
+func TestEnrollmentIsUsedOnce(t *testing.T) {
+	a := openTest(t)
+	hash := sha256.Sum256([]byte("secret"))
+	e := Enrollment{Name: "edge-1", Region: "eu", Zone: "a", SecretHash: hash[:], Expires: time.Now().Add(time.Minute)}
+	if err := a.CreateEnrollment(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			agent, err := a.ConsumeEnrollment(t.Context(), hash[:])
+			if err == nil {
+				won.Add(1)
+				if agent.Name != "edge-1" || agent.Region != "eu" || agent.Zone != "a" || agent.ID == "" {
+					t.Errorf("agent = %+v", agent)
+				}
+				return
+			}
+			wantError(t, "used enrolment", err, ErrNotFound)
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Fatalf("%d agents joined with one token", won.Load())
+	}
+	agents, err := a.Agents(t.Context())
+	if err != nil || len(agents) != 1 || agents[0].State != "enrolled" {
+		t.Fatalf("agents = %+v, %v", agents, err)
+	}
+	_, err = a.ConsumeEnrollment(t.Context(), []byte("unknown"))
+	wantError(t, "unknown enrolment", err, ErrNotFound)
+	expired := sha256.Sum256([]byte("expired"))
+	e.SecretHash, e.Expires = expired[:], time.Now().Add(-time.Second)
+	if err := a.CreateEnrollment(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.ConsumeEnrollment(t.Context(), expired[:])
+	wantError(t, "expired enrolment", err, ErrNotFound)
+}
+
+func TestAgentLife(t *testing.T) {
+	a := openTest(t)
+	ctx := t.Context()
+	agent := enroll(t, a, "edge-1")
+	expires := time.Now().Add(48 * time.Hour)
+	if err := a.RecordCertificate(ctx, agent.ID, "abc", expires); err != nil {
+		t.Fatal(err)
+	}
+	hb := protocol.Heartbeat{QueuedEvents: 7, DiskUsed: 10, DiskQuota: 100, Clock: time.Now().UnixMilli(), State: "running", OldestEvent: 1_700_000_000_000}
+	if err := a.RecordHeartbeat(ctx, agent.ID, "node-1", "1.2.3", hb); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "heartbeat of nobody", a.RecordHeartbeat(ctx, "nobody", "n", "v", hb), ErrNotFound)
+	agents, err := a.Agents(ctx)
+	if err != nil || len(agents) != 1 {
+		t.Fatal(agents, err)
+	}
+	got := agents[0]
+	if got.State != "running" || got.QueuedEvents != 7 || got.Version != "1.2.3" || got.Node != "node-1" || got.OldestEvent == nil ||
+		got.CertificateExpires == nil || got.LastSeen == nil || got.ClockSkew < -5000 || got.ClockSkew > 5000 {
+		t.Fatalf("agent = %+v", got)
+	}
+	exec(t, a, `UPDATE agents SET last_seen = now() - interval '1 minute'`)
+	if agents, err = a.Agents(ctx); err != nil || agents[0].State != "silent" {
+		t.Fatalf("agent = %+v, %v; want silent", agents, err)
+	}
+	before, _ := a.Generation(ctx)
+	if err := a.RevokeAgent(ctx, agent.ID); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := a.Generation(ctx); after <= before {
+		t.Error("revocation does not wake the watchers")
+	}
+	wantError(t, "second revocation", a.RevokeAgent(ctx, agent.ID), ErrNotFound)
+	if revoked, err := a.RevokedAgents(ctx); err != nil || len(revoked) != 1 || revoked[0] != agent.ID {
+		t.Fatalf("revoked = %v, %v", revoked, err)
+	}
+	wantError(t, "certificate of a revoked agent", a.RecordCertificate(ctx, agent.ID, "def", expires), ErrNotFound)
+}
+
+func TestACopiedBufferIsAClone(t *testing.T) {
+	a := openTest(t)
+	ctx := t.Context()
+	one, two := enroll(t, a, "one"), enroll(t, a, "two")
+	epoch := uint64(1)<<63 + 5
+	if err := a.RegisterEpoch(ctx, one.ID, epoch, 10, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.RegisterEpoch(ctx, one.ID, epoch, 20, 2); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "copied buffer", a.RegisterEpoch(ctx, two.ID, epoch, 11, 3), ErrClone)
+	wantError(t, "unknown agent", a.RegisterEpoch(ctx, "nobody", 9, 1, 1), ErrNotFound)
+	if err := a.RegisterEpoch(ctx, two.ID, 6, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEnrollmentNames(t *testing.T) {
+	a := openTest(t)
+	for i, e := range []Enrollment{{Name: "", Region: "eu"}, {Name: "a b", Region: "eu"}, {Name: "ok", Region: ""}, {Name: "ok", Region: "eu", Zone: "/"}} {
+		e.SecretHash, e.Expires = fmt.Append(nil, i), time.Now().Add(time.Hour)
+		if err := a.CreateEnrollment(context.Background(), e); err == nil {
+			t.Errorf("%+v is accepted", e)
+		}
+	}
+}

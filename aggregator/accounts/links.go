@@ -1,0 +1,231 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Limits of tracking links.
+const (
+	maxLinks       = 100_000 // of all apps: agents hold them all
+	maxDestination = 2048    // bytes
+	slugBytes      = 5       // of entropy in a slug that was not chosen
+)
+
+// Link is a tracking link. Its destinations are the only ones that a click can lead to.
+type Link struct {
+	ID          string            `json:"id"`
+	Slug        string            `json:"slug"`
+	App         string            `json:"app"`
+	MediaSource string            `json:"media_source"`
+	Campaign    string            `json:"campaign,omitempty"`
+	AdSet       string            `json:"adset,omitempty"`
+	Ad          string            `json:"ad,omitempty"`
+	Keyword     string            `json:"keyword,omitempty"`
+	Retargeting bool              `json:"retargeting"`
+	DeepLinks   map[string]string `json:"deep_links,omitempty"` // by platform: ios, android, web
+	Redirects   map[string]string `json:"redirects,omitempty"`
+	Stores      map[string]string `json:"stores,omitempty"`
+	Fallback    string            `json:"fallback"`
+	Created     time.Time         `json:"created_at"`
+}
+
+const linkColumns = `id, slug, app, media_source, campaign, adset, ad, keyword, retargeting, deep_links, redirects, stores, fallback, created_at`
+
+func scanLink(row pgx.CollectableRow) (l Link, err error) {
+	err = row.Scan(&l.ID, &l.Slug, &l.App, &l.MediaSource, &l.Campaign, &l.AdSet, &l.Ad, &l.Keyword, &l.Retargeting,
+		&l.DeepLinks, &l.Redirects, &l.Stores, &l.Fallback, &l.Created)
+	l.Created = l.Created.UTC()
+	return l, err
+}
+
+// values are the columns of linkColumns but the last, which the database sets.
+func (l *Link) values() []any {
+	return []any{l.ID, l.Slug, l.App, l.MediaSource, l.Campaign, l.AdSet, l.Ad, l.Keyword, l.Retargeting,
+		notNil(l.DeepLinks), notNil(l.Redirects), notNil(l.Stores), l.Fallback}
+}
+
+func notNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// CreateLink makes a link. ID and Created are set here, and Slug if it is empty.
+func (a *Accounts) CreateLink(ctx context.Context, link Link) (Link, error) {
+	var err error
+	if link.ID, err = newID(); err != nil {
+		return Link{}, err
+	}
+	if link.Slug == "" {
+		if link.Slug, err = newToken("", slugBytes); err != nil {
+			return Link{}, err
+		}
+	}
+	if err := link.validate(); err != nil {
+		return Link{}, err
+	}
+	err = a.change(ctx, "create link", func(tx pgx.Tx) error {
+		if err := lockApp(ctx, tx, link.App); err != nil {
+			return err
+		}
+		var count int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM links`).Scan(&count); err != nil {
+			return err
+		}
+		if count >= maxLinks {
+			return invalid("there are %d links, the limit is %d: delete some first", count, maxLinks)
+		}
+		err := tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at`, link.values()...).Scan(&link.Created)
+		if violates(err, "23505") {
+			return fmt.Errorf("slug %s: %w", link.Slug, ErrExists)
+		}
+		if err != nil {
+			return err
+		}
+		if err := grow(ctx, tx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "link.create", target: link.ID, app: link.App, detail: link})
+	})
+	link.Created = link.Created.UTC()
+	return link, err
+}
+
+// Links lists the links of an app after the given one, by creation; an empty one starts at the first.
+func (a *Accounts) Links(ctx context.Context, app, after string, limit int) ([]Link, error) {
+	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3`, app, after, limit)
+	if err != nil {
+		return nil, wrap("list links", err)
+	}
+	links, err := pgx.CollectRows(rows, scanLink)
+	return links, wrap("list links", err)
+}
+
+// Link returns one link of an app.
+func (a *Accounts) Link(ctx context.Context, app, id string) (Link, error) {
+	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2`, app, id)
+	if err != nil {
+		return Link{}, wrap("read link", err)
+	}
+	link, err := pgx.CollectExactlyOneRow(rows, scanLink)
+	return link, wrap("read link", err)
+}
+
+// UpdateLink replaces a link of an app. Its slug stays: it is printed somewhere.
+func (a *Accounts) UpdateLink(ctx context.Context, link Link) (Link, error) {
+	err := a.change(ctx, "change link", func(tx pgx.Tx) error {
+		before, err := collect(ctx, tx, scanLink, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2 FOR UPDATE`, link.App, link.ID)
+		if err != nil {
+			return err
+		}
+		if len(before) == 0 {
+			return pgx.ErrNoRows
+		}
+		link.Slug, link.Created = before[0].Slug, before[0].Created
+		if err := link.validate(); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE links SET slug = $2, media_source = $4, campaign = $5, adset = $6, ad = $7, keyword = $8, retargeting = $9,
+			deep_links = $10, redirects = $11, stores = $12, fallback = $13 WHERE id = $1 AND app = $3`, link.values()...)
+		if err != nil {
+			return err
+		}
+		if err := grow(ctx, tx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "link.change", target: link.ID, app: link.App, detail: diff{before[0], link}})
+	})
+	return link, err
+}
+
+// DeleteLink ends a link of an app. What it brought stays attributed to it.
+func (a *Accounts) DeleteLink(ctx context.Context, app, id string) error {
+	return a.change(ctx, "delete link", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `DELETE FROM links WHERE app = $1 AND id = $2`, app, id)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return pgx.ErrNoRows
+		}
+		if err := grow(ctx, tx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "link.delete", target: id, app: app})
+	})
+}
+
+func (l *Link) validate() error {
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(l.Slug) {
+		return invalid("slug %.70q must be 1 to 64 letters, digits, - or _", l.Slug)
+	}
+	if l.MediaSource == "" {
+		return invalid("media_source is empty")
+	}
+	for field, value := range map[string]string{
+		"media_source": l.MediaSource, "campaign": l.Campaign, "adset": l.AdSet, "ad": l.Ad, "keyword": l.Keyword,
+	} {
+		if err := validName(field, value); err != nil {
+			return err
+		}
+	}
+	if err := validDestination("fallback", l.Fallback, nil); err != nil {
+		return err
+	}
+	for field, destinations := range map[string]map[string]string{"deep_links": l.DeepLinks, "redirects": l.Redirects, "stores": l.Stores} {
+		for platform, target := range destinations {
+			if !slices.Contains([]string{"ios", "android", "web"}, platform) {
+				return invalid("%s: platform %.20q is unknown: use ios, android or web", field, platform)
+			}
+			var schemes func(string) bool
+			switch {
+			case field == "deep_links" && platform != "web":
+				schemes = appScheme
+			case field == "stores":
+				schemes = func(s string) bool { return s == "market" || s == "itms-apps" }
+			}
+			if err := validDestination(field+"."+platform, target, schemes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// validDestination accepts http and https with a plain host, and what the schemes function allows.
+func validDestination(field, target string, schemes func(string) bool) error {
+	if len(target) > maxDestination {
+		return invalid("%s has %d bytes, the limit is %d", field, len(target), maxDestination)
+	}
+	if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
+		return invalid("%s has spaces, control characters or backslashes", field)
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.User != nil {
+		return invalid("%s is not a URL such as https://example.com/page", field)
+	}
+	if schemes != nil && schemes(u.Scheme) {
+		return nil
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Opaque != "" {
+		return invalid("%s must be a whole http or https URL", field)
+	}
+	return nil
+}
+
+// appScheme says whether a scheme may open an app: any but those that a browser runs or reads itself.
+func appScheme(scheme string) bool {
+	return scheme != "" && !slices.Contains([]string{
+		"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "http", "https", "ftp", "ws", "wss",
+	}, scheme)
+}

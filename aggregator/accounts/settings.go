@@ -1,0 +1,181 @@
+package accounts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// maxSettingsVersions bounds the history of one app's settings.
+const maxSettingsVersions = 10_000
+
+// SettingsVersion is one version of an app's attribution settings and since when it applies.
+type SettingsVersion struct {
+	attribution.Settings
+	From time.Time `json:"valid_from"` // applies to conversions from then on
+	By   string    `json:"created_by"` // user id
+}
+
+// grow raises the settings generation in the transaction of a change and announces it. From here to
+// its commit the transaction holds the generation's lock, so generations become visible in order.
+func grow(ctx context.Context, tx pgx.Tx) error {
+	var generation int64
+	err := tx.QueryRow(ctx, `UPDATE settings_generation SET generation = generation + 1 RETURNING generation`).Scan(&generation)
+	if err != nil {
+		return fmt.Errorf("grow settings generation: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, settingsChannel, strconv.FormatInt(generation, 10)); err != nil {
+		return fmt.Errorf("announce settings: %w", err)
+	}
+	return nil
+}
+
+// Generation returns the generation of the settings, which every change raises.
+func (a *Accounts) Generation(ctx context.Context) (uint64, error) {
+	var generation int64
+	err := a.pool.QueryRow(ctx, `SELECT generation FROM settings_generation`).Scan(&generation)
+	return uint64(generation), wrap("read settings generation", err)
+}
+
+// Settings returns what agents need: apps, keys that are not revoked, and links, of one moment.
+func (a *Accounts) Settings(ctx context.Context) (protocol.Settings, error) {
+	var s protocol.Settings
+	err := pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var generation int64
+		if err := tx.QueryRow(ctx, `SELECT generation FROM settings_generation`).Scan(&generation); err != nil {
+			return err
+		}
+		s.Generation = uint64(generation)
+		var err error
+		if s.Apps, err = collect(ctx, tx, scanAgentApp, `SELECT id, name, origins FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
+			return err
+		}
+		if s.Keys, err = collect(ctx, tx, scanAgentKey, `SELECT hash, app, kind FROM app_keys WHERE revoked_at IS NULL ORDER BY id`); err != nil {
+			return err
+		}
+		s.Links, err = collect(ctx, tx, scanAgentLink, `SELECT `+linkColumns+` FROM links
+			WHERE app IN (SELECT id FROM apps WHERE deleted_at IS NULL) ORDER BY id`)
+		return err
+	})
+	return s, wrap("read settings", err)
+}
+
+func collect[T any](ctx context.Context, tx pgx.Tx, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
+}
+
+func scanAgentApp(row pgx.CollectableRow) (app protocol.App, err error) {
+	err = row.Scan(&app.ID, &app.Name, &app.Origins)
+	return app, err
+}
+
+func scanAgentKey(row pgx.CollectableRow) (key protocol.Key, err error) {
+	err = row.Scan(&key.Hash, &key.App, &key.Kind)
+	return key, err
+}
+
+func scanAgentLink(row pgx.CollectableRow) (protocol.Link, error) {
+	link, err := scanLink(row)
+	return protocol.Link{
+		ID: link.ID, Slug: link.Slug, App: link.App, MediaSource: link.MediaSource, Campaign: link.Campaign,
+		AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword, Retargeting: link.Retargeting,
+		DeepLinks: link.DeepLinks, Redirects: link.Redirects, Stores: link.Stores, Fallback: link.Fallback,
+	}, err
+}
+
+// AppSettings returns every version of the attribution settings of every app, oldest first.
+func (a *Accounts) AppSettings(ctx context.Context) (map[string][]attribution.Settings, error) {
+	rows, err := a.pool.Query(ctx, `SELECT app, settings FROM app_settings ORDER BY app, generation`)
+	if err != nil {
+		return nil, wrap("read app settings", err)
+	}
+	versions := map[string][]attribution.Settings{}
+	var app string
+	var text []byte
+	_, err = pgx.ForEachRow(rows, []any{&app, &text}, func() error {
+		var s attribution.Settings
+		if err := json.Unmarshal(text, &s); err != nil {
+			return fmt.Errorf("settings of app %s: %w", app, err)
+		}
+		versions[app] = append(versions[app], s)
+		return nil
+	})
+	return versions, wrap("read app settings", err)
+}
+
+// SettingsOf returns the versions of one app's attribution settings, newest first.
+func (a *Accounts) SettingsOf(ctx context.Context, app string) ([]SettingsVersion, error) {
+	rows, err := a.pool.Query(ctx, `SELECT settings, valid_from, created_by FROM app_settings WHERE app = $1 ORDER BY generation DESC LIMIT 200`, app)
+	if err != nil {
+		return nil, wrap("read settings of app", err)
+	}
+	versions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v SettingsVersion, err error) {
+		var text []byte
+		if err := row.Scan(&text, &v.From, &v.By); err != nil {
+			return v, err
+		}
+		v.From = v.From.UTC()
+		return v, json.Unmarshal(text, &v.Settings)
+	})
+	return versions, wrap("read settings of app", err)
+}
+
+// PutSettings adds a version of an app's attribution settings, which applies from now on. The
+// generation in s is that of the version it was made from: if another was added since, ErrExists.
+func (a *Accounts) PutSettings(ctx context.Context, app string, s attribution.Settings) (SettingsVersion, error) {
+	var version SettingsVersion
+	err := a.change(ctx, "change settings of app", func(tx pgx.Tx) error {
+		if err := lockApp(ctx, tx, app); err != nil {
+			return err
+		}
+		var current uint64
+		var text []byte
+		var now time.Time
+		err := tx.QueryRow(ctx, `SELECT generation, settings, date_trunc('milliseconds', clock_timestamp())
+			FROM app_settings WHERE app = $1 ORDER BY generation DESC LIMIT 1`, app).Scan(&current, &text, &now)
+		if err != nil {
+			return err
+		}
+		if s.Generation != current {
+			return fmt.Errorf("generation %d is not the current %d: %w", s.Generation, current, ErrExists)
+		}
+		if current >= maxSettingsVersions {
+			return invalid("the app has %d versions of settings, which is the limit", current)
+		}
+		s.Generation = current + 1
+		if faults := s.Validate(); len(faults) > 0 {
+			return invalid("%s", errors.Join(faults...))
+		}
+		if err := putSettings(ctx, tx, app, s, now); err != nil {
+			return err
+		}
+		version = SettingsVersion{Settings: s, From: now.UTC(), By: actorOf(ctx).ID}
+		if err := grow(ctx, tx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "settings.change", target: app, app: app, detail: diff{json.RawMessage(text), s}})
+	})
+	return version, err
+}
+
+func putSettings(ctx context.Context, tx pgx.Tx, app string, s attribution.Settings, from time.Time) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode settings: %w", err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO app_settings (app, generation, settings, valid_from, created_by) VALUES ($1, $2, $3, $4, $5)`,
+		app, s.Generation, string(text), from, actorOf(ctx).ID)
+	return err
+}

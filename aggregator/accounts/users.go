@@ -1,0 +1,380 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+)
+
+const (
+	maxUsers = 10_000
+	maxEmail = 254 // bytes
+)
+
+// User is a person with roles.
+type User struct {
+	ID        string              `json:"id"`
+	Email     string              `json:"email"`
+	Name      string              `json:"name"`
+	Roles     []access.Assignment `json:"roles"`
+	Disabled  bool                `json:"disabled"`
+	Created   time.Time           `json:"created_at"`
+	LastLogin *time.Time          `json:"last_login_at"`
+}
+
+// Principal is the person as access sees it.
+func (u *User) Principal() access.Principal {
+	return access.Principal{User: u.ID, Assignments: u.Roles}
+}
+
+// NewUser describes a person to be. Without a password they cannot log in until one is set.
+type NewUser struct {
+	Email    string              `json:"email"`
+	Name     string              `json:"name"`
+	Password string              `json:"password,omitempty"`
+	Roles    []access.Assignment `json:"roles"`
+}
+
+// UserChange changes the fields that are not nil.
+type UserChange struct {
+	Name     *string `json:"name,omitempty"`
+	Disabled *bool   `json:"disabled,omitempty"`
+	Password *string `json:"password,omitempty"`
+}
+
+const userColumns = `u.id, u.email, u.name, u.disabled, u.created_at, u.last_login_at,
+	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
+		'media_sources', r.media_sources, 'countries', r.countries) ORDER BY r.position)
+		FROM role_assignments r WHERE r.user_id = u.id), '[]')`
+
+func (u *User) fields() []any {
+	return []any{&u.ID, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.Roles}
+}
+
+func scanUser(row pgx.CollectableRow) (u User, err error) {
+	err = row.Scan(u.fields()...)
+	u.Created = u.Created.UTC()
+	return u, err
+}
+
+// CreateOwner makes a person who may do everything: the first one of an installation.
+func (a *Accounts) CreateOwner(ctx context.Context, email, name, password string) (User, error) {
+	return a.CreateUser(ctx, NewUser{Email: email, Name: name, Password: password,
+		Roles: []access.Assignment{{Role: access.Owner, AllApps: true}}})
+}
+
+// CreateUser makes a person. The actor must hold every role that is given.
+func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error) {
+	email, err := normalEmail(person.Email)
+	if err != nil {
+		return User{}, err
+	}
+	if err := validName("name", person.Name); err != nil {
+		return User{}, err
+	}
+	if err := validRoles(person.Roles); err != nil {
+		return User{}, err
+	}
+	hash := ""
+	if person.Password != "" {
+		if err := ValidPassword(person.Password); err != nil {
+			return User{}, err
+		}
+		if hash, err = a.hashPassword(ctx, person.Password); err != nil {
+			return User{}, err
+		}
+	}
+	user := User{Email: email, Name: person.Name, Roles: person.Roles}
+	if user.ID, err = newID(); err != nil {
+		return User{}, err
+	}
+	err = a.changePeople(ctx, "create user", func(tx pgx.Tx) error {
+		if err := mayGrant(ctx, tx, person.Roles); err != nil {
+			return err
+		}
+		var count int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM users`).Scan(&count); err != nil {
+			return err
+		}
+		if count >= maxUsers {
+			return invalid("there are %d people, the limit is %d", count, maxUsers)
+		}
+		err := tx.QueryRow(ctx, `INSERT INTO users (id, email, name, password) VALUES ($1, $2, $3, $4) RETURNING created_at`,
+			user.ID, email, user.Name, hash).Scan(&user.Created)
+		if err != nil {
+			return err
+		}
+		if err := assignRoles(ctx, tx, user.ID, person.Roles); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "user.create", target: user.ID, detail: user})
+	})
+	user.Created = user.Created.UTC()
+	return user, err
+}
+
+func normalEmail(email string) (string, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > maxEmail {
+		return "", invalid("email %.60q is not an address such as ann@example.com", email)
+	}
+	return email, nil
+}
+
+func validRoles(roles []access.Assignment) error {
+	if len(roles) > access.MaxAssignments {
+		return invalid("roles has %d entries, the limit is %d", len(roles), access.MaxAssignments)
+	}
+	for _, role := range roles {
+		if err := role.Validate(); err != nil {
+			return invalid("%s", err)
+		}
+	}
+	return nil
+}
+
+// changePeople runs a transaction that changes people, one at a time in the whole installation: the
+// rules about owners look at all of them.
+func (a *Accounts) changePeople(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
+	return a.change(ctx, what, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('unmogrowp people'))`); err != nil {
+			return fmt.Errorf("lock people: %w", err)
+		}
+		return do(tx)
+	})
+}
+
+// mayGrant returns ErrNotHeld if the actor does not hold all of the roles. It reads the actor's roles
+// in the transaction: what a node remembers of them may be seconds old.
+func mayGrant(ctx context.Context, tx pgx.Tx, roles []access.Assignment) error {
+	actor := actorOf(ctx)
+	if actor.Kind == "system" {
+		return nil
+	}
+	user, err := lockUser(ctx, tx, actor.ID)
+	if err != nil || user.Disabled {
+		return ErrNotHeld
+	}
+	for _, role := range roles {
+		if !access.MayGrant(user.Principal(), role) {
+			return ErrNotHeld
+		}
+	}
+	return nil
+}
+
+func lockUser(ctx context.Context, tx pgx.Tx, id string) (User, error) {
+	rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1 FOR UPDATE OF u`, id)
+	if err != nil {
+		return User{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanUser)
+}
+
+func assignRoles(ctx context.Context, tx pgx.Tx, id string, roles []access.Assignment) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM role_assignments WHERE user_id = $1`, id); err != nil {
+		return err
+	}
+	for i, role := range roles {
+		for _, app := range role.Apps {
+			if err := lockApp(ctx, tx, app); err != nil {
+				return invalid("app %.60q does not exist", app)
+			}
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO role_assignments (user_id, position, role, all_apps, apps, media_sources, countries)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, i, role.Role, role.AllApps, list(role.Apps), list(role.MediaSources), list(role.Countries))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func list(values []string) []string { return append([]string{}, values...) }
+
+// Users lists all people by e-mail address.
+func (a *Accounts) Users(ctx context.Context) ([]User, error) {
+	rows, err := a.pool.Query(ctx, `SELECT `+userColumns+` FROM users u ORDER BY u.email`)
+	if err != nil {
+		return nil, wrap("list users", err)
+	}
+	users, err := pgx.CollectRows(rows, scanUser)
+	return users, wrap("list users", err)
+}
+
+// User returns one person.
+func (a *Accounts) User(ctx context.Context, id string) (User, error) {
+	rows, err := a.pool.Query(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1`, id)
+	if err != nil {
+		return User{}, wrap("read user", err)
+	}
+	user, err := pgx.CollectExactlyOneRow(rows, scanUser)
+	return user, wrap("read user", err)
+}
+
+// SetRoles replaces a person's roles. The actor must hold the old ones and the new ones.
+func (a *Accounts) SetRoles(ctx context.Context, id string, roles []access.Assignment) (User, error) {
+	if err := validRoles(roles); err != nil {
+		return User{}, err
+	}
+	return a.changeUser(ctx, "user.roles", id, func(tx pgx.Tx, user *User) error {
+		if err := mayGrant(ctx, tx, roles); err != nil {
+			return err
+		}
+		user.Roles = roles
+		return assignRoles(ctx, tx, id, roles)
+	})
+}
+
+// UpdateUser changes a person. A new password and being disabled end all of their sessions.
+func (a *Accounts) UpdateUser(ctx context.Context, id string, change UserChange) (User, error) {
+	hash := ""
+	if change.Password != nil {
+		if err := ValidPassword(*change.Password); err != nil {
+			return User{}, err
+		}
+		var err error
+		if hash, err = a.hashPassword(ctx, *change.Password); err != nil {
+			return User{}, err
+		}
+	}
+	return a.changeUser(ctx, "user.change", id, func(tx pgx.Tx, user *User) error {
+		assign(&user.Name, change.Name)
+		assign(&user.Disabled, change.Disabled)
+		if err := validName("name", user.Name); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE users SET name = $2, disabled = $3, password = CASE WHEN $4 = '' THEN password ELSE $4 END WHERE id = $1`,
+			id, user.Name, user.Disabled, hash)
+		if err != nil {
+			return err
+		}
+		if hash == "" && !user.Disabled {
+			return nil
+		}
+		return revokeSessions(ctx, tx, id, "", "account changed")
+	})
+}
+
+// changeUser changes a person under the rules: the actor holds what the person holds, and an owner
+// who can log in stays.
+func (a *Accounts) changeUser(ctx context.Context, action, id string, do func(pgx.Tx, *User) error) (User, error) {
+	var user User
+	err := a.changePeople(ctx, "change user", func(tx pgx.Tx) error {
+		before, err := lockUser(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := mayGrant(ctx, tx, before.Roles); err != nil {
+			return err
+		}
+		user = before
+		if err := do(tx, &user); err != nil {
+			return err
+		}
+		if err := ownerStays(ctx, tx); err != nil {
+			return err
+		}
+		if err := announcePerson(ctx, tx, id); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: action, target: id, detail: diff{before, user}})
+	})
+	return user, err
+}
+
+// DeleteUser removes a person. The audit log keeps their id.
+func (a *Accounts) DeleteUser(ctx context.Context, id string) error {
+	_, err := a.changeUser(ctx, "user.delete", id, func(tx pgx.Tx, _ *User) error {
+		_, err := tx.Exec(ctx, `DELETE FROM users WHERE id = $1`, id)
+		return err
+	})
+	return err
+}
+
+func ownerStays(ctx context.Context, tx pgx.Tx) error {
+	var left int
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM users u JOIN role_assignments r ON r.user_id = u.id
+		WHERE NOT u.disabled AND r.role = 'owner' AND r.all_apps AND r.media_sources = '{}' AND r.countries = '{}'`).Scan(&left)
+	if err == nil && left == 0 {
+		err = ErrLastOwner
+	}
+	return err
+}
+
+// announcePerson makes every node forget what it remembers of a person.
+func announcePerson(ctx context.Context, tx pgx.Tx, id string) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, peopleChannel, id); err != nil {
+		return fmt.Errorf("announce change of person: %w", err)
+	}
+	return nil
+}
+
+// UpdateSelf lets people change their own name, and their password if they know the present one. A
+// new password ends all of their other sessions.
+func (a *Accounts) UpdateSelf(ctx context.Context, id, session string, name *string, current, password string) (User, error) {
+	hash := ""
+	if password != "" {
+		if err := ValidPassword(password); err != nil {
+			return User{}, err
+		}
+		if err := a.checkOwn(ctx, id, current); err != nil {
+			return User{}, err
+		}
+		var err error
+		if hash, err = a.hashPassword(ctx, password); err != nil {
+			return User{}, err
+		}
+	}
+	var user User
+	err := a.change(ctx, "change own account", func(tx pgx.Tx) error {
+		before, err := lockUser(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		user = before
+		assign(&user.Name, name)
+		if err := validName("name", user.Name); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE users SET name = $2, password = CASE WHEN $3 = '' THEN password ELSE $3 END WHERE id = $1`, id, user.Name, hash)
+		if err != nil {
+			return err
+		}
+		if hash != "" {
+			if err := revokeSessions(ctx, tx, id, session, "password changed"); err != nil {
+				return err
+			}
+		}
+		if err := announcePerson(ctx, tx, id); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "me.change", target: id,
+			detail: map[string]any{"before": before.Name, "after": user.Name, "password": hash != ""}})
+	})
+	return user, err
+}
+
+// checkOwn returns an InvalidError if the password is not the person's present one.
+func (a *Accounts) checkOwn(ctx context.Context, id, password string) error {
+	var hash string
+	err := a.pool.QueryRow(ctx, `SELECT password FROM users WHERE id = $1`, id).Scan(&hash)
+	if err != nil {
+		return wrap("read password", err)
+	}
+	if len(password) > 4*maxPassword {
+		return invalid("current_password is not your password")
+	}
+	ok, err := a.checkPassword(ctx, hash, password)
+	if err == nil && !ok {
+		err = invalid("current_password is not your password")
+	}
+	return err
+}
