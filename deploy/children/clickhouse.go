@@ -87,6 +87,9 @@ func (c *ClickHouse) Start(ctx context.Context) error {
 	if c.Software.Library == "" || c.Software.Launcher == "" {
 		return errors.New("start ClickHouse: no package for this platform; give the DSN of a real server instead")
 	}
+	if running(c.process) {
+		return errors.New("start ClickHouse: it is running")
+	}
 	return try(ctx, c.start)
 }
 

@@ -77,6 +77,9 @@ func TestClickHouseKeepsRowsOverKillAndStop(t *testing.T) {
 		"CREATE DATABASE facts ENGINE = Atomic", durableTable,
 		"INSERT INTO facts.events SELECT number, toString(number) FROM numbers(1000)")
 
+	if err := server.Start(t.Context()); err == nil {
+		t.Error("it was started twice")
+	}
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +137,10 @@ func TestClickHouseMovesFromTakenPortsAndHasBounds(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
-	server := &children.ClickHouse{Software: installed(t), Dir: t.TempDir(), NativePort: taken, MemoryBytes: 1 << 30}
+	server := &children.ClickHouse{
+		Software: installed(t), Dir: t.TempDir(), NativePort: taken, MemoryBytes: 1 << 30,
+		ExtraConfig: "<remote_servers><pair><shard><replica><host>127.0.0.1</host><port>9</port></replica></shard></pair></remote_servers>",
+	}
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +152,10 @@ func TestClickHouseMovesFromTakenPortsAndHasBounds(t *testing.T) {
 	var limit string
 	if err := conn.QueryRow(t.Context(), "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'").Scan(&limit); err != nil || limit != "1073741824" {
 		t.Errorf("memory limit %s, %v, want 1 GiB", limit, err)
+	}
+	var shards uint64
+	if err := conn.QueryRow(t.Context(), "SELECT count() FROM system.clusters WHERE cluster = 'pair'").Scan(&shards); err != nil || shards != 1 {
+		t.Errorf("%d shards, %v, want the one of the extra configuration", shards, err)
 	}
 	var logTables uint64
 	if err := conn.QueryRow(t.Context(), "SELECT count() FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree'").Scan(&logTables); err != nil || logTables != 0 {

@@ -43,6 +43,9 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if p.Software.Postgres == "" {
 		return errors.New("start Postgres: no package for this platform; give the DSN of a real server instead")
 	}
+	if running(p.process) {
+		return errors.New("start Postgres: it is running")
+	}
 	if err := p.prepare(); err != nil {
 		return fmt.Errorf("prepare Postgres in %s: %w", p.Dir, err)
 	}

@@ -37,6 +37,9 @@ func (p *Program) Start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if running(p.process) {
+		return fmt.Errorf("start %s: it is running", p.Command.Name)
+	}
 	process, err := Start(p.Command)
 	if err != nil {
 		return err
@@ -97,7 +100,8 @@ func kill(p *Process) error {
 type Supervisor struct {
 	Name  string
 	Child Child
-	Log   *slog.Logger
+	// Log, if not nil, receives ends and starts.
+	Log *slog.Logger
 	// MinPause and MaxPause bound the pause before a restart, which doubles with
 	// each failure; 0 means 250 ms and 15 s. A minute of life resets it.
 	MinPause, MaxPause time.Duration
@@ -122,36 +126,44 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if longest == 0 {
 		longest = defaultMaximum
 	}
+	log := s.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	pause := shortest
 	for {
 		begin := time.Now()
-		err := s.live(ctx)
+		err := s.live(ctx, log)
 		if ctx.Err() != nil {
-			if err := s.Child.Stop(); err != nil {
-				return fmt.Errorf("stop %s: %w", s.Name, err)
-			}
-			return nil
+			break
 		}
 		if time.Since(begin) > stableAfter {
 			pause = shortest
 		}
-		s.Log.Error("child ended, starting it again", "child", s.Name, "pause", pause, "error", err)
+		log.Error("child ended, starting it again", "child", s.Name, "pause", pause, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, longest)
 	}
+	if err := s.Child.Stop(); err != nil {
+		return fmt.Errorf("stop %s: %w", s.Name, err)
+	}
+	return nil
 }
 
 // live is one life of the child: it returns when the child has ended, could not
 // start, or is no longer wanted.
-func (s *Supervisor) live(ctx context.Context) error {
+func (s *Supervisor) live(ctx context.Context, log *slog.Logger) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	if !running(s.Child.Process()) {
 		if err := s.Child.Start(ctx); err != nil {
 			return err
 		}
-		s.Log.Info("child started", "child", s.Name, "pid", s.Child.Process().PID())
+		log.Info("child started", "child", s.Name, "pid", s.Child.Process().PID())
 	}
 	process := s.Child.Process()
 	trim := time.NewTicker(trimLogsEvery)
@@ -167,7 +179,7 @@ func (s *Supervisor) live(ctx context.Context) error {
 			return errors.New("it ended by itself, without an error")
 		case <-trim.C:
 			if err := trimLog(process.command.Log); err != nil {
-				s.Log.Warn("child's log cannot be trimmed", "child", s.Name, "error", err)
+				log.Warn("child's log cannot be trimmed", "child", s.Name, "error", err)
 			}
 		}
 	}
