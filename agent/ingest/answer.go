@@ -1,0 +1,139 @@
+package ingest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// problem is a refusal of a whole request: what is wrong, where, and how to
+// mend it.
+type problem struct {
+	status     int
+	code       string
+	text       string
+	offset     int // byte of the uncompressed body, if placed
+	placed     bool
+	retryAfter time.Duration // rounded up to whole seconds; 0 sends no header
+	allow      string        // methods, of a 405
+}
+
+func closingProblem() *problem {
+	return &problem{status: http.StatusServiceUnavailable, code: "closing", retryAfter: 2 * time.Second,
+		text: "this agent is shutting down; send the request again, to another agent or later"}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// refuse writes a problem.
+func (c *call) refuse(p *problem) {
+	type fault struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Offset  *int   `json:"offset,omitempty"`
+	}
+	body := struct {
+		Success bool  `json:"success"`
+		Error   fault `json:"error"`
+	}{Error: fault{Code: p.code, Message: p.text}}
+	if p.placed {
+		body.Error.Offset = &p.offset
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil { // strings and an integer always encode
+		encoded = []byte(`{"success":false}`)
+	}
+	header := c.w.Header()
+	if p.retryAfter > 0 {
+		seconds := max(int((p.retryAfter+time.Second-1)/time.Second), 1)
+		header.Set("Retry-After", itoa(min(seconds, 300))) // SDKs obey up to 300
+	}
+	if p.allow != "" {
+		header.Set("Allow", p.allow)
+	}
+	if p.code == "closing" {
+		header.Set("Connection", "close")
+	}
+	header.Set("Cache-Control", "no-store")
+	c.write(p.status, "application/json", append(encoded, '\n'))
+}
+
+// answer tells that the events are durable, which were refused, and which ids
+// were made for them.
+func (c *call) answer() {
+	if len(c.rejected) == 0 && len(c.minted) == 0 {
+		c.write(http.StatusOK, "application/json", []byte(`{"success":true}`))
+		return
+	}
+	b := []byte(`{"success":true`)
+	if len(c.rejected) > 0 {
+		b = append(b, `,"rejected":[`...)
+		for i, r := range c.rejected {
+			b = appendComma(b, i)
+			b = appendRejection(b, r)
+		}
+		b = append(b, ']')
+	}
+	if len(c.minted) > 0 {
+		b = append(b, `,"message_ids":[`...)
+		for i, m := range c.minted {
+			b = appendComma(b, i)
+			b = append(b, `{"index":`...)
+			b = strconv.AppendInt(b, int64(m.index), 10)
+			b = append(b, `,"id":`...)
+			b = strconv.AppendQuote(b, m.id)
+			b = append(b, '}')
+		}
+		b = append(b, ']')
+	}
+	c.write(http.StatusOK, "application/json", append(b, '}'))
+}
+
+func appendComma(b []byte, i int) []byte {
+	if i > 0 {
+		return append(b, ',')
+	}
+	return b
+}
+
+func appendRejection(b []byte, r rejection) []byte {
+	e := r.reason.explain()
+	b = append(b, `{"index":`...)
+	b = strconv.AppendInt(b, int64(r.index), 10)
+	b = append(b, `,"code":"`...)
+	b = append(b, e.code...)
+	b = append(b, `","reason":`...)
+	b = strconv.AppendQuote(b, e.text) // our own words: plain ASCII
+	if r.offset >= 0 {
+		b = append(b, `,"offset":`...)
+		b = strconv.AppendInt(b, int64(r.offset), 10)
+	}
+	return append(b, '}')
+}
+
+func (c *call) write(status int, contentType string, body []byte) {
+	header := c.w.Header()
+	header["Content-Type"] = c.h.typeHeader(contentType)
+	header["X-Content-Type-Options"] = c.h.nosniff
+	c.w.WriteHeader(status)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.w.Write(body) // the client is gone if this fails; the events are stored
+	}
+}
+
+// typeHeader spares the answer of the hot path an allocation.
+func (h *Handler) typeHeader(contentType string) []string {
+	if contentType == "application/json" {
+		return h.jsonType
+	}
+	return []string{contentType}
+}
+
+// The smallest GIF: one transparent pixel.
+const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+
+func (c *call) writeGIF() {
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.write(http.StatusOK, "image/gif", []byte(gif))
+}

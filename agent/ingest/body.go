@@ -1,0 +1,162 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// freeBytes of each body are not counted against Limits.DecodingSize.
+const freeBytes = 64 << 10
+
+var (
+	errTooLarge    = errors.New("larger than the limit")
+	errBusy        = errors.New("too many bodies at once")
+	errUnsupported = errors.New("unsupported content encoding")
+)
+
+// read leaves the body in c.body: decoded by Content-Encoding, which clients set
+// right, and as JSON whatever its Content-Type, which they do not.
+func (c *call) read() *problem {
+	limit := c.h.Limits.WireBytes
+	if c.r.ContentLength > int64(limit) {
+		return c.bodyProblem(errTooLarge)
+	}
+	var err error
+	c.wire, err = c.fill(c.wire[:0], c.r.Body, limit, int(c.r.ContentLength))
+	c.h.metrics.wireBytes.Add(float64(len(c.wire)))
+	if err != nil {
+		return c.bodyProblem(err)
+	}
+	encoding := c.r.Header.Get("Content-Encoding")
+	if err := c.decode(strings.ToLower(strings.TrimSpace(encoding))); err != nil {
+		return c.bodyProblem(err)
+	}
+	if over := len(c.body) > ratioFloor && len(c.body) > c.h.Limits.Ratio*len(c.wire); over {
+		return c.bodyProblem(errTooLarge)
+	}
+	c.h.metrics.bodyBytes.Add(float64(len(c.body)))
+	if isMsgpack(c.r.Header.Get("Content-Type"), c.body) {
+		return c.fromMsgpack()
+	}
+	return nil
+}
+
+// decode uncompresses c.wire into c.body.
+func (c *call) decode(encoding string) error {
+	limit := min(c.h.Limits.BodyBytes, max(ratioFloor, c.h.Limits.Ratio*len(c.wire)))
+	var err error
+	switch encoding {
+	case "", "identity":
+		c.wire, c.body = c.body[:0], c.wire
+	case "gzip", "x-gzip":
+		if c.gzip == nil {
+			c.gzip = new(gzip.Reader)
+		}
+		if err = c.gzip.Reset(bytes.NewReader(c.wire)); err == nil {
+			c.body, err = c.fill(c.body[:0], c.gzip, limit, 0)
+		}
+	case "br":
+		if err = checkBrotliWindow(c.wire); err != nil {
+			return err
+		}
+		if c.brotli == nil {
+			c.brotli = brotli.NewReader(nil)
+		}
+		if err = c.brotli.Reset(bytes.NewReader(c.wire)); err == nil {
+			c.body, err = c.fill(c.body[:0], c.brotli, limit, 0)
+		}
+	case "zstd":
+		c.body, err = c.h.zstd.DecodeAll(c.wire, c.body[:0])
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			return errTooLarge
+		}
+		if err == nil && !c.reserve(cap(c.body)) {
+			return errBusy
+		}
+	default:
+		return errUnsupported
+	}
+	return err
+}
+
+// checkBrotliWindow refuses windows over 4 MiB, which the decoder would allocate
+// at once. Encoders use up to that unless told otherwise. RFC 7932, section 9.1.
+func checkBrotliWindow(b []byte) error {
+	if len(b) == 0 || b[0]&1 == 0 {
+		return nil // ends too early, or the window is 64 KiB
+	}
+	if n := b[0] >> 1 & 7; n != 0 && 17+n > 22 {
+		return errTooLarge
+	}
+	return nil
+}
+
+// fill reads all of r into b, up to a limit. expect is how much will probably
+// come.
+func (c *call) fill(b []byte, r io.Reader, limit, expect int) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			var ok bool
+			if b, ok = c.grow(b, max(expect+1, 4096), limit+1); !ok {
+				return b, errBusy
+			}
+		}
+		n, err := r.Read(b[len(b):min(cap(b), limit+1)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			return b[:limit], errTooLarge
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return b, err
+		}
+	}
+}
+
+// grow makes room in b: at least the given size at first, then twice as much,
+// at most limit.
+func (c *call) grow(b []byte, least, limit int) ([]byte, bool) {
+	size := min(max(2*cap(b), least), limit)
+	if !c.reserve(size - cap(b)) {
+		return b, false
+	}
+	grown := make([]byte, len(b), size)
+	copy(grown, b)
+	return grown, true
+}
+
+// reserve counts memory that a body needs, and refuses what would be too much
+// over all requests.
+func (c *call) reserve(n int) bool {
+	if n <= freeBytes {
+		return true
+	}
+	c.reserved += int64(n)
+	return c.h.using.Add(int64(n)) <= int64(c.h.Limits.DecodingSize)
+}
+
+func (c *call) bodyProblem(err error) *problem {
+	l := &c.h.Limits
+	switch {
+	case errors.Is(err, errTooLarge):
+		return &problem{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
+			text: "a body may have " + itoa(l.WireBytes) + " bytes as sent, " + itoa(l.BodyBytes) + " uncompressed, and may grow " + itoa(l.Ratio) + "-fold; send smaller batches"}
+	case errors.Is(err, errBusy):
+		return &problem{status: http.StatusTooManyRequests, code: "busy", retryAfter: time.Second,
+			text: "this agent is reading as many large bodies as it has memory for; send the request again later"}
+	case errors.Is(err, errUnsupported):
+		return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_encoding",
+			text: "Content-Encoding must be one of gzip, zstd, br or identity"}
+	}
+	return &problem{status: http.StatusBadRequest, code: "unreadable_body",
+		text: "the body could not be read as its Content-Encoding says; send it whole, or uncompressed"}
+}

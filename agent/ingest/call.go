@@ -1,0 +1,166 @@
+package ingest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// A call is one request and the memory it needs. Calls are pooled: strings of
+// the event being built are views of the body, so nothing of a call may outlive
+// end.
+type call struct {
+	h        *Handler
+	w        http.ResponseWriter
+	r        *http.Request
+	began    time.Time
+	received int64 // milliseconds
+
+	key protocol.Key
+	app protocol.App
+
+	wire     []byte // the body as sent
+	body     []byte // uncompressed, and JSON
+	reserved int64  // bytes counted in Handler.using
+	gzip     *gzip.Reader
+	brotli   *brotli.Reader
+
+	doc     document
+	shared  shared
+	message message
+	event   protocol.Event
+	payload []byte
+	address string // of the client
+	agents  agentCache
+
+	encoded  []byte
+	chunks   []chunk
+	rejected []rejection
+	minted   []minted
+	seqs     []uint64
+}
+
+// chunk is a part of encoded that goes to the buffer in one Append.
+type chunk struct{ end, count int }
+
+// minted is a message id that the agent made.
+type minted struct {
+	index int
+	id    string
+}
+
+func (c *call) begin(w http.ResponseWriter, r *http.Request) {
+	now := c.h.Now()
+	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
+	c.key, c.app, c.address = protocol.Key{}, protocol.App{}, ""
+	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
+	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
+	allowOrigin(w.Header(), r)
+}
+
+// end records the request and gives its memory back, unless it is large.
+func (c *call) end(p *problem) {
+	c.h.metrics.request(p, c.h.Now().Sub(c.began))
+	c.h.using.Add(-c.reserved)
+	c.reserved, c.w, c.r = 0, nil, nil
+	c.message, c.event = message{}, protocol.Event{}
+	if cap(c.wire)+cap(c.body)+cap(c.encoded)+cap(c.payload)+16*cap(c.doc.nodes)+cap(c.doc.unescaped) > 4*keepScratch {
+		return // left to the garbage collector
+	}
+	c.h.calls.Put(c)
+}
+
+// single serves the paths that carry one event.
+func (c *call) single(k protocol.Kind) *problem {
+	if p := c.open(1); p != nil {
+		return p
+	}
+	return c.one(k)
+}
+
+// one accepts the root of the document as an event.
+func (c *call) one(k protocol.Kind) *problem {
+	if len(c.doc.faults) > 0 {
+		return c.rejectedProblem(rejection{offset: c.doc.faults[0].offset, reason: c.doc.faults[0].reason})
+	}
+	c.shared = shared{}
+	if r := c.accept(0, 0, k); r.reason != accepted {
+		return c.rejectedProblem(r)
+	}
+	return c.store()
+}
+
+// rejectedProblem refuses a request because of its only event.
+func (c *call) rejectedProblem(r rejection) *problem {
+	c.h.metrics.reject(r.reason)
+	e := r.reason.explain()
+	p := &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: r.offset, placed: r.offset >= 0}
+	if r.reason == reasonEventTooLarge {
+		p.status = http.StatusRequestEntityTooLarge
+	}
+	return p
+}
+
+// batch serves the paths that carry a list of events.
+func (c *call) batch() *problem {
+	if p := c.open(3); p != nil {
+		return p
+	}
+	d := &c.doc
+	var list ref
+	c.shared, list = d.shared()
+	if d.kind(list) != kindArray {
+		return &problem{status: http.StatusBadRequest, code: "missing_batch", text: `the body needs "batch", a list of events`}
+	}
+	if p := c.checkShared(list); p != nil {
+		return p
+	}
+	index := 0
+	for item := list + 1; item < d.nodes[list].next; item = d.nodes[item].next {
+		if r := c.accept(index, item, protocol.KindUnknown); r.reason != accepted {
+			c.h.metrics.reject(r.reason)
+			c.rejected = append(c.rejected, r)
+		}
+		index++
+	}
+	return c.store()
+}
+
+// checkShared refuses a batch that has too many events, or a fault in what all
+// of them share.
+func (c *call) checkShared(list ref) *problem {
+	d, count := &c.doc, 0
+	for item := list + 1; item < d.nodes[list].next; item = d.nodes[item].next {
+		if count++; count > c.h.Limits.Events {
+			return &problem{status: http.StatusRequestEntityTooLarge, code: "too_many_events",
+				text: "a batch holds at most " + itoa(c.h.Limits.Events) + " events; send more batches"}
+		}
+	}
+	from, to := int(d.nodes[list].start), int(d.nodes[list].end)
+	for _, f := range d.faults {
+		if f.offset < from || f.offset >= to {
+			e := f.reason.explain()
+			return &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: f.offset, placed: true}
+		}
+	}
+	return nil
+}
+
+// store appends what was accepted, waits if asked to, and answers.
+func (c *call) store() *problem {
+	if p := c.append(); p != nil {
+		return p
+	}
+	if c.r.URL.RawQuery != "" && strings.Contains(c.r.URL.RawQuery, "sync") && c.r.URL.Query().Get("sync") == "true" {
+		if p := c.wait(); p != nil {
+			return p
+		}
+	}
+	c.answer()
+	return nil
+}

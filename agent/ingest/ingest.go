@@ -1,0 +1,205 @@
+// Package ingest is the agent's door for SDKs, browsers and servers: the Segment
+// HTTP API, tracking links and server-to-server touches. It checks, stamps and
+// normalises every message in named steps and answers 200 only once the buffer
+// has it on disk.
+//
+// # What becomes of bad input
+//
+// A body that is not JSON, or that breaks a limit as a whole, is refused with
+// 400 or 413 and nothing of it is kept. A fault of one event of a batch refuses
+// that event: the answer is 200 and names it under "rejected". The same fault in
+// a call that carries one event is a 400. Such faults are: nesting over 8 levels,
+// over 200 keys in an object, strings over 8 KiB, events over 32 KiB, a key that
+// occurs twice, NUL, half a surrogate pair, bytes that are not UTF-8, numbers
+// beyond a 64-bit float, ids over 256 bytes, unusable revenue or currency, and an
+// unknown type. A message id that is not 1 to 100 printable ASCII characters
+// without spaces is replaced by a new one, which the answer tells.
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/zstd"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// Buffer makes events durable. Append takes count concatenated outputs of
+// protocol.AppendEvent, returns once they are synced, and keeps nothing of
+// encoded afterwards. An error with a RetryAfter method says that the buffer is
+// full; any other says that it does not serve. WaitStored returns once an
+// aggregator has acknowledged what Append gave this sequence number.
+type Buffer interface {
+	Append(ctx context.Context, encoded []byte, count int) (seq uint64, err error)
+	WaitStored(ctx context.Context, seq uint64) error
+}
+
+// Directory knows apps, keys and links. It must answer without blocking.
+type Directory interface {
+	Key(hash [sha256.Size]byte) (protocol.Key, bool)
+	App(id string) (protocol.App, bool)
+	Link(slug string) (protocol.Link, bool)
+	Fresh() bool // whether what it does not know does not exist
+}
+
+// Options configure a Handler. Buffer, Directory and Registerer are required.
+type Options struct {
+	Buffer         Buffer
+	Directory      Directory
+	Registerer     prometheus.Registerer
+	Logger         *slog.Logger     // nil discards
+	Now            func() time.Time // nil is time.Now
+	NewID          func() string    // message ids to mint; nil makes UUIDs of version 7
+	Limits         Limits
+	TrustedProxies []netip.Prefix // whose X-Forwarded headers are believed
+}
+
+// Handler serves the SDK side of an agent.
+type Handler struct {
+	Options
+	mux     *http.ServeMux
+	metrics *metrics
+	zstd    *zstd.Decoder
+	calls   sync.Pool    // of *call
+	using   atomic.Int64 // bytes of bodies in memory
+	steps   []step
+
+	jsonType, nosniff []string // header values that are never changed
+
+	serving context.Context // ends with Close
+	close   context.CancelFunc
+}
+
+// New returns a handler. It starts nothing.
+func New(o Options) (*Handler, error) {
+	if o.Buffer == nil || o.Directory == nil || o.Registerer == nil {
+		return nil, errors.New("ingest needs a buffer, a directory and a registerer")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = newID
+	}
+	o.Limits = o.Limits.withDefaults()
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(o.Limits.BodyBytes)),
+		zstd.WithDecoderMaxWindow(uint64(o.Limits.BodyBytes)), zstd.WithDecoderConcurrency(0))
+	if err != nil {
+		return nil, fmt.Errorf("make zstd decoder: %w", err)
+	}
+	h := &Handler{Options: o, mux: http.NewServeMux(), zstd: decoder, steps: eventSteps(),
+		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
+	h.serving, h.close = context.WithCancel(context.Background())
+	h.calls.New = func() any { return &call{h: h} }
+	if h.metrics, err = newMetrics(o.Registerer); err != nil {
+		return nil, fmt.Errorf("register ingest metrics: %w", err)
+	}
+	h.routes()
+	return h, nil
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Close makes the handler answer 503 from now on and ends the waiting of
+// requests with ?sync=true. Requests under way are finished.
+func (h *Handler) Close() { h.close() }
+
+// Counts returns how many events were accepted and refused since the start.
+func (h *Handler) Counts() (accepted, rejected int64) {
+	return h.metrics.acceptedCount.Load(), h.metrics.rejectedCount.Load()
+}
+
+func (h *Handler) routes() {
+	for _, r := range [...]struct {
+		long, short string
+		kind        protocol.Kind
+	}{
+		{"track", "t", protocol.KindTrack}, {"identify", "i", protocol.KindIdentify}, {"page", "p", protocol.KindPage},
+		{"screen", "s", protocol.KindScreen}, {"group", "g", protocol.KindGroup}, {"alias", "a", protocol.KindAlias},
+	} {
+		serve := h.post(func(c *call) *problem { return c.single(r.kind) })
+		h.mux.Handle("/v1/"+r.long, serve)
+		h.mux.Handle("/v1/"+r.short, serve)
+	}
+	batch := h.post((*call).batch)
+	for _, path := range [...]string{"/v1/batch", "/v1/b", "/v1/import", "/v1/m"} {
+		h.mux.Handle(path, batch)
+	}
+	h.mux.Handle("/v1/s2s/touch", h.post((*call).touches))
+	h.mux.Handle("/v1/pixel/{type}", h.get((*call).pixel))
+	h.mux.Handle("/v1/projects/{key}/settings", h.get((*call).settings))
+	h.mux.Handle("/sourceConfig", h.get((*call).sourceConfig))
+	h.mux.Handle("/sourceConfig/{$}", h.get((*call).sourceConfig))
+	h.mux.Handle("/cluster-info", h.get((*call).clusterInfo))
+	h.mux.Handle("/c/{slug}", h.get((*call).click))
+	h.mux.Handle("/i/{slug}", h.get((*call).impression))
+	h.mux.Handle("/", h.route("", func(*call) *problem {
+		return &problem{status: http.StatusNotFound, code: "not_found",
+			text: "no such path; events go to POST /v1/batch, /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group or /v1/alias"}
+	}))
+}
+
+func (h *Handler) post(serve func(*call) *problem) http.Handler {
+	return h.route(http.MethodPost, serve)
+}
+func (h *Handler) get(serve func(*call) *problem) http.Handler { return h.route(http.MethodGet, serve) }
+
+// ServeHTTP serves one request. An SDK whose host was set with a trailing slash
+// asks for //v1/batch: a redirect would cost it the body, so that is mended here.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "//") {
+		copied, address := *r, *r.URL
+		address.Path, address.RawPath = "/"+strings.TrimLeft(address.Path, "/"), ""
+		copied.URL = &address
+		r = &copied
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// route wraps what every path has in common: the state of this agent, the
+// method, CORS, the answer and the metrics.
+func (h *Handler) route(method string, serve func(*call) *problem) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions {
+			preflight(w, r, method)
+			return
+		}
+		c := h.calls.Get().(*call)
+		c.begin(w, r)
+		p := c.check(method)
+		if p == nil {
+			p = serve(c)
+		}
+		if p != nil {
+			c.refuse(p)
+		}
+		c.end(p)
+	})
+}
+
+// check refuses what no path serves.
+func (c *call) check(method string) *problem {
+	if c.h.serving.Err() != nil {
+		return closingProblem()
+	}
+	if method == "" || c.r.Method == method || method == http.MethodGet && c.r.Method == http.MethodHead {
+		return nil
+	}
+	return &problem{status: http.StatusMethodNotAllowed, code: "method_not_allowed", allow: method + ", OPTIONS",
+		text: "this path answers " + method + " and OPTIONS only"}
+}
