@@ -4,7 +4,7 @@ package attribution
 // the same if and only if their bytes are. They are for comparing and hashing;
 // nothing decodes them.
 func (r *Result) AppendBinary(b []byte) ([]byte, error) {
-	b = appendText(b, r.ID)
+	b = appendText(appendText(b, r.App), r.ID)
 	b = appendNumbers(b, r.Generation, uint64(r.Inputs), r.InputDigest, uint64(r.Revenue), bit(r.Truncated), uint64(len(r.Touches)))
 	for i := range r.Touches {
 		t := &r.Touches[i]

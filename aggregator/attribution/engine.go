@@ -13,7 +13,7 @@ type Engine struct {
 func (e *Engine) Attribute(dst *Result, c *Conversion, in *Inputs, s *Settings) {
 	e.sel.gather(c, in, s)
 	*dst = Result{
-		ID: c.ID, Generation: s.Generation, Truncated: e.sel.cut,
+		App: c.App, ID: c.ID, Generation: s.Generation, Truncated: e.sel.cut,
 		Touches: dst.Touches[:0], Candidates: dst.Candidates[:0],
 	}
 	if c.HasRevenue {

@@ -120,6 +120,7 @@ type Install struct {
 // Result is the attribution of one conversion. It refers to the Inputs it was
 // computed from and must not outlive changes to them.
 type Result struct {
+	App         string
 	ID          string // conversion id
 	Generation  uint64 // of the settings
 	Inputs      uint32 // touches, links and installs that were considered

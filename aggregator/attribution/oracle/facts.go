@@ -1,0 +1,233 @@
+package oracle
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// read files what one event states.
+func (w *world) read(e *protocol.Event, s *attribution.Settings) {
+	refused := e.Consent.Get(protocol.PurposeAttribution) == protocol.ConsentDenied
+	id := ID{e.App, e.ID}
+	if t := readTouch(e); t != nil {
+		t.Withheld = refused
+		w.touches[id] = append(w.touches[id], *t)
+	}
+	if c := readConversion(e, s); c != nil {
+		c.Withheld = refused
+		old, known := w.conversions[id]
+		if !known || c.Received < old.Received || c.Received == old.Received && (c.Digest < old.Digest ||
+			c.Digest == old.Digest && c.Time < old.Time) {
+			w.conversions[id] = *c
+		}
+	}
+	if refused {
+		return
+	}
+	keys := readKeys(e)
+	if e.PreviousID != "" {
+		keys = append(keys, key("user", e.PreviousID), key("anon", e.PreviousID))
+	}
+	if e.Kind == protocol.KindTrack && e.Name != "Deep Link Opened" && e.Name != "Application Opened" {
+		keys = append(keys, key("click", e.ClickID))
+		if e.Name == "Application Installed" {
+			claim, _ := referrerClick(e.Referrer)
+			keys = append(keys, key("click", claim))
+		}
+	}
+	keys = tidy(keys)
+	for i := range keys {
+		for j := range i {
+			w.allLinks = append(w.allLinks, link{e.App + "|" + keys[j], e.App + "|" + keys[i], e.Received})
+		}
+	}
+}
+
+func noID() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^([-0]*|null|\(null\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|` +
+		`\[object object\]|9774d56d682e549c|02:00:00:00:00:00|.*[{}].*|__.*__|__)$`)
+}
+
+func key(kind, id string) string {
+	id = strings.TrimSpace(id)
+	if strings.Contains("gaid idfa idfv oaid", kind) {
+		id = strings.ToLower(id)
+	}
+	if len(id) > 256 || noID().MatchString(id) {
+		return ""
+	}
+	return kind + ":" + id
+}
+
+func readKeys(e *protocol.Event) []string {
+	return []string{
+		key("anon", e.AnonymousID), key("device", e.DeviceID), key("gaid", e.GAID), key("idfa", e.IDFA),
+		key("idfv", e.IDFV), key("oaid", e.OAID), key("user", e.UserID),
+	}
+}
+
+// tidy sorts keys and drops empty and repeated ones.
+func tidy(keys []string) []string {
+	set := map[string]bool{}
+	for _, k := range keys {
+		set[k] = true
+	}
+	delete(set, "")
+	list := make([]string, 0, len(set))
+	for k := range set {
+		list = append(list, k)
+	}
+	sort.Strings(list)
+	return list
+}
+
+func readTouch(e *protocol.Event) *touch {
+	t := &touch{
+		ID: e.ID, App: e.App, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
+		MediaSource: strings.TrimSpace(e.MediaSource), Medium: strings.TrimSpace(e.Medium), Campaign: strings.TrimSpace(e.Campaign),
+		AdSet: strings.TrimSpace(e.AdSet), Ad: strings.TrimSpace(e.Ad), Keyword: strings.TrimSpace(e.Keyword),
+		Sub: e.Sub, LinkID: strings.TrimSpace(e.LinkID), ClickID: strings.TrimSpace(e.ClickID),
+		Cost: e.Cost, CostCurrency: e.CostCurrency, Retargeting: e.Flags&protocol.FlagRetargeting != 0,
+	}
+	page := false
+	switch e.Kind {
+	case protocol.KindClick:
+		t.Kind = attribution.Click
+	case protocol.KindImpression:
+		t.Kind = attribution.Impression
+	case protocol.KindVisit:
+		t.Kind = attribution.Visit
+	case protocol.KindPage, protocol.KindScreen:
+		t.Kind, page = attribution.Visit, true
+	case protocol.KindTrack:
+		if e.Name != "Deep Link Opened" && e.Name != "Application Opened" {
+			return nil
+		}
+		t.Kind, page = attribution.Visit, true
+	default:
+		return nil
+	}
+	if page {
+		readAddresses(t, e.Payload)
+		if t.MediaSource+t.Medium+t.Campaign+t.AdSet+t.Ad+t.Keyword+t.ClickID+t.LinkID == "" {
+			return nil
+		}
+	}
+	keys := append(readKeys(e), key("click", t.ClickID))
+	if t.Kind == attribution.Click && (t.ClickID == "" || t.LinkID != "") {
+		keys = append(keys, key("click", t.ID))
+	}
+	t.Keys = tidy(keys)
+	return t
+}
+
+// readAddresses fills what is missing from the addresses in a page's payload.
+func readAddresses(t *touch, payload []byte) {
+	var m struct {
+		Context struct {
+			Page struct{ Search, URL string }
+		}
+		Properties struct{ Search, URL string }
+	}
+	var wrongType *json.UnmarshalTypeError // of one field; the others are read
+	if err := json.Unmarshal(payload, &m); err != nil && !errors.As(err, &wrongType) {
+		return
+	}
+	named := ""
+	for _, address := range []string{m.Context.Page.Search, m.Context.Page.URL, m.Properties.Search, m.Properties.URL} {
+		if i := strings.IndexByte(address, '?'); i >= 0 {
+			q, _ := url.ParseQuery(strings.Split(address[i+1:], "#")[0])
+			if network := readQuery(t, q); network != "" {
+				named = network
+			}
+		}
+	}
+	if t.MediaSource == "" {
+		t.MediaSource = named
+	}
+}
+
+// readQuery returns the network that a click id in a query belongs to.
+func readQuery(t *touch, q url.Values) (network string) {
+	for param, field := range map[string]*string{
+		"click_id": &t.ClickID, "utm_source": &t.MediaSource, "utm_medium": &t.Medium,
+		"utm_campaign": &t.Campaign, "utm_term": &t.Keyword, "utm_content": &t.Ad,
+	} {
+		if *field == "" && len(strings.TrimSpace(q.Get(param))) <= 256 {
+			*field = strings.TrimSpace(q.Get(param))
+		}
+	}
+	for _, pair := range strings.Fields("gclid:google wbraid:google gbraid:google dclid:google fbclid:facebook " +
+		"ttclid:tiktok msclkid:microsoft twclid:twitter li_fat_id:linkedin") {
+		param, name, _ := strings.Cut(pair, ":")
+		if v := strings.TrimSpace(q.Get(param)); v != "" && len(v) <= 256 {
+			if t.ClickID == "" {
+				t.ClickID = v
+			}
+			return name
+		}
+	}
+	return ""
+}
+
+// referrerFields reads an install referrer; ours tells whether its click id is
+// one of our links'.
+func referrerFields(referrer string) (t touch, ours bool) {
+	referrer = strings.TrimSpace(referrer)
+	q := url.Values{}
+	if strings.Contains(referrer, "://") {
+		if i := strings.IndexByte(referrer, '?'); i >= 0 {
+			q, _ = url.ParseQuery(strings.Split(referrer[i+1:], "#")[0])
+		}
+		referrer = q.Get("referrer")
+	}
+	if referrer != "" {
+		if !strings.Contains(referrer, "=") {
+			if plain, err := url.QueryUnescape(referrer); err == nil {
+				referrer = plain
+			}
+		}
+		q, _ = url.ParseQuery(strings.TrimPrefix(referrer, "?"))
+	}
+	own := strings.TrimSpace(q.Get("click_id"))
+	readQuery(&t, q)
+	return t, own != "" && len(own) <= 256
+}
+
+func referrerClick(referrer string) (click string, ours bool) {
+	t, ours := referrerFields(referrer)
+	return t.ClickID, ours
+}
+
+func readConversion(e *protocol.Event, s *attribution.Settings) *conversion {
+	install := e.Kind == protocol.KindTrack && e.Name == "Application Installed"
+	named := (e.Kind == protocol.KindTrack || e.Kind == protocol.KindPage || e.Kind == protocol.KindScreen) &&
+		e.Name != "" && slices.Contains(s.ConversionEvents, e.Name)
+	if !install && !named {
+		return nil
+	}
+	c := &conversion{
+		ID: e.ID, App: e.App, Name: e.Name, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
+		Install: install, ClickID: strings.TrimSpace(e.ClickID),
+	}
+	if e.Flags&protocol.FlagHasRevenue != 0 {
+		c.HasRevenue, c.Revenue, c.Currency = true, e.Revenue, e.Currency
+		c.Untrusted = e.Flags&protocol.FlagTrusted == 0
+	}
+	keys := append(readKeys(e), key("click", c.ClickID))
+	if install {
+		c.Referrer = e.Referrer
+		claim, _ := referrerClick(e.Referrer)
+		keys = append(keys, key("click", claim))
+	}
+	c.Keys = tidy(keys)
+	return c
+}

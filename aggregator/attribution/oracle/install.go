@@ -1,0 +1,247 @@
+package oracle
+
+import (
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// install tells the install behind the conversion and, if it is one, the
+// candidates.
+func (v *view) install() (attribution.Install, []attribution.Candidate) {
+	if !v.c.Install {
+		return v.inherited(), nil
+	}
+	previous := v.previous()
+	list, best := v.compete(previous != nil)
+	list = append(list, v.claims(list)...)
+	if best != nil {
+		t := best
+		in := attribution.Install{
+			ID: v.c.ID, Outcome: attribution.NonOrganic, Match: v.how(t), TouchID: t.ID, MediaSource: t.MediaSource,
+			Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
+		}
+		if previous != nil {
+			in.Outcome = attribution.Reattribution
+		}
+		return in, list
+	}
+	if previous != nil {
+		in := previous.r
+		in.ID, in.Outcome = v.c.ID, attribution.Reinstall
+		return in, list
+	}
+	in := attribution.Install{ID: v.c.ID, Outcome: attribution.OrganicInstall, MediaSource: "organic"}
+	for _, cand := range list {
+		if cand.Verdict != attribution.AfterConversion {
+			in.Outcome = attribution.Unattributed
+		}
+	}
+	if v.c.Withheld {
+		in.Outcome = attribution.Unattributed
+	}
+	return in, list
+}
+
+// sameDevice tells whether two lists share a key that is neither a user nor a
+// click.
+func sameDevice(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y && !strings.HasPrefix(x, "user:") && !strings.HasPrefix(x, "click:") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *view) inherited() attribution.Install {
+	for _, device := range []bool{true, false} {
+		for i := len(v.installs) - 1; i >= 0; i-- {
+			if p := v.installs[i]; !device || sameDevice(p.c.Keys, v.c.Keys) {
+				return p.r
+			}
+		}
+	}
+	return attribution.Install{}
+}
+
+// previous returns the install that this one repeats, if it is a reinstall.
+func (v *view) previous() *priorInstall {
+	var last *priorInstall
+	for i := len(v.installs) - 1; i >= 0; i-- {
+		p := &v.installs[i]
+		if !sameDevice(p.c.Keys, v.c.Keys) {
+			continue
+		}
+		if last == nil {
+			last = p
+		}
+		if p.r.Outcome == attribution.Reinstall || p.r.Outcome == attribution.Reattribution {
+			continue
+		}
+		if v.c.Time-p.c.Time < v.s.Reattribution {
+			return last
+		}
+		return nil
+	}
+	return nil
+}
+
+func has(t *touch, click string) bool {
+	k := key("click", click)
+	for _, own := range t.Keys {
+		if own == k && k != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *view) how(t *touch) attribution.Match {
+	referrer, _ := referrerClick(v.c.Referrer)
+	if has(t, referrer) {
+		return attribution.MatchReferrer
+	}
+	if has(t, v.c.ClickID) {
+		return attribution.MatchClickID
+	}
+	if sameDevice(t.Keys, v.c.Keys) {
+		return attribution.MatchDevice
+	}
+	for _, k := range t.Keys {
+		for _, own := range v.c.Keys {
+			if k == own {
+				return attribution.MatchUser
+			}
+		}
+	}
+	for k := range v.keys {
+		if strings.HasPrefix(k, "user:") {
+			return attribution.MatchUser
+		}
+	}
+	return attribution.MatchDevice
+}
+
+func (v *view) window(t *touch) int64 {
+	pick := func(o *attribution.Override) int64 {
+		if t.Kind == attribution.Impression {
+			return o.ImpressionWindow
+		}
+		return o.ClickWindow
+	}
+	for i := len(v.s.Overrides) - 1; i >= 0; i-- {
+		if o := &v.s.Overrides[i]; o.LinkID != "" && o.LinkID == t.LinkID && pick(o) > 0 {
+			return pick(o)
+		}
+	}
+	for i := len(v.s.Overrides) - 1; i >= 0; i-- {
+		if o := &v.s.Overrides[i]; o.MediaSource != "" && o.MediaSource == t.MediaSource && pick(o) > 0 {
+			return pick(o)
+		}
+	}
+	return pick(&attribution.Override{ClickWindow: v.s.ClickWindow, ImpressionWindow: v.s.ImpressionWindow})
+}
+
+// rank orders competitors: the greater wins.
+func (v *view) rank(t *touch) [3]int64 {
+	tier, referrer := int64(2), int64(0)
+	switch how := v.how(t); {
+	case t.Kind == attribution.Impression:
+		tier = 1
+	case how == attribution.MatchReferrer || how == attribution.MatchClickID:
+		tier = 3
+	}
+	if v.how(t) == attribution.MatchReferrer {
+		referrer = 1
+	}
+	return [3]int64{tier, t.Time, referrer}
+}
+
+func less(a, b [3]int64) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return a[i] < b[i]
+		}
+	}
+	return false
+}
+
+func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touch) {
+	reported := map[[2]string]bool{}
+	for _, t := range v.touches {
+		if isDirect(t) {
+			continue
+		}
+		cand := attribution.Candidate{Touch: t, Match: v.how(t)}
+		report := [2]string{t.Kind.String() + "|" + t.MediaSource, t.ClickID}
+		again := key("click", t.ClickID) != "" && reported[report]
+		refused := v.c.Withheld || t.Withheld
+		if !refused {
+			reported[report] = true
+		}
+		switch {
+		case refused:
+			cand.Verdict = attribution.ConsentWithheld
+		case t.Time > v.c.Time:
+			cand.Verdict = attribution.AfterConversion
+		case v.c.Time-t.Time >= v.window(t):
+			cand.Verdict = attribution.WindowExpired
+		case again:
+			cand.Verdict = attribution.Duplicate
+		case reinstall && !t.Retargeting:
+			cand.Verdict = attribution.NotRetargeting
+		case best == nil || !less(v.rank(t), v.rank(best)): // later in order of id wins a draw
+			best = t
+		}
+		list = append(list, cand)
+	}
+	for i := range list {
+		t := list[i].Touch
+		switch {
+		case list[i].Verdict != "":
+		case t == best:
+			list[i].Verdict = attribution.Won
+		case v.rank(t)[0] < v.rank(best)[0]:
+			list[i].Verdict = attribution.LowerTier
+		default:
+			list[i].Verdict = attribution.OlderTouch
+		}
+	}
+	return list, best
+}
+
+// claims lists what the install says of itself and no candidate bears out.
+func (v *view) claims(list []attribution.Candidate) []attribution.Candidate {
+	var claims []attribution.Candidate
+	known := func(click string) bool {
+		for _, cand := range list {
+			if has(cand.Touch, click) {
+				return true
+			}
+		}
+		return false
+	}
+	if click := v.c.ClickID; click != "" && !known(click) {
+		claims = append(claims, attribution.Candidate{Claim: click, Match: attribution.MatchClickID, Verdict: attribution.UnknownClickID})
+	}
+	says, ours := referrerFields(v.c.Referrer)
+	blank := says.MediaSource+says.Medium+says.Campaign+says.Keyword+says.Ad == ""
+	organic := strings.TrimSpace(v.c.Referrer) == "" || says.ClickID == "" &&
+		(says.Medium == "organic" || says.MediaSource == "(not set)" || blank && strings.Contains(v.c.Referrer, "://"))
+	switch {
+	case organic || known(says.ClickID):
+	case !ours:
+		claims = append(claims, attribution.Candidate{Claim: v.c.Referrer, Match: attribution.MatchReferrer, Verdict: attribution.ForeignReferrer})
+	case says.ClickID != v.c.ClickID:
+		claims = append(claims, attribution.Candidate{Claim: says.ClickID, Match: attribution.MatchReferrer, Verdict: attribution.UnknownClickID})
+	}
+	for i := range claims {
+		if v.c.Withheld {
+			claims[i].Verdict = attribution.ConsentWithheld
+		}
+	}
+	return claims
+}

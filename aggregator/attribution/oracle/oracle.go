@@ -1,0 +1,147 @@
+// Package oracle attributes conversions a second time, from the raw events, to
+// check package attribution with. It shares that package's types of settings
+// and results and nothing else: its own mapping of events to facts, another
+// search for the person, rational arithmetic, and no care for speed. It is
+// written from the definition in attribution's package comment, and only tests
+// import it.
+package oracle
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// ID names a conversion.
+type ID struct{ App, Conversion string }
+
+// Recompute returns the attribution of every conversion that the events state,
+// with one version of the settings for all apps and times. The events may come
+// in any order and repeatedly.
+func Recompute(events []protocol.Event, s attribution.Settings) map[ID]attribution.Result {
+	return RecomputeAt(events, func(string, int64) *attribution.Settings { return &s })
+}
+
+// RecomputeAt is Recompute with the settings that at returns for an app and the
+// time of a conversion. Settings of one app must not differ in their conversion
+// list over the time of an event.
+func RecomputeAt(events []protocol.Event, at func(app string, ms int64) *attribution.Settings) map[ID]attribution.Result {
+	w := world{touches: map[ID][]touch{}, conversions: map[ID]conversion{}, links: map[string][]link{}, roots: map[string]string{}}
+	for i := range events {
+		w.read(&events[i], at(events[i].App, events[i].Time))
+	}
+	w.gather()
+	return w.settle(at)
+}
+
+type touch = attribution.Touch
+type conversion = attribution.Conversion
+
+// link joins two keys, each with the app in front.
+type link struct {
+	a, b     string
+	received int64
+}
+
+// world is all there is, by names that begin with the app.
+type world struct {
+	touches     map[ID][]touch // every variant of each
+	conversions map[ID]conversion
+	links       map[string][]link // by root, after gather
+
+	allLinks []link
+	roots    map[string]string // union-find: a key's parent
+
+	touchesOf map[string][]*touch       // by root, the true variants
+	settled   map[string][]priorInstall // by root
+}
+
+type priorInstall struct {
+	c conversion
+	r attribution.Install
+}
+
+func (w *world) root(key string) string {
+	parent, ok := w.roots[key]
+	if !ok || parent == key {
+		return key
+	}
+	top := w.root(parent)
+	w.roots[key] = top
+	return top
+}
+
+func (w *world) unite(a, b string) {
+	if ra, rb := w.root(a), w.root(b); ra != rb {
+		w.roots[ra] = rb
+	}
+}
+
+// gather sorts everything by groups of people that nothing can ever connect.
+func (w *world) gather() {
+	for _, c := range w.conversions {
+		for _, k := range c.Keys {
+			w.unite(c.App+"|"+k, c.App+"|"+c.Keys[0])
+		}
+	}
+	for _, l := range w.allLinks {
+		w.unite(l.a, l.b)
+	}
+	best := map[ID]*touch{}
+	for id, variants := range w.touches {
+		first := slices.MinFunc(variants, func(a, b touch) int {
+			return cmp.Or(cmp.Compare(a.Received, b.Received), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Time, b.Time))
+		})
+		best[id] = &first
+		for _, k := range first.Keys {
+			w.unite(first.App+"|"+k, first.App+"|"+first.Keys[0])
+		}
+	}
+	w.touchesOf = map[string][]*touch{}
+	for _, t := range best {
+		if len(t.Keys) > 0 {
+			root := w.root(t.App + "|" + t.Keys[0])
+			w.touchesOf[root] = append(w.touchesOf[root], t)
+		}
+	}
+	for _, l := range w.allLinks {
+		root := w.root(l.a)
+		w.links[root] = append(w.links[root], l)
+	}
+}
+
+// settle walks the conversions in order of time, so that every install is known
+// before what follows it.
+func (w *world) settle(at func(string, int64) *attribution.Settings) map[ID]attribution.Result {
+	var order []conversion
+	for _, c := range w.conversions {
+		order = append(order, c)
+	}
+	slices.SortFunc(order, func(a, b conversion) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
+	})
+	w.settled = map[string][]priorInstall{}
+	m := newModels()
+	results := make(map[ID]attribution.Result, len(order))
+	for i := range order {
+		c := &order[i]
+		s := at(c.App, c.Time)
+		v := w.view(c, s)
+		r := attribution.Result{App: c.App, ID: c.ID, Generation: s.Generation, Truncated: v.cut}
+		if c.HasRevenue {
+			r.Revenue = c.Revenue
+		}
+		r.Inputs = uint32(len(v.touches) + len(v.links) + len(v.installs))
+		r.InputDigest = v.digest()
+		r.Touches = m.credit(v.path(), r.Revenue, s)
+		r.Install, r.Candidates = v.install()
+		if c.Install && len(c.Keys) > 0 {
+			root := w.root(c.App + "|" + c.Keys[0])
+			w.settled[root] = append(w.settled[root], priorInstall{*c, r.Install})
+		}
+		results[ID{c.App, c.ID}] = r
+	}
+	return results
+}

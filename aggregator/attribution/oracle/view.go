@@ -1,0 +1,200 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sort"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// view is what one conversion can see.
+type view struct {
+	c        *conversion
+	s        *attribution.Settings
+	keys     map[string]bool // of the person, without the app
+	touches  []*touch
+	links    [][2]string
+	installs []priorInstall
+	cut      bool
+}
+
+func (w *world) view(c *conversion, s *attribution.Settings) *view {
+	v := &view{c: c, s: s, keys: map[string]bool{}}
+	if len(c.Keys) == 0 {
+		return v
+	}
+	root := w.root(c.App + "|" + c.Keys[0])
+	deadline := c.Received + s.Lateness
+	v.person(w.links[root], deadline)
+	seen := map[[2]string]bool{}
+	for _, l := range w.links[root] {
+		_, a, _ := strings.Cut(l.a, "|")
+		_, b, _ := strings.Cut(l.b, "|")
+		if l.received <= deadline && v.keys[a] && v.keys[b] {
+			seen[[2]string{a, b}] = true
+		}
+	}
+	for l := range seen {
+		v.links = append(v.links, l)
+	}
+	sort.Slice(v.links, func(i, j int) bool {
+		return v.links[i][0] < v.links[j][0] || v.links[i][0] == v.links[j][0] && v.links[i][1] < v.links[j][1]
+	})
+	for _, p := range w.settled[root] { // in order of (time, id), all before c
+		if p.c.Received <= deadline && v.any(p.c.Keys) {
+			v.installs = append(v.installs, p)
+		}
+	}
+	v.look(w.touchesOf[root], deadline)
+	return v
+}
+
+func (v *view) any(keys []string) bool {
+	for _, k := range keys {
+		if v.keys[k] {
+			return true
+		}
+	}
+	return false
+}
+
+// person finds the distance of every key by relaxing all links as often as the
+// number of hops allows, then takes the nearest keys.
+func (v *view) person(links []link, deadline int64) {
+	distance := map[string]int{}
+	for _, k := range v.c.Keys {
+		distance[k] = 0
+	}
+	for hop := 1; hop <= attribution.MaxHops; hop++ {
+		next := map[string]int{}
+		for _, l := range links {
+			_, a, _ := strings.Cut(l.a, "|")
+			_, b, _ := strings.Cut(l.b, "|")
+			if l.received > deadline {
+				continue
+			}
+			for _, pair := range [][2]string{{a, b}, {b, a}} {
+				_, from := distance[pair[0]]
+				if _, to := distance[pair[1]]; from && !to {
+					next[pair[1]] = hop
+				}
+			}
+		}
+		for k, d := range next {
+			distance[k] = d
+		}
+	}
+	var order []string
+	for k := range distance {
+		order = append(order, k)
+	}
+	sort.Slice(order, func(i, j int) bool {
+		a, b := order[i], order[j]
+		return distance[a] < distance[b] || distance[a] == distance[b] && a < b
+	})
+	for _, k := range order[:min(len(order), attribution.MaxKeys)] {
+		v.keys[k] = true
+	}
+}
+
+// look takes the touches within sight.
+func (v *view) look(touches []*touch, deadline int64) {
+	back, ahead := v.s.Lookback, int64(0)
+	if v.c.Install {
+		ahead = 24 * 3600 * 1000
+		back = max(back, v.s.ClickWindow, v.s.ImpressionWindow)
+		for _, o := range v.s.Overrides {
+			back = max(back, o.ClickWindow, o.ImpressionWindow)
+		}
+		back += 24 * 3600 * 1000
+	}
+	for _, t := range touches {
+		age := v.c.Time - t.Time
+		if age < back && age >= -ahead && t.Received <= deadline && v.any(t.Keys) &&
+			(v.c.Install || v.s.ImpressionsInMTA || t.Kind != attribution.Impression) {
+			v.touches = append(v.touches, t)
+		}
+	}
+	sort.Slice(v.touches, func(i, j int) bool {
+		a, b := v.touches[i], v.touches[j]
+		return a.Time < b.Time || a.Time == b.Time && a.ID < b.ID
+	})
+	upTo := sort.Search(len(v.touches), func(i int) bool { return v.touches[i].Time > v.c.Time })
+	v.touches = v.touches[:min(len(v.touches), upTo+100)]
+	if upTo > attribution.MaxTouches {
+		v.cut, v.touches = true, v.touches[upTo-attribution.MaxTouches:]
+	}
+}
+
+// path lists the touches that share.
+func (v *view) path() []*touch {
+	var path []*touch
+	for _, t := range v.touches {
+		age := v.c.Time - t.Time
+		if age >= 0 && age < v.s.Lookback && !t.Withheld && !v.c.Withheld &&
+			(t.Kind != attribution.Impression || v.s.ImpressionsInMTA) {
+			path = append(path, t)
+		}
+	}
+	var kept []*touch
+	for i, t := range path {
+		switch v.s.Transform {
+		case attribution.CollapseRepeats:
+			if i == len(path)-1 || path[i+1].MediaSource != t.MediaSource {
+				kept = append(kept, t)
+			}
+		case attribution.IgnoreDirect:
+			if !isDirect(t) {
+				kept = append(kept, t)
+			}
+		default:
+			kept = append(kept, t)
+		}
+	}
+	if len(kept) == 0 {
+		return path
+	}
+	return kept
+}
+
+func isDirect(t *touch) bool {
+	if t.MediaSource == "" {
+		return t.Kind == attribution.Visit && t.Medium+t.Campaign+t.ClickID+t.LinkID == ""
+	}
+	return t.MediaSource == "direct" || t.MediaSource == "Direct" || t.MediaSource == "(direct)"
+}
+
+func (v *view) digest() uint64 {
+	var b bytes.Buffer
+	put := func(values ...any) {
+		for _, value := range values {
+			switch x := value.(type) {
+			case string:
+				_ = binary.Write(&b, binary.LittleEndian, int64(len(x)))
+				b.WriteString(x)
+			case int:
+				_ = binary.Write(&b, binary.LittleEndian, int64(x))
+			default:
+				_ = binary.Write(&b, binary.LittleEndian, x)
+			}
+		}
+	}
+	put(attribution.Revision, v.s.Generation, v.c.ID, v.c.Time, v.c.Received, v.c.Digest)
+	put(len(v.touches))
+	for _, t := range v.touches {
+		put(t.ID, t.Time, t.Received, t.Digest)
+	}
+	put(len(v.links))
+	for _, l := range v.links {
+		put(l[0], l[1])
+	}
+	put(len(v.installs))
+	for _, p := range v.installs {
+		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.TouchID)
+	}
+	return xxhash.Sum64(b.Bytes())
+}

@@ -1,0 +1,230 @@
+package attribution_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+const zero = int64(1_780_000_000_000) // some millisecond of 2026
+
+// drawSettings draws valid settings, mostly small so that edges are met.
+func drawSettings(t *rapid.T) attribution.Settings {
+	s := attribution.Default()
+	s.Generation = rapid.Uint64Range(1, 9).Draw(t, "generation")
+	days := func(name string, low, high int64) int64 {
+		return attribution.Day * rapid.Int64Range(low, high).Draw(t, name)
+	}
+	s.Lookback = days("lookback", 1, 40)
+	s.ClickWindow = days("click window", 1, 10)
+	s.ImpressionWindow = attribution.Hour * rapid.Int64Range(1, 48).Draw(t, "impression window")
+	s.Reattribution = days("reattribution", 1, 20)
+	s.Lateness = days("lateness", 0, 5)
+	s.HalfLife = rapid.OneOf(rapid.Just(7*attribution.Day), rapid.Int64Range(attribution.Hour, 90*attribution.Day)).Draw(t, "half-life")
+	s.PositionFirst = rapid.Int64Range(0, attribution.Million).Draw(t, "first")
+	s.PositionLast = rapid.Int64Range(0, attribution.Million-s.PositionFirst).Draw(t, "last")
+	s.PositionMiddle = attribution.Million - s.PositionFirst - s.PositionLast
+	s.Transform = rapid.SampledFrom([]attribution.Transform{attribution.TransformNone, attribution.CollapseRepeats, attribution.IgnoreDirect}).Draw(t, "transform")
+	s.ImpressionsInMTA = rapid.Bool().Draw(t, "impressions")
+	if rapid.Bool().Draw(t, "overrides") {
+		s.Overrides = []attribution.Override{
+			{LinkID: "l1", ClickWindow: attribution.Hour}, {MediaSource: "google", ClickWindow: 2 * attribution.Day, ImpressionWindow: 3 * attribution.Hour},
+		}
+	}
+	if faults := s.Validate(); len(faults) > 0 {
+		t.Fatalf("settings: %v", faults)
+	}
+	return s
+}
+
+// drawTime draws a time that is often exactly a window's edge from zero.
+func drawTime(t *rapid.T, s *attribution.Settings) int64 {
+	edges := []int64{0, s.Lookback, s.ClickWindow, s.ImpressionWindow, s.Reattribution, attribution.Day, attribution.Hour}
+	at := zero - rapid.SampledFrom(edges).Draw(t, "edge")
+	switch rapid.IntRange(0, 3).Draw(t, "where") {
+	case 0:
+		return at + rapid.Int64Range(-1, 1).Draw(t, "ms")
+	case 1:
+		return at + rapid.Int64Range(-3, 3).Draw(t, "days")*attribution.Day
+	}
+	return zero + rapid.Int64Range(-45*attribution.Day, 3*attribution.Day).Draw(t, "t")
+}
+
+// drawEvent draws one message of a small world: few people, few click ids.
+func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
+	pick := func(name string, values ...string) string { return rapid.SampledFrom(values).Draw(t, name) }
+	e := protocol.Event{
+		App: pick("app", "app", "app", "app", "other"), ID: fmt.Sprintf("e%02d", n), Time: drawTime(t, s),
+		Digest:      rapid.Uint64Range(0, 3).Draw(t, "digest"),
+		UserID:      pick("user", "", "", "u1", "u2", "null"),
+		AnonymousID: pick("anon", "", "a1", "a2", "a3"),
+		DeviceID:    pick("device", "", "", "d1", "d2"),
+		GAID:        pick("gaid", "", "", "", "AB-1", "ab-1", "00000000-0000"),
+		Consent:     protocol.Consent(0).With(protocol.PurposeAttribution, rapid.SampledFrom([]uint8{0, 0, 0, 1, 1, 2}).Draw(t, "consent")),
+	}
+	e.Received = e.Time + rapid.SampledFrom([]int64{0, 0, 1000, s.Lateness, s.Lateness + 1, 2 * attribution.Day}).Draw(t, "delay")
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0, 1, 2:
+		e.Kind = rapid.SampledFrom([]protocol.Kind{protocol.KindClick, protocol.KindClick, protocol.KindImpression, protocol.KindVisit}).Draw(t, "touch")
+		e.MediaSource = pick("source", "google", "facebook", "direct", "")
+		e.ClickID = pick("click", "", "", "k1", "k2", "{click_id}")
+		e.LinkID = pick("link", "", "", "l1")
+		if rapid.Bool().Draw(t, "retargeting") {
+			e.Flags |= protocol.FlagRetargeting
+		}
+	case 3, 4:
+		e.Kind, e.Name = protocol.KindPage, pick("page", "Home", "Order Completed")
+		e.MediaSource = pick("source", "", "", "email")
+		e.Payload = []byte(pick("payload", `{}`, `{"context":{"page":{"search":"?gclid=g1&utm_campaign=x"}}}`,
+			`{"properties":{"url":"https://shop/?fbclid=f1#utm_source=no","search":7}}`, `{"context":{"page":{"url":"https://shop/?utm_source=news&utm_medium=mail"}}}`))
+	case 5:
+		e.Kind = protocol.KindIdentify
+		if e.UserID != "" && rapid.Bool().Draw(t, "alias") {
+			e.Kind, e.PreviousID = protocol.KindAlias, pick("previous", "a1", "u2")
+		}
+	case 6, 7:
+		e.Kind, e.Name = protocol.KindTrack, "Application Installed"
+		e.ClickID = pick("click", "", "", "k1", "k3")
+		e.Referrer = pick("referrer", "", "", "click_id=k2&utm_source=x", "utm_source=google-play&utm_medium=organic", "gclid=g1", "gclid=g9",
+			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "https://www.google.com/", "junk")
+	default:
+		e.Kind, e.Name = protocol.KindTrack, pick("name", "Order Completed", "Order Completed", "Deep Link Opened", "Product Viewed")
+		e.Campaign = pick("campaign", "", "", "spring")
+		e.ClickID = pick("click", "", "", "k1")
+		if rapid.Bool().Draw(t, "paid") {
+			e.Flags |= protocol.FlagHasRevenue
+			e.Currency = "EUR"
+			e.Revenue = rapid.OneOf(rapid.Int64Range(-1000, 1000), rapid.Int64()).Draw(t, "revenue")
+		}
+	}
+	return e
+}
+
+func drawEvents(t *rapid.T, s *attribution.Settings) []protocol.Event {
+	var events []protocol.Event
+	for n := range rapid.IntRange(1, 30).Draw(t, "events") {
+		e := drawEvent(t, n, s)
+		events = append(events, e)
+		if rapid.IntRange(0, 9).Draw(t, "again") == 0 { // a retry, or the id used for something else
+			again := e
+			if rapid.Bool().Draw(t, "conflict") {
+				again = drawEvent(t, n, s)
+			}
+			again.ID = e.ID
+			again.Received += rapid.Int64Range(0, 5000).Draw(t, "retry")
+			events = append(events, again)
+		}
+	}
+	return events
+}
+
+func settleEvents(events []protocol.Event, s *attribution.Settings) map[oracle.ID]attribution.Result {
+	var f attribution.Facts
+	for i := range events {
+		f.Add(&events[i], s)
+	}
+	results := map[oracle.ID]attribution.Result{}
+	for _, r := range attribution.Settle(&f, func(string, int64) *attribution.Settings { return s }) {
+		results[oracle.ID{App: r.App, Conversion: r.ID}] = r
+	}
+	return results
+}
+
+// TestEngineEqualsTheOracle compares with the independent implementation, from
+// the raw events on.
+func TestEngineEqualsTheOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSettings(t)
+		events := drawEvents(t, &s)
+		got, want := settleEvents(events, &s), oracle.Recompute(events, s)
+		if len(got) != len(want) {
+			t.Fatalf("%d conversions, want %d", len(got), len(want))
+		}
+		for id, w := range want {
+			if err := oracle.Compare(got[id], w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestResultDoesNotDependOnOrderOrRepetition shuffles and repeats the events.
+func TestResultDoesNotDependOnOrderOrRepetition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSettings(t)
+		events := drawEvents(t, &s)
+		want := settleEvents(events, &s)
+		more := slices.Clone(events)
+		for range rapid.IntRange(0, 5).Draw(t, "repeated") {
+			more = append(more, rapid.SampledFrom(events).Draw(t, "repeat"))
+		}
+		got := settleEvents(rapid.Permutation(more).Draw(t, "shuffled"), &s)
+		for id, w := range want {
+			r := got[id]
+			a, _ := r.AppendBinary(nil)
+			b, _ := w.AppendBinary(nil)
+			if string(a) != string(b) {
+				t.Fatalf("%v depends on the order or on repetition: %v", id, oracle.Compare(r, w))
+			}
+		}
+	})
+}
+
+// TestSharesAddUp checks for every conversion and model that nothing is lost or
+// made up, and that only eligible touches share.
+func TestSharesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSettings(t)
+		for id, r := range settleEvents(drawEvents(t, &s), &s) {
+			if r.Organic() {
+				continue
+			}
+			for m := range attribution.ModelCount {
+				var credit, revenue int64
+				for _, c := range r.Touches {
+					credit += c.Credit[m]
+					revenue += c.Revenue[m]
+					if c.Credit[m] < 0 || c.Revenue[m] != 0 && (c.Revenue[m] < 0) != (r.Revenue < 0) {
+						t.Fatalf("%v: %s gives %s %d and %d", id, m, c.Touch.ID, c.Credit[m], c.Revenue[m])
+					}
+				}
+				if credit != attribution.Million || revenue != r.Revenue {
+					t.Fatalf("%v: %s adds up to %d and %d, want 1000000 and %d", id, m, credit, revenue, r.Revenue)
+				}
+			}
+		}
+	})
+}
+
+// TestWiderLookbackKeepsTouches: a longer lookback only adds older touches.
+func TestWiderLookbackKeepsTouches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSettings(t)
+		s.Transform = attribution.TransformNone
+		events := drawEvents(t, &s)
+		wider := s
+		wider.Lookback += rapid.Int64Range(1, 50*attribution.Day).Draw(t, "more")
+		after := settleEvents(events, &wider)
+		for id, r := range settleEvents(events, &s) {
+			short, long := ids(r), ids(after[id])
+			if !strings.HasSuffix(long, short) {
+				t.Fatalf("%v: path %q with the longer lookback, %q before", id, long, short)
+			}
+		}
+	})
+}
+
+func ids(r attribution.Result) string {
+	var b strings.Builder
+	for _, c := range r.Touches {
+		b.WriteString(" " + c.Touch.ID)
+	}
+	return b.String()
+}

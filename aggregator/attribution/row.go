@@ -1,0 +1,14 @@
+package attribution
+
+// Row is an attribution as it is stored, one for each conversion.
+type Row struct {
+	Conversion Conversion
+	Result     Result
+	Version    uint64 // of Result.Version
+}
+
+// Stamp is what of a stored row tells whether it still matches its inputs.
+type Stamp struct {
+	Version     uint64
+	InputDigest uint64
+}
