@@ -12,3 +12,6 @@ type Stamp struct {
 	Version     uint64
 	InputDigest uint64
 }
+
+// Generation returns the settings generation of a version.
+func Generation(version uint64) uint64 { return version >> 40 }

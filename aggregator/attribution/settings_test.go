@@ -1,0 +1,51 @@
+package attribution
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestDefaultSettingsAreValid(t *testing.T) {
+	s := Default()
+	if faults := s.Validate(); len(faults) != 0 {
+		t.Errorf("faults %v", faults)
+	}
+}
+
+func TestValidateTellsEveryFault(t *testing.T) {
+	s := Settings{Overrides: []Override{{}, {LinkID: "l", ClickWindow: 1, ImpressionWindow: 1}}, ConversionEvents: []string{""}, Lateness: -1}
+	if faults := s.Validate(); len(faults) != 13 {
+		for _, f := range faults {
+			t.Log(f)
+		}
+		t.Errorf("%d faults", len(faults))
+	}
+}
+
+func TestSettingsSurviveJSON(t *testing.T) {
+	s := Default()
+	s.Overrides = []Override{{LinkID: "l", ClickWindow: Day}}
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Settings
+	if err := json.Unmarshal(b, &back); err != nil || back.Overrides[0] != s.Overrides[0] || back.HalfLife != s.HalfLife {
+		t.Errorf("%s became %+v, %v", b, back, err)
+	}
+}
+
+func TestVersionOrder(t *testing.T) {
+	row := func(generation uint64, repair uint8, inputs uint32, digest uint64) uint64 {
+		return (&Result{Generation: generation, Inputs: inputs, InputDigest: digest << 48}).Version(repair)
+	}
+	ordered := []uint64{row(1, 0, 0, 9), row(1, 0, 1, 0), row(1, 0, 1, 1), row(1, 0, 70_000, 0), row(1, 1, 0, 0), row(2, 0, 0, 0)}
+	for i := range ordered[1:] {
+		if ordered[i] >= ordered[i+1] {
+			t.Errorf("version %d (%x) is not below the next (%x)", i, ordered[i], ordered[i+1])
+		}
+	}
+	if Repair(row(3, 7, 5, 1)) != 7 {
+		t.Error("repair is lost")
+	}
+}
