@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS attributions
     touches_adset Array(String) CODEC(ZSTD(1)),
     touches_ad Array(String) CODEC(ZSTD(1)),
     touches_keyword Array(String) CODEC(ZSTD(1)),
+    touches_link_id Array(String) CODEC(ZSTD(1)),
     credit_first_touch Array(UInt32) CODEC(ZSTD(1)),
     credit_last_touch Array(UInt32) CODEC(ZSTD(1)),
     credit_linear Array(UInt32) CODEC(ZSTD(1)),

@@ -1,0 +1,148 @@
+// Package attribute keeps the stored attributions equal to what the stored facts
+// say.
+//
+// Two triggers lead to a recomputation. The fast path is told of new facts by
+// the node that stored them and recomputes at once what they can reach: the
+// conversions themselves, stored ones that a late touch reaches, and stored ones
+// that a new identity link reaches. It may forget. The sweep does not: it reads
+// back everything that was inserted since a watermark, less a margin longer than
+// any insert takes, and recomputes whatever does not match its inputs.
+//
+//	new facts ──► Touch (bounded, may drop) ──► recompute ──► attributions
+//	ClickHouse ──► Since(watermark − margin) ──► recompute ──► attributions, watermark
+//
+// Both compute from ClickHouse and never from memory, so it makes no difference
+// how many nodes do it, in which order, or how often.
+package attribute
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Store is the warehouse. Reads see everything that was stored before they
+// began. Of a message id used more than once they return the variant that
+// counts.
+type Store interface {
+	// Links returns the identity links of keys.
+	Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error)
+	// Touches returns touches with one of keys and from < time <= to.
+	Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
+	// Conversions returns conversions with one of keys at or after from, and installs of any time.
+	Conversions(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error)
+	ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error)
+	// Stamps returns those of the stored attributions of conversions.
+	Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error)
+	InsertAttributions(ctx context.Context, rows []attribution.Row) error
+}
+
+// Feed tells what was stored when.
+type Feed interface {
+	// Now is the clock that the other method goes by.
+	Now(ctx context.Context) (time.Time, error)
+	// Since returns a page of the facts stored in [since, until) and the cursor of
+	// the next page, "" after the last.
+	Since(ctx context.Context, since, until time.Time, cursor string, limit int) (attribution.Facts, string, error)
+}
+
+// Watermarks keep, for all nodes, how far the sweep has come, and let only one of
+// them sweep at a time. That is an optimisation: two at once do no harm.
+type Watermarks interface {
+	Watermark(ctx context.Context, name string) (time.Time, error)
+	SetWatermark(ctx context.Context, name string, t time.Time, epoch int64) error
+	Lease(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
+}
+
+// Settings returns the settings of an app as they stood at a time in
+// milliseconds. It must be safe for concurrent use and never return nil.
+type Settings func(app string, ms int64) *attribution.Settings
+
+// Options are what an Attributor works with. Store, Feed, Watermarks and
+// Settings are required.
+type Options struct {
+	Store      Store
+	Feed       Feed
+	Watermarks Watermarks
+	Settings   Settings
+	Owner      string // this node, for the lease
+
+	SweepEvery time.Duration // 0 is 5 s
+	Margin     time.Duration // must exceed the longest insert; 0 is 120 s
+	Young      time.Duration // a fact may not be readable everywhere until it is so old; 0 is 40 s
+	Workers    int           // of the fast path; 0 is 2
+
+	Registerer prometheus.Registerer // nil registers nothing
+	Logger     *slog.Logger          // nil logs nothing
+}
+
+// The bounds of an Attributor.
+const (
+	queueFacts = 20_000 // facts waiting in the fast path; more are left to the sweep
+	chunkFacts = 2_000  // facts recomputed together
+	pageFacts  = 5_000  // facts read by the sweep at once
+	seenFacts  = 500_000
+)
+
+// Attributor recomputes attributions.
+type Attributor struct {
+	o       Options
+	queue   *queue
+	done    *seen // facts that need no recomputation any more
+	young   *seen // facts recomputed while they were young
+	metrics *metrics
+}
+
+// New returns an Attributor; Run starts it.
+func New(o Options) (*Attributor, error) {
+	if o.Store == nil || o.Feed == nil || o.Watermarks == nil || o.Settings == nil {
+		return nil, errors.New("make attributor: a store, a feed, watermarks and settings are needed")
+	}
+	if o.SweepEvery <= 0 {
+		o.SweepEvery = 5 * time.Second
+	}
+	if o.Margin <= 0 {
+		o.Margin = 120 * time.Second
+	}
+	if o.Young <= 0 {
+		o.Young = 40 * time.Second
+	}
+	if o.Margin <= o.Young {
+		return nil, errors.New("make attributor: the margin must be longer than a fact is young")
+	}
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Attributor{
+		o:       o,
+		queue:   newQueue(queueFacts),
+		done:    newSeen(seenFacts),
+		young:   newSeen(seenFacts),
+		metrics: newMetrics(o.Registerer),
+	}, nil
+}
+
+// Touch hints that facts have just been stored. It never blocks; when too many
+// wait, the hint is dropped and the sweep finds the facts. The Attributor keeps
+// the slices.
+func (a *Attributor) Touch(facts attribution.Facts) {
+	a.metrics.dropped.Add(float64(a.queue.add(facts)))
+}
+
+// Mismatched returns how many attributions the last sweeps found that did not
+// match inputs stored more than a minute before. Anything but 0 is a fault.
+func (a *Attributor) Mismatched(context.Context) (int, error) {
+	return int(a.metrics.lastMismatched.Load()), nil
+}
+
+func size(f *attribution.Facts) int {
+	return len(f.Touches) + len(f.Conversions) + len(f.Links)
+}

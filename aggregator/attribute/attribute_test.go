@@ -1,0 +1,245 @@
+package attribute_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+const (
+	minute = int64(60_000)
+	day    = 24 * 60 * minute
+	start  = int64(1_780_000_000_000)
+)
+
+// watermarks keeps what nodes share, as Postgres does for them.
+type watermarks struct {
+	mu    sync.Mutex
+	marks map[string]time.Time
+	owner string
+}
+
+func (w *watermarks) Watermark(_ context.Context, name string) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.marks[name], nil
+}
+
+func (w *watermarks) SetWatermark(_ context.Context, name string, t time.Time, _ int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.marks == nil {
+		w.marks = make(map[string]time.Time)
+	}
+	w.marks[name] = t
+	return nil
+}
+
+func (w *watermarks) Lease(_ context.Context, _, owner string, _ time.Duration) (int64, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.owner == "" {
+		w.owner = owner
+	}
+	return 1, w.owner == owner, nil
+}
+
+func (w *watermarks) give(owner string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.owner = owner
+}
+
+// node is one aggregator's warehouse and attributor.
+type node struct {
+	store *warehouse.Warehouse
+	a     *attribute.Attributor
+}
+
+func newNode(t *testing.T, dsn, name string, marks *watermarks) node {
+	t.Helper()
+	store, err := warehouse.Open(t.Context(), warehouse.Options{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	settings := attribution.Default()
+	a, err := attribute.New(attribute.Options{
+		Store: store, Feed: store, Watermarks: marks, Owner: name,
+		Settings:   func(string, int64) *attribution.Settings { return &settings },
+		SweepEvery: 100 * time.Millisecond,
+		Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node{store, a}
+}
+
+// insert stores events and returns their facts.
+func (n node) insert(t *testing.T, events []protocol.Event) attribution.Facts {
+	t.Helper()
+	settings := attribution.Default()
+	var b warehouse.Batch
+	for i := range events {
+		b.Rows = append(b.Rows, warehouse.Row{Event: events[i], Agent: "agent"})
+		b.Facts.Add(&events[i], &settings)
+	}
+	if rejections, err := n.store.Insert(t.Context(), b); err != nil || len(rejections) > 0 {
+		t.Fatal(err, rejections)
+	}
+	return b.Facts
+}
+
+// world draws events of few people, who change devices, click, buy and are
+// linked, with late ones, repeated ones and message ids used twice.
+func world(r *rand.Rand, count int) []protocol.Event {
+	var events []protocol.Event
+	some := func(values ...string) string { return values[r.IntN(len(values))] }
+	for i := range count {
+		person := r.IntN(25)
+		at := start + r.Int64N(40*day)
+		e := protocol.Event{
+			App: some("shop", "shop", "game"), ID: fmt.Sprintf("m%d", i), Original: at - 50, Time: at, Received: at + 20,
+			Digest: r.Uint64(), Payload: []byte("{}"),
+			AnonymousID: some("", fmt.Sprintf("a%d", person), fmt.Sprintf("b%d", person)),
+			UserID:      some("", "", fmt.Sprintf("u%d", person)),
+			DeviceID:    some("", "", fmt.Sprintf("d%d", person)),
+		}
+		if r.IntN(5) == 0 {
+			e.Received += r.Int64N(10 * day) // late, some over the limit
+		}
+		switch r.IntN(10) {
+		case 0, 1, 2, 3:
+			e.Kind = protocol.KindClick
+			if r.IntN(4) == 0 {
+				e.Kind = protocol.KindImpression
+			}
+			e.MediaSource, e.Campaign = some("google", "facebook", "tiktok"), some("spring", "summer")
+			e.ClickID = some("", "", fmt.Sprintf("k%d", person))
+			if r.IntN(3) == 0 {
+				e.Flags |= protocol.FlagRetargeting
+			}
+		case 4:
+			e.Kind = protocol.KindIdentify
+			if r.IntN(8) == 0 {
+				e.Kind, e.UserID, e.PreviousID = protocol.KindAlias, fmt.Sprintf("u%d", person), fmt.Sprintf("u%d", r.IntN(25))
+			}
+		case 5, 6:
+			e.Kind, e.Name = protocol.KindTrack, "Application Installed"
+			e.ClickID = some("", "", fmt.Sprintf("k%d", person))
+		default:
+			e.Kind, e.Name = protocol.KindTrack, "Order Completed"
+			e.Flags, e.Currency, e.Revenue = protocol.FlagHasRevenue, some("EUR", "USD"), r.Int64N(200_000_000)
+		}
+		events = append(events, e)
+		switch r.IntN(12) {
+		case 0: // an SDK's retry
+			e.Time, e.Received = e.Time+7, e.Received+1000
+			events = append(events, e)
+		case 1: // the id used for something else, also in another month
+			other := events[r.IntN(len(events))]
+			other.ID, other.App, other.Digest = e.ID, e.App, r.Uint64()
+			events = append(events, other)
+		}
+	}
+	return events
+}
+
+// settled compares the stored rows with the oracle's and returns what differs.
+func settled(t *testing.T, store *warehouse.Warehouse, events []protocol.Event) []error {
+	t.Helper()
+	want := oracle.Recompute(events, attribution.Default())
+	byApp := make(map[string][]string)
+	for id := range want {
+		byApp[id.App] = append(byApp[id.App], id.Conversion)
+	}
+	var faults []error
+	for app, ids := range byApp {
+		rows, err := store.Attributions(t.Context(), app, ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) != len(ids) {
+			faults = append(faults, fmt.Errorf("app %s: %d rows, want %d", app, len(rows), len(ids)))
+		}
+		for _, row := range rows {
+			w := want[oracle.ID{App: app, Conversion: row.Conversion.ID}]
+			for i, c := range w.Candidates { // as much of a candidate's touch as is stored
+				if u := c.Touch; u != nil {
+					w.Candidates[i].Touch = &attribution.Touch{App: app, ID: u.ID, Time: u.Time, Kind: u.Kind, MediaSource: u.MediaSource, Campaign: u.Campaign}
+				}
+			}
+			if err := oracle.Compare(row.Result, w); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return faults
+}
+
+// TestRowsEqualTheOracle stores facts in shuffled order through two nodes, with
+// lost hints, and compares every row with an independent recomputation.
+func TestRowsEqualTheOracle(t *testing.T) {
+	const seed = 7
+	r := rand.New(rand.NewPCG(seed, 1))
+	dsn, marks := childtest.ClickHouse(t), &watermarks{}
+	nodes := []node{newNode(t, dsn, "one", marks), newNode(t, dsn, "two", marks)}
+
+	events := world(r, 500)
+	r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, n := range nodes {
+		wg.Go(func() {
+			if err := n.a.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for batch := range slices.Chunk(events, 25) {
+		n := nodes[r.IntN(len(nodes))]
+		facts := n.insert(t, batch)
+		if r.IntN(4) > 0 {
+			n.a.Touch(facts)
+		}
+		if r.IntN(6) == 0 { // sent again to the other node, the first answer having been lost
+			nodes[0].insert(t, batch)
+		}
+	}
+	cancel()
+	wg.Wait()
+	for i, name := range []string{"two", "one"} {
+		marks.give(name)
+		if err := nodes[1-i].a.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	faults := settled(t, nodes[0].store, events)
+	for _, f := range faults[:min(len(faults), 5)] {
+		t.Error(f)
+	}
+	if len(faults) > 0 {
+		t.Fatalf("seed %d: %d rows differ", seed, len(faults))
+	}
+}

@@ -1,0 +1,176 @@
+package attribute
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Bounds of what is read for one chunk. Who has more keys than maxGathered is a
+// robot, or a device that a whole shop shares.
+const (
+	maxGathered = 100_000
+	maxRounds   = 6
+
+	// maxFollowed is how many links away from a seed keys are read. A touch may be
+	// MaxHops away from a conversion, and that again from other keys.
+	maxFollowed = 4 * attribution.MaxHops
+)
+
+// seeds are where a recomputation of one app begins.
+type seeds struct {
+	app   string
+	keys  []string // of touches and links: whose conversions are to be computed
+	ids   []string // conversions to be computed
+	from  int64    // conversions before it are not touched by the keys
+	exact bool     // only the ids, and what they depend on
+}
+
+// seedsOf groups facts by app and cuts them into chunks.
+func seedsOf(f *attribution.Facts) []seeds {
+	byApp := make(map[string]*seeds)
+	var list []seeds
+	count := make(map[string]int)
+	at := func(app string) *seeds {
+		s := byApp[app]
+		if s == nil {
+			s = &seeds{app: app, from: 1 << 62}
+			byApp[app] = s
+		}
+		if count[app]++; count[app] > chunkFacts {
+			list = append(list, *s)
+			*s, count[app] = seeds{app: app, from: 1 << 62}, 1
+		}
+		return s
+	}
+	for i := range f.Touches {
+		t := &f.Touches[i]
+		s := at(t.App)
+		s.keys, s.from = append(s.keys, t.Keys...), min(s.from, t.Time-attribution.Day)
+	}
+	for i := range f.Links {
+		l := &f.Links[i]
+		s := at(l.App)
+		s.keys, s.from = append(s.keys, l.A, l.B), 0
+	}
+	for i := range f.Conversions {
+		c := &f.Conversions[i]
+		s := at(c.App)
+		s.ids, s.keys, s.from = append(s.ids, c.ID), append(s.keys, c.Keys...), min(s.from, c.Time)
+	}
+	for _, s := range byApp {
+		list = append(list, *s)
+	}
+	slices.SortStableFunc(list, func(x, y seeds) int { return cmp.Compare(x.app, y.app) })
+	return list
+}
+
+// gather reads everything that the conversions of seeds depend on. A conversion
+// depends on the touches and links of its person, and on the person's installs;
+// these in turn on theirs. Keys and conversions are followed until nothing new
+// turns up, and then the touches of all keys are read at once.
+func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, error) {
+	g := gathering{a: a, app: s.app, keys: make(map[string]bool), ids: make(map[string]bool), from: s.from}
+	if len(s.ids) > 0 {
+		found, err := a.o.Store.ConversionsByID(ctx, s.app, s.ids)
+		if err != nil {
+			return nil, err
+		}
+		g.addConversions(found)
+	}
+	if s.exact {
+		g.from = 1 << 62
+	} else {
+		g.addKeys(s.keys)
+	}
+	for range maxRounds {
+		if len(g.fresh) == 0 {
+			break
+		}
+		if err := g.round(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if len(g.facts.Conversions) == 0 {
+		return &g.facts, nil
+	}
+	return &g.facts, g.touches(ctx)
+}
+
+// gathering is the state of one gather.
+type gathering struct {
+	a     *Attributor
+	app   string
+	from  int64
+	facts attribution.Facts
+	keys  map[string]bool
+	ids   map[string]bool
+	fresh []string // keys that were not yet followed
+}
+
+func (g *gathering) addKeys(keys []string) {
+	for _, k := range keys {
+		if !g.keys[k] && len(g.keys) < maxGathered {
+			g.keys[k] = true
+			g.fresh = append(g.fresh, k)
+		}
+	}
+}
+
+func (g *gathering) addConversions(conversions []attribution.Conversion) {
+	for _, c := range conversions {
+		if !g.ids[c.ID] {
+			g.ids[c.ID] = true
+			g.facts.Conversions = append(g.facts.Conversions, c)
+			g.addKeys(c.Keys)
+		}
+	}
+}
+
+// round follows the fresh keys over links, further than the engine goes from any
+// one conversion, and then to conversions, whose keys are the fresh ones of the
+// next round.
+func (g *gathering) round(ctx context.Context) error {
+	followed := g.fresh
+	g.fresh = nil
+	for hop, hops := 0, followed; hop < maxFollowed && len(hops) > 0; hop++ {
+		links, err := g.a.o.Store.Links(ctx, g.app, hops)
+		if err != nil {
+			return err
+		}
+		g.facts.Links = append(g.facts.Links, links...)
+		for i := range links {
+			g.addKeys([]string{links[i].A, links[i].B})
+		}
+		hops = g.fresh
+		followed = append(followed, hops...)
+		g.fresh = nil
+	}
+	conversions, err := g.a.o.Store.Conversions(ctx, g.app, followed, g.from)
+	if err != nil {
+		return err
+	}
+	g.addConversions(conversions)
+	return nil
+}
+
+// touches reads the touches of all keys over the time that any of the
+// conversions can reach.
+func (g *gathering) touches(ctx context.Context) error {
+	from, to := int64(1<<62), int64(0)
+	for i := range g.facts.Conversions {
+		c := &g.facts.Conversions[i]
+		back, ahead := g.a.o.Settings(c.App, c.Time).Span(c.Install)
+		from, to = min(from, c.Time-back), max(to, c.Time+ahead)
+	}
+	keys := make([]string, 0, len(g.keys))
+	for k := range g.keys {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	var err error
+	g.facts.Touches, err = g.a.o.Store.Touches(ctx, g.app, keys, from, to)
+	return err
+}

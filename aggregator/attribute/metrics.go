@@ -1,0 +1,47 @@
+package attribute
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// metrics of one Attributor.
+type metrics struct {
+	computed prometheus.Counter
+	written  prometheus.Counter
+	dropped  prometheus.Counter
+	failures *prometheus.CounterVec
+	sweep    prometheus.Histogram
+	lag      prometheus.Gauge
+
+	mismatched     prometheus.Gauge
+	lastMismatched atomic.Int64
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	return &metrics{
+		computed: f.NewCounter(prometheus.CounterOpts{
+			Name: "unmogrowp_attributions_computed_total", Help: "Attributions computed, whether they had changed or not."}),
+		written: f.NewCounter(prometheus.CounterOpts{
+			Name: "unmogrowp_attributions_written_total", Help: "Attributions that were new or had changed."}),
+		dropped: f.NewCounter(prometheus.CounterOpts{
+			Name: "unmogrowp_attribution_hints_dropped_total", Help: "New facts left to the sweep because the fast path was full."}),
+		failures: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "unmogrowp_attribution_failures_total", Help: "Recomputations that failed and are done again by the sweep."}, []string{"path"}),
+		sweep: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "unmogrowp_attribution_sweep_seconds", Help: "Time of one sweep.", Buckets: prometheus.ExponentialBuckets(0.01, 3, 9)}),
+		lag: f.NewGauge(prometheus.GaugeOpts{
+			Name: "unmogrowp_attribution_sweep_lag_seconds", Help: "How far the sweep's watermark is behind."}),
+		mismatched: f.NewGauge(prometheus.GaugeOpts{
+			Name: "unmogrowp_attributions_mismatched", Help: "Attributions that the last sweep found not to match inputs stored more than a minute before. Must be 0."}),
+	}
+}
+
+// mismatch records what the running sweep has found.
+func (m *metrics) mismatch(n int) {
+	m.mismatched.Set(float64(n))
+	m.lastMismatched.Store(int64(n))
+}

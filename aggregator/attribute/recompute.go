@@ -1,0 +1,159 @@
+package attribute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// maxRepairs bounds how often a row is repaired and verified in one go; what is
+// still moving then is left to the next sweep.
+const maxRepairs = 5
+
+// Recompute brings the attributions that facts can reach up to date and returns
+// how many rows were wrong or missing. Facts of one chunk are read together.
+func (a *Attributor) Recompute(ctx context.Context, facts *attribution.Facts) (int, error) {
+	total := 0
+	for _, s := range seedsOf(facts) {
+		n, err := a.recomputeSeeds(ctx, s)
+		if err != nil {
+			return total, fmt.Errorf("recompute attributions of app %s: %w", s.app, err)
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
+	rows, doubtful, err := a.compute(ctx, s, false)
+	if err != nil {
+		return 0, err
+	}
+	if err := a.write(ctx, rows); err != nil {
+		return 0, err
+	}
+	total := len(rows)
+	for range maxRepairs {
+		if len(doubtful) == 0 {
+			return total, nil
+		}
+		n, next, err := a.repair(ctx, s.app, doubtful)
+		if err != nil {
+			return total, err
+		}
+		total, doubtful = total+n, next
+	}
+	return total, fmt.Errorf("%d attributions changed while they were repaired", len(doubtful))
+}
+
+// repair settles rows whose stored version is greater than the computed one
+// although their inputs differ. Either another node knew more, and then a second
+// look agrees with it, or inputs were replaced by others of the same message id,
+// and then the row must be written over. Because the stamps are read before the
+// facts, what was stored cannot have been computed from more than is read here.
+// A repaired row is looked at again, for a node that knew more may have been
+// writing meanwhile.
+func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int, []string, error) {
+	rows, doubtful, err := a.compute(ctx, seeds{app: app, ids: ids, exact: true}, true)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := a.write(ctx, rows); err != nil {
+		return 0, nil, err
+	}
+	for i := range rows {
+		doubtful = append(doubtful, rows[i].Conversion.ID)
+	}
+	return len(rows), doubtful, nil
+}
+
+func (a *Attributor) write(ctx context.Context, rows []attribution.Row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := a.o.Store.InsertAttributions(ctx, rows); err != nil {
+		return err
+	}
+	a.metrics.written.Add(float64(len(rows)))
+	return nil
+}
+
+// compute attributes what seeds can reach and returns the rows to be written,
+// and the ids of those whose stored row differs without giving way.
+func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []attribution.Row, doubtful []string, err error) {
+	var before map[string]attribution.Stamp
+	if repair {
+		if before, err = a.o.Store.Stamps(ctx, s.app, s.ids); err != nil {
+			return nil, nil, err
+		}
+	}
+	facts, err := a.gather(ctx, s)
+	if err != nil || len(facts.Conversions) == 0 {
+		return nil, nil, err
+	}
+	stamps := before
+	if !repair {
+		all := make([]string, len(facts.Conversions))
+		for i := range facts.Conversions {
+			all[i] = facts.Conversions[i].ID
+		}
+		if stamps, err = a.o.Store.Stamps(ctx, s.app, all); err != nil {
+			return nil, nil, err
+		}
+	}
+	results := attribution.Settle(facts, a.o.Settings)
+	a.metrics.computed.Add(float64(len(results)))
+	byID := make(map[string]*attribution.Conversion, len(facts.Conversions))
+	for i := range facts.Conversions {
+		byID[facts.Conversions[i].ID] = &facts.Conversions[i]
+	}
+	for i := range results {
+		r := &results[i]
+		if repair && !slices.Contains(s.ids, r.ID) {
+			continue
+		}
+		stored, ok := stamps[r.ID]
+		version, verdict := judge(r, stored, ok, repair)
+		switch verdict {
+		case replace:
+			rows = append(rows, attribution.Row{Conversion: *byID[r.ID], Result: *r, Version: version})
+		case doubt:
+			doubtful = append(doubtful, r.ID)
+		}
+	}
+	return rows, doubtful, nil
+}
+
+type verdict int
+
+const (
+	same verdict = iota
+	replace
+	doubt
+)
+
+// judge compares a result with the stored row and returns the version to write
+// it with. A row of newer settings is never written over: this node has not
+// heard of them yet.
+func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (uint64, verdict) {
+	if !ok {
+		return r.Version(0), replace
+	}
+	count := attribution.Repair(stored.Version)
+	version := r.Version(count)
+	switch {
+	case stored.InputDigest == r.InputDigest:
+		return version, same
+	case version > stored.Version:
+		return version, replace
+	case attribution.Generation(stored.Version) > r.Generation:
+		return version, same
+	case !repair:
+		return version, doubt
+	case count == 255:
+		return version, same // repaired too often: a fault that the mismatch metric shows
+	}
+	return r.Version(count + 1), replace
+}

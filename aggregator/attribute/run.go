@@ -1,0 +1,80 @@
+package attribute
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Run recomputes until the context ends. Nothing that fails stops it: the sweep
+// tries again.
+func (a *Attributor) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range a.o.Workers {
+		wg.Go(func() { a.follow(ctx) })
+	}
+	wg.Go(func() { a.sweepLoop(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// follow is the fast path: it recomputes what hints name, many together when
+// they come faster than they are done.
+func (a *Attributor) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.queue.ready:
+		}
+		facts := a.queue.take(chunkFacts)
+		a.dropKnownLinks(&facts)
+		if size(&facts) == 0 {
+			continue
+		}
+		if _, err := a.Recompute(ctx, &facts); err != nil {
+			if ctx.Err() == nil {
+				a.metrics.failures.WithLabelValues("hint").Inc()
+				a.o.Logger.Warn("attribution of new facts failed, the sweep will find them", "error", err, "facts", size(&facts))
+			}
+			continue
+		}
+		a.done.add(fingerprints(&facts))
+	}
+}
+
+// dropKnownLinks leaves out links that were followed before. Every event with
+// two ids states one, and nearly always it is known.
+func (a *Attributor) dropKnownLinks(f *attribution.Facts) {
+	fresh := f.Links[:0]
+	for _, l := range f.Links {
+		if !a.done.knows(linkPrint(&l), l.Received) {
+			fresh = append(fresh, l)
+		}
+	}
+	f.Links = fresh
+}
+
+func (a *Attributor) sweepLoop(ctx context.Context) {
+	ticker := time.NewTicker(a.o.SweepEvery)
+	defer ticker.Stop()
+	for {
+		begun := time.Now()
+		err := a.Sweep(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.metrics.failures.WithLabelValues("sweep").Inc()
+			a.o.Logger.Warn("sweep of attributions failed, it is tried again", "error", err)
+		}
+		a.metrics.sweep.Observe(time.Since(begun).Seconds())
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package attribute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// sweepName names the watermark and the lease of the sweep.
+const sweepName = "attribution-sweep"
+
+const (
+	leaseTime = 30 * time.Second
+	maxSlice  = time.Hour // stored facts of no longer a time are swept between two watermarks
+
+	// mismatchAge is how old a fact is that the fast path should have seen long
+	// ago: an attribution that does not match it by then is reported.
+	mismatchAge = 60 * time.Second
+)
+
+// errLost says that another node sweeps now.
+var errLost = errors.New("sweep attributions: the lease went to another node")
+
+// Sweep recomputes what was stored since the watermark and moves it. It does
+// nothing while another node holds the lease.
+func (a *Attributor) Sweep(ctx context.Context) error {
+	epoch, held, err := a.o.Watermarks.Lease(ctx, sweepName, a.o.Owner, leaseTime)
+	if err != nil {
+		return fmt.Errorf("lease the sweep: %w", err)
+	}
+	if !held {
+		return nil
+	}
+	mark, err := a.o.Watermarks.Watermark(ctx, sweepName)
+	if err != nil {
+		return fmt.Errorf("read the sweep's watermark: %w", err)
+	}
+	wrong := 0
+	for {
+		now, err := a.o.Feed.Now(ctx) // before anything is read: what comes later is for the next sweep
+		if err != nil {
+			return err
+		}
+		s := slice{since: mark.Add(-a.o.Margin), until: now, now: now}
+		if mark.IsZero() {
+			s.since = time.UnixMilli(0)
+		} else if now.Sub(mark) > maxSlice {
+			s.until = mark.Add(maxSlice)
+		}
+		n, err := a.sweepSlice(ctx, s)
+		wrong += n
+		a.metrics.mismatch(wrong)
+		if err != nil {
+			return err
+		}
+		if err := a.o.Watermarks.SetWatermark(ctx, sweepName, s.until, epoch); err != nil {
+			return fmt.Errorf("store the sweep's watermark: %w", err)
+		}
+		mark = s.until
+		a.metrics.lag.Set(now.Sub(mark).Seconds())
+		if !mark.Before(now) {
+			return nil
+		}
+	}
+}
+
+// slice is a stretch of storage time to sweep.
+type slice struct{ since, until, now time.Time }
+
+// sweepSlice sweeps oldest first and returns how many attributions did not match
+// facts older than mismatchAge. An error of one page does not stop the others.
+func (a *Attributor) sweepSlice(ctx context.Context, s slice) (int, error) {
+	old, young := s.now.Add(-mismatchAge), s.now.Add(-a.o.Young)
+	wrong, err := a.sweepRange(ctx, s.since, earlier(old, s.until), a.done)
+	_, second := a.sweepRange(ctx, later(s.since, old), earlier(young, s.until), a.done)
+	_, third := a.sweepRange(ctx, later(s.since, young), s.until, a.young)
+	return wrong, errors.Join(err, second, third)
+}
+
+// sweepRange recomputes what the facts of a range can reach, except those that
+// mark remembers, and remembers the others. A young fact may be readable in one
+// table and not yet in another, so that it is remembered apart and swept again
+// when it is older.
+func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mark *seen) (int, error) {
+	if !since.Before(until) {
+		return 0, nil
+	}
+	total, cursor := 0, ""
+	var faults []error
+	for {
+		facts, next, err := a.o.Feed.Since(ctx, since, until, cursor, pageFacts)
+		if err != nil {
+			return total, errors.Join(append(faults, err)...)
+		}
+		fresh := a.unseen(facts, mark)
+		if size(&fresh) > 0 {
+			n, err := a.Recompute(ctx, &fresh)
+			total += n
+			if err != nil {
+				faults = append(faults, err)
+			} else {
+				mark.add(fingerprints(&fresh))
+			}
+		}
+		if next == "" || ctx.Err() != nil {
+			return total, errors.Join(append(faults, ctx.Err())...)
+		}
+		cursor = next
+		if _, held, err := a.o.Watermarks.Lease(ctx, sweepName, a.o.Owner, leaseTime); err != nil || !held {
+			return total, errors.Join(append(faults, err, errLost)...)
+		}
+	}
+}
+
+// unseen returns the facts that are not remembered. When one variant of a
+// message id is new, all its variants are kept: what a former winner reached
+// has to be computed anew.
+func (a *Attributor) unseen(f attribution.Facts, mark *seen) attribution.Facts {
+	type name struct{ app, id string }
+	touches, conversions := make(map[name]bool), make(map[name]bool)
+	for i := range f.Touches {
+		t := &f.Touches[i]
+		if p := touchPrint(t); !a.done.has(p) && !mark.has(p) {
+			touches[name{t.App, t.ID}] = true
+		}
+	}
+	for i := range f.Conversions {
+		c := &f.Conversions[i]
+		if p := conversionPrint(c); !a.done.has(p) && !mark.has(p) {
+			conversions[name{c.App, c.ID}] = true
+		}
+	}
+	var fresh attribution.Facts
+	for _, t := range f.Touches {
+		if touches[name{t.App, t.ID}] {
+			fresh.Touches = append(fresh.Touches, t)
+		}
+	}
+	for _, c := range f.Conversions {
+		if conversions[name{c.App, c.ID}] {
+			fresh.Conversions = append(fresh.Conversions, c)
+		}
+	}
+	for _, l := range f.Links {
+		if p := linkPrint(&l); !a.done.knows(p, l.Received) && !mark.knows(p, l.Received) {
+			fresh.Links = append(fresh.Links, l)
+		}
+	}
+	return fresh
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

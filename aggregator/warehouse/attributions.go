@@ -1,0 +1,156 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Stamps returns version and input digest of the stored attributions of these
+// conversions. Conversions without one are left out.
+func (w *Warehouse) Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error) {
+	stamps := make(map[string]attribution.Stamp, len(ids))
+	scan := func(rows driver.Rows) error {
+		var id string
+		var s attribution.Stamp
+		err := rows.Scan(&id, &s.Version, &s.InputDigest)
+		stamps[id] = s
+		return err
+	}
+	err := w.lookup(ctx, ids, scan, `SELECT conversion_id, max(version), argMax(input_digest, version) FROM attributions
+WHERE app_id = ? AND conversion_id IN (SELECT value FROM wanted)
+GROUP BY conversion_id`, app)
+	if err != nil {
+		return nil, fmt.Errorf("read attribution stamps: %w", err)
+	}
+	return stamps, nil
+}
+
+// InsertAttributions stores rows; of each conversion the row with the greatest
+// version stays.
+func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
+	all := pointers(rows)
+	for len(all) > 0 {
+		n := min(len(all), maxInsertRows)
+		if err := w.send(ctx, "attributions", attributionColumns(all[:n])); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+func attributionColumns(rows []*attribution.Row) []column {
+	columns := conversionOutcome(rows)
+	columns = append(columns, touchArrays(rows)...)
+	for m := range attribution.ModelCount {
+		columns = append(columns,
+			pick("credit_"+m.String(), rows, func(r *attribution.Row) []uint32 {
+				return values(r.Result.Touches, func(t *attribution.Credited) uint32 { return uint32(t.Credit[m]) })
+			}),
+			pick("revenue_"+m.String(), rows, func(r *attribution.Row) []int64 {
+				return values(r.Result.Touches, func(t *attribution.Credited) int64 { return t.Revenue[m] })
+			}))
+	}
+	return append(columns, candidateArrays(rows)...)
+}
+
+func conversionOutcome(rows []*attribution.Row) []column {
+	type row = attribution.Row
+	return []column{
+		pick("app_id", rows, func(r *row) string { return r.Conversion.App }),
+		pick("conversion_id", rows, func(r *row) string { return r.Conversion.ID }),
+		pick("version", rows, func(r *row) uint64 { return r.Version }),
+		pick("name", rows, func(r *row) string { return r.Conversion.Name }),
+		pick("install", rows, func(r *row) bool { return r.Conversion.Install }),
+		pick("time", rows, func(r *row) int64 { return r.Conversion.Time }),
+		pick("received", rows, func(r *row) int64 { return r.Conversion.Received }),
+		pick("revenue", rows, func(r *row) int64 { return r.Result.Revenue }),
+		pick("has_revenue", rows, func(r *row) bool { return r.Conversion.HasRevenue }),
+		pick("currency", rows, func(r *row) string { return r.Conversion.Currency }),
+		pick("generation", rows, func(r *row) uint64 { return r.Result.Generation }),
+		pick("inputs", rows, func(r *row) uint32 { return r.Result.Inputs }),
+		pick("input_digest", rows, func(r *row) uint64 { return r.Result.InputDigest }),
+		pick("truncated", rows, func(r *row) bool { return r.Result.Truncated }),
+		pick("install_id", rows, func(r *row) string { return r.Result.Install.ID }),
+		pick("outcome", rows, func(r *row) string { return string(r.Result.Install.Outcome) }),
+		pick("reason", rows, func(r *row) string { return r.Result.Install.Reason }),
+		pick("match", rows, func(r *row) string { return string(r.Result.Install.Match) }),
+		pick("touch_id", rows, func(r *row) string { return r.Result.Install.TouchID }),
+		pick("media_source", rows, func(r *row) string { return r.Result.Install.MediaSource }),
+		pick("campaign", rows, func(r *row) string { return r.Result.Install.Campaign }),
+		pick("adset", rows, func(r *row) string { return r.Result.Install.AdSet }),
+		pick("ad", rows, func(r *row) string { return r.Result.Install.Ad }),
+		pick("keyword", rows, func(r *row) string { return r.Result.Install.Keyword }),
+		pick("link_id", rows, func(r *row) string { return r.Result.Install.LinkID }),
+	}
+}
+
+// touchArrays are the parallel arrays of the credited touches.
+func touchArrays(rows []*attribution.Row) []column {
+	type touch = attribution.Touch
+	text := func(name string, field func(*touch) string) column {
+		return pick("touches_"+name, rows, func(r *attribution.Row) []string {
+			return values(r.Result.Touches, func(t *attribution.Credited) string { return field(t.Touch) })
+		})
+	}
+	return []column{
+		text("id", func(t *touch) string { return t.ID }),
+		pick("touches_time", rows, func(r *attribution.Row) []int64 {
+			return values(r.Result.Touches, func(t *attribution.Credited) int64 { return t.Touch.Time })
+		}),
+		text("kind", func(t *touch) string { return t.Kind.String() }),
+		text("media_source", func(t *touch) string { return t.MediaSource }),
+		text("medium", func(t *touch) string { return t.Medium }),
+		text("campaign", func(t *touch) string { return t.Campaign }),
+		text("adset", func(t *touch) string { return t.AdSet }),
+		text("ad", func(t *touch) string { return t.Ad }),
+		text("keyword", func(t *touch) string { return t.Keyword }),
+		text("link_id", func(t *touch) string { return t.LinkID }),
+	}
+}
+
+// candidateArrays are the parallel arrays of what was considered for an install.
+func candidateArrays(rows []*attribution.Row) []column {
+	type candidate = attribution.Candidate
+	text := func(name string, field func(*candidate) string) column {
+		return pick("candidates_"+name, rows, func(r *attribution.Row) []string {
+			return values(r.Result.Candidates, field)
+		})
+	}
+	touch := func(c *candidate) *attribution.Touch {
+		if c.Touch == nil {
+			return &attribution.Touch{}
+		}
+		return c.Touch
+	}
+	return []column{
+		text("touch_id", func(c *candidate) string { return touch(c).ID }),
+		text("claim", func(c *candidate) string { return c.Claim }),
+		text("kind", func(c *candidate) string {
+			if c.Touch == nil {
+				return ""
+			}
+			return c.Touch.Kind.String()
+		}),
+		pick("candidates_time", rows, func(r *attribution.Row) []int64 {
+			return values(r.Result.Candidates, func(c *candidate) int64 { return touch(c).Time })
+		}),
+		text("media_source", func(c *candidate) string { return touch(c).MediaSource }),
+		text("campaign", func(c *candidate) string { return touch(c).Campaign }),
+		text("match", func(c *candidate) string { return string(c.Match) }),
+		text("verdict", func(c *candidate) string { return string(c.Verdict) }),
+	}
+}
+
+// values maps a slice.
+func values[T, V any](list []T, field func(*T) V) []V {
+	mapped := make([]V, len(list))
+	for i := range list {
+		mapped[i] = field(&list[i])
+	}
+	return mapped
+}
