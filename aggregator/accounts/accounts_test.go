@@ -214,7 +214,7 @@ func TestAppSettingsAreVersioned(t *testing.T) {
 	if err != nil || len(all[app.ID]) != 1 || all[app.ID][0].Generation != 1 || all[app.ID][0].Lookback != attribution.Default().Lookback {
 		t.Fatalf("settings of a new app = %+v, %v", all, err)
 	}
-	next := all[app.ID][0]
+	next := all[app.ID][0].Settings
 	next.ConversionEvents = []string{"Signed Up"}
 	version, err := a.PutSettings(ctx, app.ID, next)
 	if err != nil || version.Generation != 2 {

@@ -96,20 +96,21 @@ func scanAgentLink(row pgx.CollectableRow) (protocol.Link, error) {
 }
 
 // AppSettings returns every version of the attribution settings of every app, oldest first.
-func (a *Accounts) AppSettings(ctx context.Context) (map[string][]attribution.Settings, error) {
-	rows, err := a.pool.Query(ctx, `SELECT app, settings FROM app_settings ORDER BY app, generation`)
+func (a *Accounts) AppSettings(ctx context.Context) (map[string][]SettingsVersion, error) {
+	rows, err := a.pool.Query(ctx, `SELECT app, settings, valid_from FROM app_settings ORDER BY app, generation`)
 	if err != nil {
 		return nil, wrap("read app settings", err)
 	}
-	versions := map[string][]attribution.Settings{}
+	versions := map[string][]SettingsVersion{}
 	var app string
 	var text []byte
-	_, err = pgx.ForEachRow(rows, []any{&app, &text}, func() error {
-		var s attribution.Settings
-		if err := json.Unmarshal(text, &s); err != nil {
+	var from time.Time
+	_, err = pgx.ForEachRow(rows, []any{&app, &text, &from}, func() error {
+		v := SettingsVersion{From: from.UTC()}
+		if err := json.Unmarshal(text, &v.Settings); err != nil {
 			return fmt.Errorf("settings of app %s: %w", app, err)
 		}
-		versions[app] = append(versions[app], s)
+		versions[app] = append(versions[app], v)
 		return nil
 	})
 	return versions, wrap("read app settings", err)
