@@ -81,7 +81,7 @@ console/dist/index.html: console/node_modules/.package-lock.json console/index.h
 	@touch console/dist/index.html
 
 test: console ## run every test, including those on real ClickHouse, Postgres and a real browser
-	@cd console && npm run --silent check && npm run --silent test
+	@cd console && npm run --silent check && npm run --silent test && npm run --silent browser
 	@go run ./deploy/children/withservers -- go test -timeout 12m ./... $(ARGS)
 
 check: lint race ## what must pass before a commit: lint, svelte-check, and the fast tests with -race
