@@ -13,6 +13,11 @@ const CSP =
   "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', json: 'application/json' };
 const PASSWORD = 'a-long-mock-password';
+
+export const OWNER = { email: 'owner@example.com', password: PASSWORD };
+export const VIEWER = { email: 'viewer@example.com', password: PASSWORD };
+export const TOTP = { email: 'totp@example.com', password: PASSWORD, totp: '123456' };
+
 const COOKIE = '__Host-refresh';
 
 const ALL = ['apps.read', 'apps.write', 'reports.read', 'raw.read', 'agents.read', 'users.read', 'audit.read'];
@@ -113,5 +118,3 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { url } = await startMock({ port: Number(process.env.PORT ?? 3001) });
   console.log(`${url}  owner@example.com, viewer@example.com or totp@example.com (code 123456), password ${PASSWORD}`);
 }
-
-export const OWNER = { email: 'owner@example.com', password: PASSWORD };

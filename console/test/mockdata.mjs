@@ -28,7 +28,7 @@ function decimal(micros) {
 /** Shares out by largest remainder, as the engine does. */
 function shareOut(total, weights) {
   const sum = weights.reduce((a, b) => a + b, 0);
-  const shares = weights.map((weight) => (total * BigInt(Math.round((weight / sum) * 1e9))) / 1_000_000_000n);
+  const shares = weights.map((weight) => (total * BigInt(Math.floor((weight / sum) * 1e9))) / 1_000_000_000n);
   let rest = total - shares.reduce((a, b) => a + b, 0n);
   for (let i = 0; rest > 0n; i = (i + 1) % shares.length, rest--) shares[i]++;
   return shares;
@@ -46,11 +46,22 @@ function valueAt(app, metric, time, interval) {
   return interval === 'week' ? size * 7 : size;
 }
 
+/** By how much a clock in the app's time zone was moved between two instants, in milliseconds. */
+function clockChange(app, from, to) {
+  const offset = (time) => {
+    const parts = new Intl.DateTimeFormat('en', { timeZone: app.timezone, timeZoneName: 'longOffset' }).formatToParts(time);
+    const [, sign, hours, minutes] = /GMT([+-])(\d+):(\d+)/.exec(parts.find((part) => part.type === 'timeZoneName').value) ?? [null, '+', 0, 0];
+    return Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+  };
+  return offset(to) - offset(from);
+}
+
 function timeseries(app, query) {
   const [metric, interval] = [query.get('metric'), query.get('interval')];
   const step = { hour: 3_600_000, day: 86_400_000, week: 604_800_000 }[interval];
   const points = [];
-  for (let time = Date.parse(query.get('from')); time < Date.parse(query.get('to')); time += step) {
+  const from = Date.parse(query.get('from'));
+  for (let n = 0, time = from; time < Date.parse(query.get('to')); time = from + ++n * step - clockChange(app, from, from + n * step)) {
     const left = Math.min(Math.max((Date.now() - time) / step, 0), 1);
     const value = app === EMPTY ? 0 : valueAt(app, metric, time, interval) * left;
     const micros = BigInt(Math.round(value * 100)) * 10_000n;

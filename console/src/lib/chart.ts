@@ -57,12 +57,13 @@ export function areaPath(values: number[], max: number, box: Box): string {
   return `${linePath(values, max, box)}L${last} ${floor}L${place(box.left)} ${floor}Z`;
 }
 
-/** Which points get a label on the time axis: evenly spaced, as many as fit, the last always among them. */
-export function labelledPoints(points: number, width: number, labelWidth = 84): number[] {
-  if (points === 0) return [];
+/**
+ * Which points get their label on the time axis: the first with each text,
+ * evenly thinned to as many as fit, the last of them always among them.
+ */
+export function labelledPoints(texts: readonly string[], width: number, labelWidth = 84): number[] {
+  const first = texts.flatMap((text, i) => (text === texts[i - 1] ? [] : [i]));
   const room = Math.max(2, Math.floor(width / labelWidth));
-  const step = Math.max(1, Math.ceil((points - 1) / Math.max(room - 1, 1)));
-  const labelled: number[] = [];
-  for (let i = points - 1; i >= 0; i -= step) labelled.unshift(i);
-  return labelled;
+  const step = Math.max(1, Math.ceil((first.length - 1) / (room - 1)));
+  return first.filter((_, i) => (first.length - 1 - i) % step === 0);
 }

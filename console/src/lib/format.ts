@@ -1,4 +1,4 @@
-import { approximate, micros, rounded } from './decimal.ts';
+import { approximate, micros, ONE, rounded } from './decimal.ts';
 
 /**
  * The console speaks English, so it takes the reader's own English locale, or
@@ -33,28 +33,31 @@ export function number(text: string | bigint, places = 2): string {
   return `${negative ? MINUS : ''}${whole.format(units)}${fraction ? point + fraction : ''}`;
 }
 
-/** Conversions credited: as many decimals as tell something, at most two. */
-export function credits(text: string | bigint): string {
-  return number(text, 2).replace(new RegExp(`\\${point}(00|(\\d)0)$`), (_, __, digit) => (digit ? point + digit : ''));
+/** Formats a column of credited conversions: whole numbers if all are, else two places for each, so that the points align. */
+export function creditColumn(column: readonly bigint[]): (value: bigint) => string {
+  const places = column.every((value) => value % ONE === 0n) ? 0 : 2;
+  return (value) => number(value, places);
 }
 
-/** An amount with its currency, in the places that currency has. */
-export function money(text: string | bigint, currency: string): string {
+/**
+ * An amount with its currency, in the places that currency has, or at least in
+ * `least` places: shares of an amount are finer than the amount.
+ */
+export function money(text: string | bigint, currency: string, least = 0): string {
   const value = typeof text === 'bigint' ? text : micros(text);
-  let format: Intl.NumberFormat;
+  const style = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
+  let places: number;
   try {
-    format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
+    places = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits ?? 2;
   } catch {
     return currency ? `${number(value)} ${currency}` : number(value);
   }
-  const places = Math.min(format.resolvedOptions().maximumFractionDigits ?? 2, 6);
+  places = Math.min(Math.max(places, least), 6);
+  const format = new Intl.NumberFormat(locale, { ...style, minimumFractionDigits: places, maximumFractionDigits: places });
   const { negative, whole: units, fraction } = rounded(value, places);
   // Intl lays out the whole part as an integer, which it knows exactly; the digits after the point are put in by hand.
-  const text_ = format
-    .formatToParts(units)
-    .map((part) => (part.type === 'fraction' ? fraction : part.value))
-    .join('');
-  return (negative ? MINUS : '') + text_;
+  const parts = format.formatToParts(units).map((part) => (part.type === 'fraction' ? fraction : part.value));
+  return (negative ? MINUS : '') + parts.join('');
 }
 
 /** 0.25 or 250000n millionths as "25.0 %". */

@@ -1,10 +1,13 @@
 import { createContext } from 'svelte';
 import { knownZone, readRange, type Range } from './dates.ts';
 import type { Api } from './api.ts';
+import { recall, remember } from './memory.ts';
 import type { Scope } from './reports.ts';
 import type { Router } from './router.svelte.ts';
 import { carried, href, type AppPage } from './route.ts';
 import type { App } from './shapes.ts';
+
+const LAST_APP = 'last-app';
 
 /** What the reader is looking at: the app and the days, both read from the address. */
 export class Workspace {
@@ -33,11 +36,26 @@ export class Workspace {
     return this.#now;
   }
 
-  /** The scope of every report; pages are drawn only when there is an app. */
+  /**
+   * The scope of every report. Pages are drawn only when there is an app; one
+   * that is just being left keeps the scope it had, and so asks nothing more.
+   */
   readonly scope = $derived.by((): Scope => {
-    if (!this.app) throw new Error('a report was asked for without an app');
-    return { app: this.app, zone: this.zone, range: this.range, asked: this.#now };
+    if (this.app) this.#left = { app: this.app, zone: this.zone, range: this.range, asked: this.#now };
+    if (!this.#left) throw new Error('a report was asked for without an app');
+    return this.#left;
   });
+  #left: Scope | undefined;
+
+  /** The app of the last visit, or the first there is. */
+  lastApp(): App | undefined {
+    const last = recall(LAST_APP);
+    return this.apps.find(({ id }) => id === last) ?? this.apps[0];
+  }
+
+  visited(app: App): void {
+    remember(LAST_APP, app.id);
+  }
 
   /** Takes note of the time, which makes every report ask again. */
   refresh(): void {

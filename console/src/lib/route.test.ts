@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { carried, changed, href, parseRoute, type Route } from './route.ts';
+
+it('reads paths', () => {
+  expect(parseRoute('/')).toEqual({ page: 'home' });
+  expect(parseRoute('/login')).toEqual({ page: 'home' });
+  expect(parseRoute('/cluster')).toEqual({ page: 'cluster' });
+  expect(parseRoute('/apps/shop/overview')).toEqual({ page: 'overview', app: 'shop' });
+  expect(parseRoute('/apps/shop/overview/')).toEqual({ page: 'overview', app: 'shop' });
+});
+
+it('calls everything else missing', () => {
+  for (const path of ['/x', '/apps', '/apps/shop', '/apps/shop/secrets', '/apps/shop/overview/more', '/apps/%/overview', '/cluster/x', '/apps/shop/constructor']) {
+    expect(parseRoute(path), path).toEqual({ page: 'missing' });
+  }
+});
+
+it('writes what it reads, for any app id', () => {
+  for (const app of ['shop', 'a/b', 'a b', '100%', 'ü', '..', '?x#y']) {
+    const route: Route = { page: 'models', app };
+    expect(parseRoute(new URL(href(route), 'http://console.test').pathname)).toEqual(app === '..' ? { page: 'missing' } : route);
+  }
+});
+
+it('carries the days and the currency to another page, and nothing else', () => {
+  const query = new URLSearchParams('from=2026-01-01&to=2026-02-01&metric=clicks&currency=EUR&id=7');
+  expect(carried(query).toString()).toBe('from=2026-01-01&to=2026-02-01&currency=EUR');
+});
+
+it('changes some filters and keeps the others', () => {
+  const query = new URLSearchParams('range=7d&metric=clicks');
+  expect(changed(query, { metric: 'revenue', range: null }).toString()).toBe('metric=revenue');
+  expect(query.toString()).toBe('range=7d&metric=clicks');
+});

@@ -1,0 +1,131 @@
+import { deepStrictEqual, ok } from 'node:assert/strict';
+
+/** The steps of browser.mjs. Amounts are compared as millionths in BigInt, never as floats. */
+
+export const equal = deepStrictEqual;
+
+const MODELS = ['first_touch', 'last_touch', 'linear', 'time_decay', 'position_based'];
+const METRICS = ['events', 'clicks', 'impressions', 'installs', 'conversions'];
+
+function micros(text) {
+  const [whole, fraction = ''] = text.split('.');
+  return BigInt(whole + fraction.padEnd(6, '0'));
+}
+
+const digits = (text) => text.replaceAll(/[^\d]/g, '');
+
+export async function signIn(page, { email, password }) {
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByLabel('Password').press('Enter');
+}
+
+export async function signOut(visit) {
+  const { page } = visit;
+  await page.locator('[popovertarget=user-menu]').click();
+  await page.getByLabel('Appearance').selectOption('dark');
+  equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark', 'the appearance can be chosen');
+  await visit.picture('menu');
+  await page.getByLabel('Appearance').selectOption('system');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await page.reload();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+}
+
+export async function checkOverview(visit) {
+  const { page } = visit;
+  await page.getByRole('slider').waitFor();
+  await visit.inspect('overview');
+  const overview = visit.answers.get('reports/overview');
+  ok(overview.events > 0, 'there are no events to look at; send some first (make demo)');
+  for (const metric of METRICS) {
+    const shown = await page.locator(`[data-metric=${metric}]`).innerText();
+    equal(digits(shown), String(overview[metric]), `${metric} on the screen`);
+  }
+  // The figure that is chosen is charted; the arrow keys read the chart.
+  await page.locator('[data-metric=events]').click();
+  await page.getByRole('heading', { name: 'Events, daily' }).waitFor();
+  await page.waitForFunction(() => document.activeElement?.getAttribute('data-metric') === 'events');
+  await page.getByRole('slider').focus();
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowLeft');
+  const spoken = await page.getByRole('slider').getAttribute('aria-valuetext');
+  await page.locator('.tip').waitFor();
+  const { points } = visit.answers.get('reports/timeseries');
+  ok(points.some(({ value }) => spoken.endsWith(`: ${Number(value).toLocaleString('en-US')}`)), `the chart says "${spoken}"`);
+  await visit.picture('chart');
+  await page.locator('[data-metric=revenue]').click();
+  await page.getByRole('button', { name: 'Table', exact: true }).click();
+  await page.getByRole('region', { name: 'Revenue, daily' }).waitFor();
+  await visit.inspect('overview-table');
+  // Filters are in the address and survive a reload, as the session does.
+  await page.getByRole('button', { name: '7 days' }).click();
+  await page.waitForURL(/range=7d/);
+  await page.reload();
+  await page.getByRole('heading', { name: 'Revenue, daily' }).waitFor();
+  equal(await page.getByRole('button', { name: '7 days' }).getAttribute('aria-pressed'), 'true', 'the days survive a reload');
+  await page.getByRole('button', { name: '30 days' }).click();
+  await page.waitForURL(/range=30d/);
+}
+
+export async function checkModels(visit) {
+  const { page } = visit;
+  await page.getByRole('link', { name: 'Model comparison' }).click();
+  await page.getByRole('heading', { name: 'Conversions credited' }).waitFor();
+  await visit.inspect('models');
+  ok(page.url().includes('range=30d'), 'the days come along to another page');
+  equal(await page.getByRole('alert').count(), 0, 'the totals agree with the rows');
+  for (const measure of ['conversions', 'revenue']) {
+    const [rows, total] = await page.locator(`table[data-measure=${measure}]`).evaluate((table) => {
+      const exact = (row) => [...row.querySelectorAll('[data-exact]')].map((cell) => cell.dataset.exact);
+      return [[...table.tBodies[0].rows].map(exact), exact(table.tFoot.rows[0])];
+    });
+    ok(rows.length > 0, 'there are media sources to compare');
+    MODELS.forEach((model, column) => {
+      const sum = rows.reduce((all, row) => all + micros(row[column]), 0n);
+      equal(sum, micros(total[column]), `${measure} under ${model}: the rows sum to the total`);
+      equal(sum, micros(visit.answers.get(`reports/attribution?${model}`).total[measure]), `${measure} under ${model}: the screen shows the server's total`);
+    });
+  }
+  await page.getByLabel('Compare with').selectOption('linear');
+  await page.waitForURL(/base=linear/);
+  ok(await page.getByRole('columnheader', { name: /Linear/ }).first().innerText().then((text) => /base/i.test(text)), 'another base can be chosen');
+}
+
+export async function checkConversions(visit) {
+  const { page } = visit;
+  await page.getByRole('link', { name: 'Conversions' }).click();
+  await page.getByRole('table').waitFor();
+  await visit.inspect('conversions');
+  const { data } = visit.answers.get('conversions');
+  equal(await page.locator('tbody tr').count(), data.length, 'every conversion is a row');
+  const more = page.getByRole('button', { name: 'Show more' });
+  if (await more.count()) {
+    await more.click();
+    await page.waitForFunction((before) => document.querySelectorAll('tbody tr').length > before, data.length);
+  }
+  // The longest journey has the most to show.
+  const best = data.reduce((longest, row) => (row.touches > longest.touches ? row : longest));
+  ok(best.touches > 0, 'no conversion has a touch; send some touches first (make demo)');
+  await page.locator('tbody a').nth(data.indexOf(best)).click();
+}
+
+export async function checkJourney(visit) {
+  const { page } = visit;
+  await page.getByRole('heading', { name: 'Journey and credit' }).waitFor();
+  await visit.inspect('journey');
+  const [path, journey] = [...visit.answers].findLast(([name]) => name.startsWith('conversions/'));
+  equal(decodeURIComponent(path.slice('conversions/'.length)), journey.id, 'the journey that was asked for');
+  equal(await page.locator('[data-touch]').count(), journey.touches.length, 'every touch is a row');
+  for (const [column, model] of MODELS.entries()) {
+    const shown = await page.locator('[data-touch]').evaluateAll((rows, at) => rows.map((row) => row.querySelectorAll('[data-credit]')[at].dataset.credit), column);
+    equal(shown.reduce((all, credit) => all + BigInt(credit), 0n), 1_000_000n, `${model}: the credits sum to one`);
+    if (!journey.revenue) continue;
+    const shares = journey.touches.map((touch) => micros(touch.revenue[model] ?? '0'));
+    equal(shares.reduce((all, share) => all + share, 0n), micros(journey.revenue), `${model}: the shares sum to the revenue`);
+  }
+  equal(await page.locator('.verdict').count(), journey.candidates?.length ?? 0, 'every candidate has its verdict');
+  await page.goBack();
+  await page.getByRole('heading', { name: 'Conversions', level: 1 }).waitFor();
+}
