@@ -1,0 +1,58 @@
+package uplink
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	shipped, shippedBytes, retries, quarantined, foreign, ended, renewals prometheus.Counter
+	all                                                                   []prometheus.Collector
+}
+
+func (m *metrics) init(u *Uplink) {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help})
+		m.all = append(m.all, c)
+		return c
+	}
+	m.shipped = counter("uplink_blocks_total", "Blocks that an aggregator has stored.")
+	m.shippedBytes = counter("uplink_bytes_total", "Bytes of blocks that an aggregator has stored.")
+	m.retries = counter("uplink_retries_total", "Blocks that an aggregator asked to send again.")
+	m.quarantined = counter("uplink_quarantined_events_total", "Events that an aggregator put into quarantine.")
+	m.foreign = counter("uplink_foreign_acks_total", "Acknowledgements of blocks that were not sent; ignored.")
+	m.ended = counter("uplink_sessions_ended_total", "Sessions and attempts that ended.")
+	m.renewals = counter("certificate_renewals_total", "Certificates renewed.")
+	gauge := func(name, help string, value func() float64) {
+		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help}, value))
+	}
+	gauge("uplink_connected", "1 while a session with an aggregator stands.", func() float64 {
+		if u.Status().Connected {
+			return 1
+		}
+		return 0
+	})
+	gauge("certificate_expires_seconds", "When the agent's certificate ends, Unix time.", func() float64 {
+		return float64(u.opts.Identity.Expires().Unix())
+	})
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	for _, c := range m.all {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *metrics) unregister(r prometheus.Registerer) {
+	if r == nil {
+		return
+	}
+	for _, c := range m.all {
+		r.Unregister(c)
+	}
+}
