@@ -27,8 +27,10 @@ type call struct {
 	wire     []byte // the body as sent
 	body     []byte // uncompressed, and JSON
 	reserved int64  // bytes counted in Handler.using
-	gzip     *gzip.Reader
-	brotli   *brotli.Reader
+
+	converted bool // body was msgpack: places in it mean nothing to the client
+	gzip      *gzip.Reader
+	brotli    *brotli.Reader
 
 	doc     document
 	shared  shared
@@ -57,7 +59,8 @@ type minted struct {
 func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	now := c.h.Now()
 	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
-	c.key, c.app, c.address = protocol.Key{}, protocol.App{}, ""
+	c.key, c.app, c.address, c.converted = protocol.Key{}, protocol.App{}, "", false
+	c.doc.faults, c.shared = c.doc.faults[:0], shared{}
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
 	allowOrigin(w.Header(), r)
@@ -80,10 +83,13 @@ func (c *call) single(k protocol.Kind) *problem {
 	if p := c.open(1); p != nil {
 		return p
 	}
-	return c.one(k)
+	if p := c.one(k); p != nil {
+		return p
+	}
+	return c.store()
 }
 
-// one accepts the root of the document as an event.
+// one accepts the root of the document as the only event.
 func (c *call) one(k protocol.Kind) *problem {
 	if len(c.doc.faults) > 0 {
 		return c.rejectedProblem(rejection{offset: c.doc.faults[0].offset, reason: c.doc.faults[0].reason})
@@ -92,14 +98,14 @@ func (c *call) one(k protocol.Kind) *problem {
 	if r := c.accept(0, 0, k); r.reason != accepted {
 		return c.rejectedProblem(r)
 	}
-	return c.store()
+	return nil
 }
 
 // rejectedProblem refuses a request because of its only event.
 func (c *call) rejectedProblem(r rejection) *problem {
 	c.h.metrics.reject(r.reason)
 	e := r.reason.explain()
-	p := &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: r.offset, placed: r.offset >= 0}
+	p := &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: r.offset, placed: !c.converted}
 	if r.reason == reasonEventTooLarge {
 		p.status = http.StatusRequestEntityTooLarge
 	}
@@ -123,12 +129,20 @@ func (c *call) batch() *problem {
 	index := 0
 	for item := list + 1; item < d.nodes[list].next; item = d.nodes[item].next {
 		if r := c.accept(index, item, protocol.KindUnknown); r.reason != accepted {
-			c.h.metrics.reject(r.reason)
-			c.rejected = append(c.rejected, r)
+			c.reject(r)
 		}
 		index++
 	}
 	return c.store()
+}
+
+// reject notes that one event of several was refused.
+func (c *call) reject(r rejection) {
+	if c.converted {
+		r.offset = -1
+	}
+	c.h.metrics.reject(r.reason)
+	c.rejected = append(c.rejected, r)
 }
 
 // checkShared refuses a batch that has too many events, or a fault in what all
@@ -145,7 +159,7 @@ func (c *call) checkShared(list ref) *problem {
 	for _, f := range d.faults {
 		if f.offset < from || f.offset >= to {
 			e := f.reason.explain()
-			return &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: f.offset, placed: true}
+			return &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: f.offset, placed: !c.converted}
 		}
 	}
 	return nil
@@ -153,14 +167,21 @@ func (c *call) checkShared(list ref) *problem {
 
 // store appends what was accepted, waits if asked to, and answers.
 func (c *call) store() *problem {
+	if p := c.persist(); p != nil {
+		return p
+	}
+	c.answer()
+	return nil
+}
+
+// persist makes what was accepted durable, and with ?sync=true waits for an
+// aggregator.
+func (c *call) persist() *problem {
 	if p := c.append(); p != nil {
 		return p
 	}
-	if c.r.URL.RawQuery != "" && strings.Contains(c.r.URL.RawQuery, "sync") && c.r.URL.Query().Get("sync") == "true" {
-		if p := c.wait(); p != nil {
-			return p
-		}
+	if strings.Contains(c.r.URL.RawQuery, "sync") && c.r.URL.Query().Get("sync") == "true" {
+		return c.wait()
 	}
-	c.answer()
 	return nil
 }

@@ -162,16 +162,10 @@ func (q *query) take(name, value string) {
 		field = &q.adName
 	case "click_id":
 		field = &q.clickID
-	case "gclid":
-		network = "google"
-	case "fbclid":
-		network = "facebook"
-	case "ttclid":
-		network = "tiktok"
-	case "msclkid":
-		network = "microsoft"
 	default:
-		return
+		if network = networkName(name); network == "" {
+			return
+		}
 	}
 	if network != "" && q.networkID == "" {
 		field, q.network = &q.networkID, network
@@ -187,6 +181,21 @@ func (q *query) take(name, value string) {
 		value = plain
 	}
 	*field = short(strings.ReplaceAll(value, "\x00", ""))
+}
+
+// networkName is the network that adds a parameter of this name to a link.
+func networkName(parameter string) string {
+	switch parameter {
+	case "gclid":
+		return "google"
+	case "fbclid":
+		return "facebook"
+	case "ttclid":
+		return "tiktok"
+	case "msclkid":
+		return "microsoft"
+	}
+	return ""
 }
 
 // fill sets what is not known yet. Click ids are only taken if claim is set.

@@ -99,7 +99,7 @@ func (c *call) parse(shallow int) *problem {
 	}
 	p := &problem{status: http.StatusBadRequest, code: "malformed_json", text: "the body is not JSON: " + err.Error()}
 	if s, ok := err.(*syntaxError); ok {
-		p.offset, p.placed = s.Offset, true
+		p.offset, p.placed = s.Offset, !c.converted
 	}
 	return p
 }

@@ -1,0 +1,80 @@
+package ingest
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// platform is ios, android or web, by what the browser calls itself.
+func platform(agent string) string {
+	switch {
+	case strings.Contains(agent, "iPhone"), strings.Contains(agent, "iPad"), strings.Contains(agent, "iPod"):
+		return "ios"
+	case strings.Contains(agent, "Android"):
+		return "android"
+	}
+	return "web"
+}
+
+// destination is where a click leads, "" if nowhere: the platform's deep link,
+// or else its redirect, or else its store, or else the fallback. All of them
+// are registered with the link; of the request only the click's id gets in, in
+// place of {click_id} and as part of the referrer of a Play store address.
+func destination(link *protocol.Link, platform, id string) string {
+	for _, registered := range [...]string{link.DeepLinks[platform], link.Redirects[platform], link.Stores[platform], link.Fallback} {
+		if registered == "" {
+			continue
+		}
+		u, ok := usable(strings.ReplaceAll(registered, "{click_id}", id))
+		if !ok {
+			continue
+		}
+		if playStore(u) {
+			addReferrer(u, link, id)
+		}
+		return u.String()
+	}
+	return ""
+}
+
+// usable parses a registered address. The aggregator checks them as well; this
+// is the second wall against links that run code or forge headers.
+func usable(address string) (*url.URL, bool) {
+	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return nil, false
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, false
+	}
+	switch u.Scheme {
+	case "", "javascript", "data", "vbscript", "file", "blob", "about":
+		return nil, false
+	case "http", "https":
+		return u, u.Host != "" && u.User == nil
+	}
+	return u, true
+}
+
+func playStore(u *url.URL) bool {
+	return u.Scheme == "market" || u.Scheme == "https" && u.Host == "play.google.com"
+}
+
+// addReferrer gives the store what the app will find as its install referrer.
+func addReferrer(u *url.URL, link *protocol.Link, id string) {
+	parameters := u.Query()
+	referrer, err := url.ParseQuery(parameters.Get("referrer"))
+	if err != nil {
+		referrer = url.Values{}
+	}
+	referrer.Set("click_id", id)
+	for name, value := range map[string]string{"utm_source": link.MediaSource, "utm_campaign": link.Campaign} {
+		if value != "" && !referrer.Has(name) {
+			referrer.Set(name, value)
+		}
+	}
+	parameters.Set("referrer", referrer.Encode())
+	u.RawQuery = parameters.Encode()
+}

@@ -1,0 +1,170 @@
+package ingest
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// isMsgpack reports whether a body that is called msgpack can be: a JSON object
+// that is called so by mistake starts with a brace, which in msgpack is the
+// number 123 and no body.
+func isMsgpack(contentType string, body []byte) bool {
+	return strings.Contains(contentType, "msgpack") && len(body) > 0 && body[0] != '{'
+}
+
+// fromMsgpack replaces the body by the same in JSON. The scan comes first: it
+// bounds depth, lengths and the number of values, and refuses extensions.
+func (c *call) fromMsgpack() *problem {
+	n, err := protocol.Scan(c.body, protocol.ScanLimits{Depth: 8, Elements: maxNodes})
+	if err == nil && n != len(c.body) {
+		err = errors.New("byte " + itoa(n) + ": one value wanted, more bytes follow")
+	}
+	if err != nil {
+		return &problem{status: http.StatusBadRequest, code: "malformed_msgpack", text: "the body is not msgpack as accepted here: " + err.Error()}
+	}
+	converter := converter{rest: c.body, out: c.wire[:0], limit: c.h.Limits.BodyBytes}
+	converter.value()
+	if converter.err != nil {
+		return &problem{status: http.StatusBadRequest, code: "malformed_msgpack", text: converter.err.Error()}
+	}
+	if len(converter.out) >= converter.limit {
+		return c.bodyProblem(errTooLarge)
+	}
+	c.wire, c.body, c.converted = c.body, converter.out, true
+	return nil
+}
+
+// converter writes scanned msgpack as JSON. It recurses as deep as the scan
+// allows.
+type converter struct {
+	rest  []byte
+	out   []byte
+	limit int // of out: from there on nothing more is written
+	err   error
+}
+
+func (v *converter) value() {
+	if v.err != nil || len(v.out) >= v.limit {
+		return
+	}
+	code := v.rest[0]
+	v.rest = v.rest[1:]
+	switch {
+	case code < 0x80:
+		v.out = strconv.AppendUint(v.out, uint64(code), 10)
+	case code < 0x90:
+		v.object(int(code & 0x0f))
+	case code < 0xa0:
+		v.array(int(code & 0x0f))
+	case code < 0xc0:
+		v.text(int(code & 0x1f))
+	case code >= 0xe0:
+		v.out = strconv.AppendInt(v.out, int64(int8(code)), 10)
+	default:
+		v.coded(code)
+	}
+}
+
+func (v *converter) coded(code byte) {
+	switch code {
+	case 0xc0:
+		v.out = append(v.out, "null"...)
+	case 0xc2:
+		v.out = append(v.out, "false"...)
+	case 0xc3:
+		v.out = append(v.out, "true"...)
+	case 0xc4, 0xc5, 0xc6:
+		v.binary(int(v.number(1 << (code - 0xc4))))
+	case 0xca:
+		v.float(float64(math.Float32frombits(uint32(v.number(4)))), 32)
+	case 0xcb:
+		v.float(math.Float64frombits(v.number(8)), 64)
+	case 0xcc, 0xcd, 0xce, 0xcf:
+		v.out = strconv.AppendUint(v.out, v.number(1<<(code-0xcc)), 10)
+	case 0xd0, 0xd1, 0xd2, 0xd3:
+		size := 1 << (code - 0xd0)
+		shift := 64 - 8*size
+		v.out = strconv.AppendInt(v.out, int64(v.number(size)<<shift)>>shift, 10)
+	case 0xd9, 0xda, 0xdb:
+		v.text(int(v.number(1 << (code - 0xd9))))
+	case 0xdc, 0xdd:
+		v.array(int(v.number(2 << (code - 0xdc))))
+	case 0xde, 0xdf:
+		v.object(int(v.number(2 << (code - 0xde))))
+	}
+}
+
+func (v *converter) number(size int) uint64 {
+	var b [8]byte
+	copy(b[8-size:], v.rest[:size])
+	v.rest = v.rest[size:]
+	return binary.BigEndian.Uint64(b[:])
+}
+
+func (v *converter) float(f float64, size int) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		v.out = append(v.out, "1e999"...) // no number of JSON either: a fault of its event
+		return
+	}
+	v.out = strconv.AppendFloat(v.out, f, 'g', -1, size)
+}
+
+func (v *converter) array(n int) {
+	v.out = append(v.out, '[')
+	for i := range n {
+		v.out = appendComma(v.out, i)
+		v.value()
+	}
+	v.out = append(v.out, ']')
+}
+
+func (v *converter) object(n int) {
+	v.out = append(v.out, '{')
+	for i := range n {
+		v.out = appendComma(v.out, i)
+		if v.err != nil || len(v.out) >= v.limit {
+			return
+		}
+		if code := v.rest[0]; code < 0xa0 || code >= 0xc0 && code < 0xd9 || code > 0xdb {
+			v.err = errors.New("the keys of a map must be strings")
+			return
+		}
+		v.value()
+		v.out = append(v.out, ':')
+		v.value()
+	}
+	v.out = append(v.out, '}')
+}
+
+// text writes a string as it is. Bytes that are not UTF-8 stay so, for parse to
+// find.
+func (v *converter) text(n int) {
+	const digits = "0123456789abcdef"
+	v.out = append(v.out, '"')
+	for _, b := range v.rest[:n] {
+		switch {
+		case b == '"' || b == '\\':
+			v.out = append(v.out, '\\', b)
+		case b < 0x20:
+			v.out = append(v.out, '\\', 'u', '0', '0', digits[b>>4], digits[b&15])
+		default:
+			v.out = append(v.out, b)
+		}
+	}
+	v.out = append(v.out, '"')
+	v.rest = v.rest[n:]
+}
+
+func (v *converter) binary(n int) {
+	v.out = append(v.out, '"')
+	v.out = base64.StdEncoding.AppendEncode(v.out, v.rest[:n])
+	v.out = append(v.out, '"')
+	v.rest = v.rest[n:]
+}
