@@ -169,3 +169,38 @@ func Filters(p Principal, permission Permission, app string) ([]Filter, bool) {
 	}
 	return filters, len(filters) > 0
 }
+
+// Narrowing is Filters as one filter. It returns false if the principal may not at all, and also if
+// several assignments narrow in ways that one filter cannot express without showing more than they do.
+func Narrowing(p Principal, permission Permission, app string) (Filter, bool) {
+	filters, ok := Filters(p, permission, app)
+	if !ok || len(filters) == 0 {
+		return Filter{}, ok
+	}
+	merged := filters[0]
+	for _, f := range filters[1:] {
+		switch {
+		case slices.Equal(merged.Countries, f.Countries):
+			merged.MediaSources = union(merged.MediaSources, f.MediaSources)
+		case slices.Equal(merged.MediaSources, f.MediaSources):
+			merged.Countries = union(merged.Countries, f.Countries)
+		default:
+			return Filter{}, false
+		}
+	}
+	return merged, true
+}
+
+// union joins two lists of alternatives, of which an empty one means all.
+func union(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return nil
+	}
+	joined := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(joined, v) {
+			joined = append(joined, v)
+		}
+	}
+	return joined
+}

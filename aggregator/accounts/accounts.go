@@ -21,7 +21,9 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"strings"
 	"time"
 
@@ -44,6 +46,7 @@ var (
 	ErrFenced       = errors.New("the lease has passed to another node")
 	ErrUnauthorized = errors.New("not logged in")
 	ErrBusy         = errors.New("too many logins at once")
+	ErrUnavailable  = errors.New("postgres cannot be reached")
 )
 
 // InvalidError says what is wrong with what the caller gave, in words for the person who gave it.
@@ -179,6 +182,8 @@ func wrap(what string, err error) error {
 		return err
 	case violates(err, "23505"):
 		return fmt.Errorf("%s: %w", what, ErrExists)
+	case unreachable(err):
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -187,6 +192,17 @@ func wrap(what string, err error) error {
 func violates(err error, state string) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == state
+}
+
+// unreachable says whether Postgres did not answer, is starting, stopping or full.
+func unreachable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53")
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // newID makes an id that sorts by time of creation.

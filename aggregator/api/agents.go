@@ -1,0 +1,62 @@
+package api
+
+import (
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+func listAgents(c *call) (any, error) {
+	agents, err := c.Accounts.Agents(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(agents), nil
+}
+
+func readAgent(c *call) (any, error) {
+	agents, err := c.Accounts.Agents(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, agent := range agents {
+		if agent.ID == c.param("agent") {
+			return agent, nil
+		}
+	}
+	return nil, accounts.ErrNotFound
+}
+
+type enrollmentBody struct {
+	Name   string `json:"name"`
+	Region string `json:"region"`
+	Zone   string `json:"zone,omitempty"`
+}
+
+type enrollmentAnswer struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+func enrollmentToken(c *call) (any, error) {
+	var body enrollmentBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	token, expires, err := c.Enroller.Token(c.ctx, body.Name, body.Region, body.Zone)
+	if err != nil {
+		return nil, err
+	}
+	return enrollmentAnswer{Token: token, Expires: expires.UTC()}, nil
+}
+
+func revokeAgent(c *call) (any, error) { return nil, c.Accounts.RevokeAgent(c.ctx, c.param("agent")) }
+
+func clusterState(c *call) (any, error) {
+	state, err := c.Cluster.State(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	state.Members = append([]Member{}, state.Members...)
+	return state, nil
+}

@@ -1,0 +1,189 @@
+// Package api serves the console API under /api/v1 and, outside of /api/, the console itself.
+//
+// One table, in routes.go, says for each route who may use it; [New] refuses a table in which a
+// route says nothing. A request passes these steps, each of which may answer:
+//
+//	headers → path → origin → route → media type → token → permission → handler
+//
+// Decisions are made by package access from roles that are at most a few seconds old (see
+// [Authenticator]). What a person may not see answers 404, as if it did not exist. Refusals are
+// recorded in the audit log, changes are recorded by package accounts in their own transactions.
+//
+// The refresh token travels in a __Host- cookie, which browsers only keep on https and, for
+// development, on http://localhost and http://127.0.0.1.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+)
+
+// base is where the API begins.
+const base = "/api/v1/"
+
+// Bounds of a request.
+const (
+	maxBody        = 1 << 20 // bytes
+	requestTimeout = 30 * time.Second
+)
+
+// Reports answers questions about events. The warehouse does.
+type Reports interface {
+	Overview(ctx context.Context, q report.Query) (report.OverviewResult, error)
+	Timeseries(ctx context.Context, q report.Query) (report.TimeseriesResult, error)
+	Attribution(ctx context.Context, q report.Query) (report.AttributionResult, error)
+	Conversions(ctx context.Context, q report.Query) (report.ConversionsResult, error)
+	// Conversion returns one conversion of the query's app, and false if there is none.
+	Conversion(ctx context.Context, q report.Query, id string) (report.ConversionResult, bool, error)
+}
+
+// Enroller makes tokens with which agents join. The authority does.
+type Enroller interface {
+	Token(ctx context.Context, name, region, zone string) (token string, expires time.Time, err error)
+}
+
+// Member is one aggregator as the console shows it.
+type Member struct {
+	ID      string `json:"id"`
+	Address string `json:"address"`
+	Region  string `json:"region"`
+	Zone    string `json:"zone"`
+	State   string `json:"state"`  // "alive", "draining"
+	Lag     int64  `json:"lag_ms"` // how far its work is behind
+	Self    bool   `json:"self"`   // the node that answers
+}
+
+// ClusterState is the cluster as one node sees it.
+type ClusterState struct {
+	Members    []Member `json:"members"`
+	Mismatched int64    `json:"mismatched_attributions"` // results that do not match their inputs
+}
+
+// Cluster knows the aggregators.
+type Cluster interface {
+	State(ctx context.Context) (ClusterState, error)
+}
+
+// Options are what an API needs. All are required except LoginsPerMinute.
+type Options struct {
+	Accounts      *accounts.Accounts
+	Authenticator *Authenticator
+	Reports       Reports
+	Enroller      Enroller
+	Cluster       Cluster
+	Console       http.Handler // everything outside of /api/
+	Now           func() time.Time
+	Registerer    prometheus.Registerer
+	Logger        *slog.Logger
+
+	// LoginsPerMinute is how many failed logins a network (/24, /64) may try; 0 means 30.
+	LoginsPerMinute int
+}
+
+// server is the handler that New returns.
+type server struct {
+	Options
+	mux      *http.ServeMux
+	logins   *throttle
+	refusals *bucket // bounds what refused requests may write into the audit log
+	origin   *http.CrossOriginProtection
+	metrics  metrics
+	openapi  []byte
+}
+
+// New makes the handler of the API and the console. It fails if a route lacks its permission.
+func New(options Options) (http.Handler, error) {
+	if err := options.check(); err != nil {
+		return nil, fmt.Errorf("make api: %w", err)
+	}
+	if options.LoginsPerMinute == 0 {
+		options.LoginsPerMinute = 30
+	}
+	s := &server{
+		Options:  options,
+		logins:   newThrottle(options.LoginsPerMinute),
+		refusals: newBucket(refusalsPerSecond, refusalsBurst),
+		origin:   http.NewCrossOriginProtection(),
+		metrics:  newMetrics(options.Registerer),
+	}
+	table := routes()
+	var err error
+	if s.mux, err = s.register(table); err != nil {
+		return nil, fmt.Errorf("make api: %w", err)
+	}
+	if s.openapi, err = document(table); err != nil {
+		return nil, fmt.Errorf("make api: %w", err)
+	}
+	return s, nil
+}
+
+func (o *Options) check() error {
+	for name, missing := range map[string]bool{
+		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Enroller": o.Enroller == nil,
+		"Cluster": o.Cluster == nil, "Console": o.Console == nil, "Now": o.Now == nil, "Registerer": o.Registerer == nil, "Logger": o.Logger == nil,
+	} {
+		if missing {
+			return errors.New("option " + name + " is missing")
+		}
+	}
+	return nil
+}
+
+// register puts every path of the table into a mux. Methods are told apart behind it, so that every
+// answer is ours.
+func (s *server) register(table []route) (*http.ServeMux, error) {
+	paths := map[string]map[string]*route{}
+	for i := range table {
+		r := &table[i]
+		if err := r.check(); err != nil {
+			return nil, fmt.Errorf("route %s %s: %w", r.method, r.path, err)
+		}
+		if paths[r.path] == nil {
+			paths[r.path] = map[string]*route{}
+		}
+		if paths[r.path][r.method] != nil {
+			return nil, fmt.Errorf("route %s %s is there twice", r.method, r.path)
+		}
+		paths[r.path][r.method] = r
+	}
+	mux := http.NewServeMux()
+	for path, methods := range paths {
+		mux.Handle(base+path, &endpoint{methods: methods})
+	}
+	mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) { callOf(r).fail(errNoRoute()) })
+	return mux, nil
+}
+
+// ServeHTTP answers a request of the console or of the API.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	if r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") {
+		s.Console.ServeHTTP(w, r)
+		return
+	}
+	apiHeaders(w.Header())
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	c := newCall(ctx, s, w, r)
+	defer c.finish()
+	switch {
+	// A path that a router would clean (dots, doubled or trailing slashes) is no route.
+	case path.Clean(r.URL.Path) != r.URL.Path:
+		c.fail(errNoRoute())
+	case s.origin.Check(r) != nil:
+		c.refuse("origin", errCrossOrigin())
+	default:
+		s.mux.ServeHTTP(w, c.r)
+	}
+}

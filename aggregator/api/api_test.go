@@ -1,0 +1,317 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+const testPassword = "correct horse battery"
+
+// clock is a clock that tests move.
+type clock struct {
+	mu  sync.Mutex
+	off time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.off)
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off += d
+}
+
+// reports answers every question with the question, so that tests see what was asked.
+type reports struct {
+	mu   sync.Mutex
+	last report.Query
+}
+
+func (r *reports) keep(q report.Query) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = q
+}
+
+func (r *reports) asked() report.Query {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+func (r *reports) Overview(_ context.Context, q report.Query) (report.OverviewResult, error) {
+	r.keep(q)
+	return report.OverviewResult{Events: 3, Revenue: []report.Money{{Currency: "EUR", Amount: "1.000000"}}}, nil
+}
+
+func (r *reports) Timeseries(_ context.Context, q report.Query) (report.TimeseriesResult, error) {
+	r.keep(q)
+	return report.TimeseriesResult{Metric: q.Metric, Interval: q.Interval, Points: []report.Point{{Time: q.From, Value: "1"}}}, nil
+}
+
+func (r *reports) Attribution(_ context.Context, q report.Query) (report.AttributionResult, error) {
+	r.keep(q)
+	source := "organic"
+	row := report.AttributionRow{MediaSource: &source, Conversions: "1.000000", Revenue: "0.000000", Share: 1, RevenueByCurrency: []report.Money{}}
+	return report.AttributionResult{Model: q.Model.String(), GroupBy: q.GroupBy, Currency: "EUR", Rows: []report.AttributionRow{row},
+		Total: report.AttributionTotal{Conversions: "1.000000", Revenue: "0.000000", RevenueByCurrency: []report.Money{}}}, nil
+}
+
+func (r *reports) Conversions(_ context.Context, q report.Query) (report.ConversionsResult, error) {
+	r.keep(q)
+	return report.ConversionsResult{Data: []report.ConversionItem{{ID: "known", Event: "Order Completed", Time: q.From, Revenue: "1.000000"}}}, nil
+}
+
+func (r *reports) Conversion(_ context.Context, q report.Query, id string) (report.ConversionResult, bool, error) {
+	r.keep(q)
+	return report.ConversionResult{ID: id, Event: "Order Completed", Candidates: []report.Candidate{}, Touches: []report.Touch{}}, id == "known", nil
+}
+
+type enroller struct{}
+
+func (enroller) Token(context.Context, string, string, string) (string, time.Time, error) {
+	return "token", time.Now().Add(15 * time.Minute), nil
+}
+
+type cluster struct{}
+
+func (cluster) State(context.Context) (ClusterState, error) {
+	return ClusterState{Members: []Member{{ID: "node-1", State: "alive", Self: true}}}, nil
+}
+
+// system is the API on a real database, behind a real HTTP server.
+type system struct {
+	t        *testing.T
+	accounts *accounts.Accounts
+	auth     *Authenticator
+	reports  *reports
+	clock    *clock
+	url      string
+}
+
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	a, err := accounts.Open(t.Context(), accounts.Options{DSN: childtest.Postgres(t), MasterKey: bytes.Repeat([]byte{7}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	if err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := &system{t: t, accounts: a, reports: &reports{}, clock: &clock{}}
+	if s.auth, err = NewAuthenticator(t.Context(), a, s.clock.now, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	handler, err := New(s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func (s *system) options() Options {
+	return Options{
+		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Enroller: enroller{}, Cluster: cluster{},
+		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
+		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
+	}
+}
+
+// user makes a person who can log in.
+func (s *system) user(email string, roles ...access.Assignment) accounts.User {
+	s.t.Helper()
+	user, err := s.accounts.CreateUser(s.t.Context(), accounts.NewUser{Email: email, Name: email, Password: testPassword, Roles: roles})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return user
+}
+
+func (s *system) owner() *client {
+	s.t.Helper()
+	s.user("owner@example.com", access.Assignment{Role: access.Owner, AllApps: true})
+	return s.login("owner@example.com")
+}
+
+func (s *system) app(name string) string {
+	s.t.Helper()
+	app, err := s.accounts.CreateApp(s.t.Context(), accounts.App{Name: name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return app.ID
+}
+
+// client is a browser: it keeps cookies, and an access token.
+type client struct {
+	*system
+	http  *http.Client
+	token string
+	user  person
+}
+
+func (s *system) client() *client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &client{system: s, http: &http.Client{Jar: secureJar{jar}}}
+}
+
+// login logs in, and fails the test if that is refused.
+func (s *system) login(email string) *client {
+	s.t.Helper()
+	c := s.client()
+	got := c.post("auth/login", map[string]any{"email": email, "password": testPassword})
+	got.want(200)
+	var answer tokenAnswer
+	got.decode(&answer)
+	c.token, c.user = answer.AccessToken, answer.User
+	return c
+}
+
+// answer is a response that was read.
+type answer struct {
+	t      *testing.T
+	what   string
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a *answer) want(status int) *answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Errorf("%s: status %d, want %d: %s", a.what, a.status, status, a.body)
+	}
+	return a
+}
+
+func (a *answer) decode(into any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.body, into); err != nil {
+		a.t.Fatalf("%s: %v in %s", a.what, err, a.body)
+	}
+}
+
+func (a *answer) problem() problem {
+	a.t.Helper()
+	var p problem
+	a.decode(&p)
+	if p.Status != a.status || p.RequestID == "" || p.Title == "" || p.RequestID != a.header.Get("X-Request-Id") || a.header.Get("Content-Type") != "application/problem+json" {
+		a.t.Errorf("%s: not a whole problem: %s", a.what, a.body)
+	}
+	return p
+}
+
+func (c *client) get(path string) *answer { c.t.Helper(); return c.send("GET", path, nil, nil) }
+
+func (c *client) post(path string, body any) *answer {
+	c.t.Helper()
+	return c.send("POST", path, body, nil)
+}
+
+func (c *client) send(method, path string, body any, header map[string]string) *answer {
+	c.t.Helper()
+	var reader io.Reader
+	switch body := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(body)
+	default:
+		text, err := json.Marshal(body)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		reader = bytes.NewReader(text)
+	}
+	url := c.url + base + path
+	if strings.HasPrefix(path, "/") {
+		url = c.url + path
+	}
+	request, err := http.NewRequestWithContext(c.t.Context(), method, url, reader)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if reader != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &answer{t: c.t, what: method + " " + path, status: response.StatusCode, header: response.Header, body: text}
+}
+
+func TestOwnerSetsUpAnApp(t *testing.T) {
+	s := newSystem(t)
+	c := s.owner()
+	if len(c.user.Permissions) != 14 || c.user.Roles[0].Role != access.Owner {
+		t.Fatalf("user = %+v", c.user)
+	}
+	c.get("me").want(200)
+	var app accounts.App
+	c.post("apps", map[string]any{"name": "Shop", "currency": "USD"}).want(201).decode(&app)
+	var key newKey
+	c.post("apps/"+app.ID+"/keys", map[string]any{"kind": "client", "name": "web"}).want(201).decode(&key)
+	if !strings.HasPrefix(key.Secret, key.Prefix) || key.Kind != protocol.KeyClient {
+		t.Fatalf("key = %+v", key)
+	}
+	listed := c.get("apps/" + app.ID + "/keys").want(200)
+	if bytes.Contains(listed.body, []byte(key.Secret)) {
+		t.Error("the list of keys shows a key")
+	}
+	c.get("apps/" + app.ID + "/reports/overview").want(200)
+	if q := s.reports.asked(); q.App != app.ID || len(q.Apps.IDs) != 1 || q.To.Sub(q.From) < 29*24*time.Hour {
+		t.Errorf("asked %+v", q)
+	}
+	var link accounts.Link
+	c.post("apps/"+app.ID+"/links", map[string]any{"media_source": "mail", "fallback": "https://example.com/"}).want(201).decode(&link)
+	c.send("PUT", "apps/"+app.ID+"/links/"+link.ID, map[string]any{"media_source": "post", "fallback": "https://example.com/"}, nil).want(200)
+	c.get("apps/" + app.ID + "/links/" + link.ID).want(200)
+	c.send("DELETE", "apps/"+app.ID+"/links/"+link.ID, nil, nil).want(204)
+	c.send("DELETE", "apps/"+app.ID+"/keys/"+key.ID, nil, nil).want(204)
+	c.send("PATCH", "apps/"+app.ID, map[string]any{"name": "Store"}, nil).want(200)
+	c.send("DELETE", "apps/"+app.ID, nil, nil).want(204)
+	c.get("apps/" + app.ID).want(404).problem()
+	if got := c.get("/index.html").want(200); string(got.body) != "console" {
+		t.Errorf("console answered %s", got.body)
+	}
+}

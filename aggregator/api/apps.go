@@ -1,0 +1,212 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+func listApps(c *call) (any, error) {
+	all, err := c.Accounts.Apps(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	visible := []accounts.App{}
+	for _, app := range all {
+		if access.Can(c.principal, access.AppsRead, app.ID) {
+			visible = append(visible, app)
+		}
+	}
+	return pageOf(visible), nil
+}
+
+type appBody struct {
+	Name     string   `json:"name"`
+	Currency string   `json:"currency,omitempty"`
+	Timezone string   `json:"timezone,omitempty"`
+	Origins  []string `json:"origins,omitempty"`
+}
+
+func createApp(c *call) (any, error) {
+	var body appBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.CreateApp(c.ctx, accounts.App{Name: body.Name, Currency: body.Currency, Timezone: body.Timezone, Origins: body.Origins}))
+}
+
+// answerOf makes an answer of a value and an error.
+func answerOf[T any](value T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+func readApp(c *call) (any, error) { return answerOf(c.Accounts.App(c.ctx, c.param("app"))) }
+
+func changeApp(c *call) (any, error) {
+	var body accounts.AppChange
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.UpdateApp(c.ctx, c.param("app"), body))
+}
+
+func deleteApp(c *call) (any, error) { return nil, c.Accounts.DeleteApp(c.ctx, c.param("app")) }
+
+func listKeys(c *call) (any, error) {
+	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+		return nil, err
+	}
+	keys, err := c.Accounts.Keys(c.ctx, c.param("app"))
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(keys), nil
+}
+
+type keyBody struct {
+	Name string           `json:"name,omitempty"`
+	Kind protocol.KeyKind `json:"kind"`
+}
+
+type newKey struct {
+	accounts.Key
+	Secret string `json:"key"` // what SDKs and servers send; shown this once
+}
+
+func createKey(c *call) (any, error) {
+	var body keyBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	key, secret, err := c.Accounts.CreateKey(c.ctx, c.param("app"), body.Kind, body.Name)
+	if err != nil {
+		return nil, err
+	}
+	return newKey{Key: key, Secret: secret}, nil
+}
+
+func revokeKey(c *call) (any, error) {
+	return nil, c.Accounts.RevokeKey(c.ctx, c.param("app"), c.param("key"))
+}
+
+func (c *call) settings() ([]accounts.SettingsVersion, error) {
+	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+		return nil, err
+	}
+	versions, err := c.Accounts.SettingsOf(c.ctx, c.param("app"))
+	if err == nil && len(versions) == 0 {
+		err = accounts.ErrNotFound
+	}
+	return versions, err
+}
+
+func readSettings(c *call) (any, error) {
+	versions, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	return versions[0], nil
+}
+
+func listSettings(c *call) (any, error) {
+	versions, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(versions), nil
+}
+
+// settingsBody is a version as it was read, changed. What the server said of it may come along.
+type settingsBody struct {
+	attribution.Settings
+	From string `json:"valid_from,omitempty"` // ignored
+	By   string `json:"created_by,omitempty"` // ignored
+}
+
+func changeSettings(c *call) (any, error) {
+	var body settingsBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.PutSettings(c.ctx, c.param("app"), body.Settings))
+}
+
+type linkBody struct {
+	Slug        string            `json:"slug,omitempty"` // chosen by the server if empty; cannot be changed later
+	MediaSource string            `json:"media_source"`
+	Campaign    string            `json:"campaign,omitempty"`
+	AdSet       string            `json:"adset,omitempty"`
+	Ad          string            `json:"ad,omitempty"`
+	Keyword     string            `json:"keyword,omitempty"`
+	Retargeting bool              `json:"retargeting,omitempty"`
+	DeepLinks   map[string]string `json:"deep_links,omitempty"`
+	Redirects   map[string]string `json:"redirects,omitempty"`
+	Stores      map[string]string `json:"stores,omitempty"`
+	Fallback    string            `json:"fallback"`
+}
+
+func (b *linkBody) link(app, id string) accounts.Link {
+	return accounts.Link{
+		ID: id, App: app, Slug: b.Slug, MediaSource: b.MediaSource, Campaign: b.Campaign, AdSet: b.AdSet, Ad: b.Ad, Keyword: b.Keyword,
+		Retargeting: b.Retargeting, DeepLinks: b.DeepLinks, Redirects: b.Redirects, Stores: b.Stores, Fallback: b.Fallback,
+	}
+}
+
+func listLinks(c *call) (any, error) {
+	q, err := c.query()
+	if err != nil {
+		return nil, err
+	}
+	limit, err := q.limit()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+		return nil, err
+	}
+	links, err := c.Accounts.Links(c.ctx, c.param("app"), q.get("cursor"), limit+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := pageOf(links)
+	if len(links) > limit {
+		answer.Data = answer.Data[:limit]
+		answer.Next = &answer.Data[limit-1].ID
+	}
+	return answer, nil
+}
+
+func createLink(c *call) (any, error) {
+	var body linkBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.CreateLink(c.ctx, body.link(c.param("app"), "")))
+}
+
+func readLink(c *call) (any, error) {
+	return answerOf(c.Accounts.Link(c.ctx, c.param("app"), c.param("link")))
+}
+
+func changeLink(c *call) (any, error) {
+	var body linkBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	if body.Slug != "" {
+		if before, err := c.Accounts.Link(c.ctx, c.param("app"), c.param("link")); err == nil && before.Slug != body.Slug {
+			return nil, refusal(http.StatusConflict, "conflict", "The slug of a link cannot be changed: make another link.")
+		}
+	}
+	return answerOf(c.Accounts.UpdateLink(c.ctx, body.link(c.param("app"), c.param("link"))))
+}
+
+func deleteLink(c *call) (any, error) {
+	return nil, c.Accounts.DeleteLink(c.ctx, c.param("app"), c.param("link"))
+}

@@ -1,0 +1,255 @@
+package api
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+// What access tokens look like and how long things are remembered.
+const (
+	issuer     = "unmogrowp"
+	audience   = "unmogrowp-console"
+	tokenType  = "at+jwt"
+	tokenLife  = 10 * time.Minute
+	leeway     = 30 * time.Second
+	maxToken   = 4 << 10 // bytes
+	keyLife    = 30 * 24 * time.Hour
+	keyGrace   = tokenLife + 2*leeway // an old key still verifies for so long
+	keyRefresh = 10 * time.Minute
+
+	rememberSession = 3 * time.Second // a change is effective after that at the latest
+	maxRemembering  = 20_000          // sessions
+)
+
+// Sessions is where an Authenticator looks sessions and keys up; accounts is.
+type Sessions interface {
+	Secret(ctx context.Context, name string, mint func() ([]byte, error)) ([]byte, error)
+	Session(ctx context.Context, id string) (accounts.Session, error)
+	WatchPeople(ctx context.Context, changed func(user string)) error
+}
+
+// tokenError means that a token is missing, not ours, expired, or of a session that ended.
+type tokenError struct{ reason string }
+
+func (e *tokenError) Error() string { return e.reason }
+
+// remembered is a session as it was read a moment ago.
+type remembered struct {
+	session accounts.Session
+	until   time.Time
+}
+
+// Authenticator issues and checks access tokens: JWTs signed with Ed25519. The keys are secrets of
+// the installation, one for each 30 days; the one before, the present one and the next verify.
+//
+// A token names a session and nothing else that decides: roles are read with the session, which is
+// remembered for three seconds and forgotten when [Authenticator.Run] hears of a change.
+type Authenticator struct {
+	sessions Sessions
+	now      func() time.Time
+	log      *slog.Logger
+	parser   *jwt.Parser
+
+	mu    sync.RWMutex
+	keys  map[string]signingKey // by kid
+	cache map[string]remembered // by session
+}
+
+type signingKey struct {
+	private ed25519.PrivateKey
+	period  int64
+}
+
+// claims are all that a token says.
+type claims struct {
+	jwt.RegisteredClaims
+	Session string `json:"sid"`
+}
+
+// NewAuthenticator loads the signing keys, making them on the first start of the first node.
+func NewAuthenticator(ctx context.Context, sessions Sessions, now func() time.Time, log *slog.Logger) (*Authenticator, error) {
+	a := &Authenticator{
+		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[string]remembered{},
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now)),
+	}
+	if err := a.loadKeys(ctx); err != nil {
+		return nil, fmt.Errorf("load signing keys: %w", err)
+	}
+	return a, nil
+}
+
+// Run keeps the keys current and forgets sessions that changed, until ctx ends.
+func (a *Authenticator) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { a.keepKeys(ctx) })
+	err := a.sessions.WatchPeople(ctx, a.forget)
+	wg.Wait()
+	return err
+}
+
+func (a *Authenticator) keepKeys(ctx context.Context) {
+	ticker := time.NewTicker(keyRefresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := a.loadKeys(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("signing keys not refreshed", "error", err)
+			}
+		}
+	}
+}
+
+func (a *Authenticator) period() int64 { return a.now().Unix() / int64(keyLife.Seconds()) }
+
+// loadKeys reads the keys of the period before, of this one and of the next.
+func (a *Authenticator) loadKeys(ctx context.Context) error {
+	keys := map[string]signingKey{}
+	for period := a.period() - 1; period <= a.period()+1; period++ {
+		seed, err := a.sessions.Secret(ctx, fmt.Sprintf("access-token-%d", period), mintSeed)
+		if err != nil {
+			return err
+		}
+		if len(seed) != ed25519.SeedSize {
+			return fmt.Errorf("signing key of period %d has %d bytes, want %d", period, len(seed), ed25519.SeedSize)
+		}
+		key := ed25519.NewKeyFromSeed(seed)
+		keys[keyID(key)] = signingKey{private: key, period: period}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keys = keys
+	return nil
+}
+
+func mintSeed() ([]byte, error) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	return key.Seed(), nil
+}
+
+// keyID is the name of a key in tokens.
+func keyID(key ed25519.PrivateKey) string {
+	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// issue makes an access token of a session.
+func (a *Authenticator) issue(session accounts.Session) (token string, life time.Duration, err error) {
+	now := a.now()
+	life = tokenLife
+	if left := session.Expires.Sub(now); left < life {
+		life = max(left, time.Second)
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for id, key := range a.keys {
+		if key.period != a.period() {
+			continue
+		}
+		t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
+			RegisteredClaims: jwt.RegisteredClaims{
+				Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: session.User.ID,
+				IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
+			},
+			Session: session.ID,
+		})
+		t.Header["kid"], t.Header["typ"] = id, tokenType
+		token, err = t.SignedString(key.private)
+		return token, life, err
+	}
+	return "", 0, errors.New("issue token: there is no signing key of this period: the clock jumped")
+}
+
+// session returns the session of an Authorization header. A tokenError means that it has none.
+func (a *Authenticator) session(ctx context.Context, authorization string) (accounts.Session, error) {
+	token, ok := strings.CutPrefix(authorization, "Bearer ")
+	if !ok || len(token) > maxToken {
+		return accounts.Session{}, &tokenError{"no bearer token"}
+	}
+	var said claims
+	if _, err := a.parser.ParseWithClaims(token, &said, a.verificationKey); err != nil {
+		return accounts.Session{}, &tokenError{err.Error()}
+	}
+	session, err := a.lookUp(ctx, said.Session)
+	if err != nil {
+		return accounts.Session{}, err
+	}
+	if session.User.ID != said.Subject || !a.now().Before(session.Expires.Add(leeway)) {
+		return accounts.Session{}, &tokenError{"session does not fit the token"}
+	}
+	return session, nil
+}
+
+// verificationKey finds the key that the header names. Nothing else in the header is looked at, and
+// nothing is fetched or read from disk.
+func (a *Authenticator) verificationKey(token *jwt.Token) (any, error) {
+	if typ, _ := token.Header["typ"].(string); typ != tokenType {
+		return nil, errors.New("not an access token")
+	}
+	id, _ := token.Header["kid"].(string)
+	a.mu.RLock()
+	key, ok := a.keys[id]
+	a.mu.RUnlock()
+	if !ok {
+		return nil, errors.New("unknown key")
+	}
+	retired := time.Unix((key.period+1)*int64(keyLife.Seconds()), 0).Add(keyGrace)
+	if !a.now().Before(retired) {
+		return nil, errors.New("retired key")
+	}
+	return key.private.Public(), nil
+}
+
+func (a *Authenticator) lookUp(ctx context.Context, id string) (accounts.Session, error) {
+	now := a.now()
+	a.mu.RLock()
+	r, ok := a.cache[id]
+	a.mu.RUnlock()
+	if ok && now.Before(r.until) {
+		return r.session, nil
+	}
+	session, err := a.sessions.Session(ctx, id)
+	if errors.Is(err, accounts.ErrNotFound) {
+		return accounts.Session{}, &tokenError{"session ended"}
+	}
+	if err != nil {
+		return accounts.Session{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cache) >= maxRemembering {
+		clear(a.cache)
+	}
+	a.cache[id] = remembered{session: session, until: now.Add(rememberSession)}
+	return session, nil
+}
+
+// forget drops what is remembered of a person, of everybody if it is empty.
+func (a *Authenticator) forget(user string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, r := range a.cache {
+		if user == "" || r.session.User.ID == user {
+			delete(a.cache, id)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+// call is one request on its way through the steps.
+type call struct {
+	*server
+	w         http.ResponseWriter
+	r         *http.Request
+	ctx       context.Context
+	id        string // of the request, for the client, the log and the audit log
+	ip        string
+	began     time.Time
+	route     *route
+	session   accounts.Session // of whoever asks; empty on public routes
+	principal access.Principal
+	status    int // answered; 0 until then
+}
+
+type callKey struct{}
+
+func newCall(ctx context.Context, s *server, w http.ResponseWriter, r *http.Request) *call {
+	var id [12]byte
+	_, _ = rand.Read(id[:]) // never fails; see crypto/rand
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		ip = r.RemoteAddr
+	}
+	c := &call{server: s, w: w, id: hex.EncodeToString(id[:]), ip: ip, began: s.Now()}
+	c.ctx = accounts.WithActor(context.WithValue(ctx, callKey{}, c), accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
+	c.r = r.WithContext(c.ctx)
+	w.Header().Set("X-Request-Id", c.id)
+	return c
+}
+
+func callOf(r *http.Request) *call { return r.Context().Value(callKey{}).(*call) }
+
+// endpoint is a path of the table with its methods.
+type endpoint struct {
+	methods map[string]*route
+}
+
+// ServeHTTP takes a request from its route to its answer.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r)
+	c.w, c.r = w, r
+	if c.route = e.methods[r.Method]; c.route == nil {
+		allowed := make([]string, 0, len(e.methods))
+		for method := range e.methods {
+			allowed = append(allowed, method)
+		}
+		slices.Sort(allowed)
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		c.fail(refusal(http.StatusMethodNotAllowed, "method", "This path answers "+strings.Join(allowed, ", ")+"."))
+		return
+	}
+	if err := c.mediaType(); err != nil {
+		c.fail(err)
+		return
+	}
+	if err := c.authorize(); err != nil {
+		return // answered
+	}
+	answer, err := c.route.handle(c)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.answer(answer)
+}
+
+// mediaType refuses bodies that a form of another site could send.
+func (c *call) mediaType() error {
+	kind := c.r.Header.Get("Content-Type")
+	if kind == "" && c.r.ContentLength == 0 {
+		return nil
+	}
+	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
+		return nil
+	}
+	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
+		return errMediaType()
+	}
+	return nil
+}
+
+// authorize finds out who asks and whether they may. If they may not, it has answered.
+func (c *call) authorize() error {
+	if c.route.rule.public {
+		return nil
+	}
+	session, err := c.Authenticator.session(c.ctx, c.r.Header.Get("Authorization"))
+	if err != nil {
+		var bad *tokenError
+		if errors.As(err, &bad) {
+			c.refuse("token", errNoToken())
+		} else {
+			c.fail(err)
+		}
+		return err
+	}
+	c.session, c.principal = session, session.User.Principal()
+	c.ctx = accounts.WithActor(c.ctx, accounts.Actor{Kind: "user", ID: session.User.ID, IP: c.ip, RequestID: c.id})
+	err = c.route.rule.decide(c.principal, c.r.PathValue("app"))
+	if err != nil {
+		c.refuse("permission", err)
+	}
+	return err
+}
+
+// param is a part of the path.
+func (c *call) param(name string) string { return c.r.PathValue(name) }
+
+// body reads the JSON body. Fields that the route does not know are refused, so that nobody thinks
+// they have set one.
+func (c *call) body(into any) error {
+	decoder := json.NewDecoder(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("there is something after the JSON value")
+	}
+	var large *http.MaxBytesError
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &large):
+		return errTooLarge()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &syntax):
+		return badRequest("The body is not JSON, or is cut short.")
+	case errors.As(err, &kind):
+		return badRequest("Field " + kind.Field + " cannot be a " + kind.Value + ".")
+	}
+	return badRequest("The body cannot be used: " + strings.TrimPrefix(err.Error(), "json: ") + ".")
+}
+
+// answer sends a success; nil has no body.
+func (c *call) answer(value any) {
+	if value == nil {
+		c.status = http.StatusNoContent
+		c.w.WriteHeader(c.status)
+		return
+	}
+	if raw, ok := value.(rawAnswer); ok {
+		c.status = http.StatusOK
+		c.w.Header().Set("Content-Type", raw.contentType)
+		_, _ = c.w.Write(raw.body)
+		return
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.w.Header().Set("Content-Type", "application/json")
+	c.status = c.route.success()
+	c.w.WriteHeader(c.status)
+	_, _ = c.w.Write(append(body, '\n')) // the only error is a client that went away
+}
+
+// rawAnswer is an answer that is bytes already.
+type rawAnswer struct {
+	contentType string
+	body        []byte
+}
+
+// fail answers with the problem that the error is.
+func (c *call) fail(err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		c.Logger.Error("request failed", "request_id", c.id, "route", c.name(), "status", p.Status, "error", err)
+	}
+	if errors.Is(err, accounts.ErrNotHeld) {
+		c.recordRefusal("permission")
+	}
+	c.status = p.Status
+	p.write(c.w, c.id)
+}
+
+// refuse answers like fail and records it in the audit log. The log takes only so many refusals a
+// second: whoever needs no account to cause them must not fill it.
+func (c *call) refuse(reason string, err error) {
+	c.recordRefusal(reason)
+	c.fail(err)
+}
+
+func (c *call) recordRefusal(reason string) {
+	if reason == "token" && c.r.Header.Get("Authorization") == "" {
+		return // not logged in is no attack
+	}
+	audited := "no"
+	if c.refusals.take(c.began) == 0 {
+		audited = "yes"
+		detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
+		if err := c.Accounts.Record(c.ctx, "access.denied", accounts.Denied, c.name(), c.r.PathValue("app"), detail); err != nil {
+			audited = "failed"
+			c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
+		}
+	}
+	c.metrics.refused.WithLabelValues(reason, audited).Inc()
+}
+
+func clipPath(path string) string { return path[:min(len(path), 200)] }
+
+// name is the route as metrics and the audit log know it.
+func (c *call) name() string {
+	if c.route == nil {
+		return "none"
+	}
+	return c.route.method + " " + c.route.path
+}
+
+// finish is deferred by ServeHTTP: it counts the answer, and turns a panic into one.
+func (c *call) finish() {
+	if crash := recover(); crash != nil {
+		c.Logger.Error("request crashed", "request_id", c.id, "route", c.name(), "panic", crash, "stack", string(debug.Stack()))
+		if c.status == 0 {
+			c.fail(errors.New("crash"))
+		}
+	}
+	took := c.Now().Sub(c.began)
+	c.metrics.answered(c.name(), c.status, took)
+	c.Logger.Debug("request", "request_id", c.id, "route", c.name(), "status", c.status, "duration", took, "user", c.session.User.ID)
+}

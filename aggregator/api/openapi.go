@@ -1,0 +1,157 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+func openapi(c *call) (any, error) {
+	return rawAnswer{contentType: "application/json", body: c.openapi}, nil
+}
+
+// object is a JSON object of the document.
+type object = map[string]any
+
+// document writes the OpenAPI 3.1 description of the table. It is made from what the server runs, so
+// it cannot fall behind it.
+func document(table []route) ([]byte, error) {
+	schemas := newSchemas()
+	paths := object{}
+	for i := range table {
+		r := &table[i]
+		path := strings.TrimSuffix(base, "/") + "/" + r.path
+		item, _ := paths[path].(object)
+		if item == nil {
+			item = object{}
+			paths[path] = item
+		}
+		item[strings.ToLower(r.method)] = operation(r, schemas)
+	}
+	problem := schemas.of(problem{})
+	doc := object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title": "UnMoGrowP console API", "version": "1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": "Times are RFC 3339 in UTC, amounts are decimal strings. Errors are application/problem+json with a request_id.",
+		},
+		"servers":  []object{{"url": "/"}},
+		"security": []object{{"bearer": []string{}}},
+		"paths":    paths,
+		"components": object{
+			"schemas": schemas.named,
+			"securitySchemes": object{
+				"bearer":  object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access_token of auth/login or auth/refresh."},
+				"refresh": object{"type": "apiKey", "in": "cookie", "name": refreshCookie},
+			},
+			"responses": object{"Problem": object{
+				"description": "Not a success; detail says why.", "content": object{"application/problem+json": object{"schema": problem}},
+			}},
+		},
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("write openapi document: %w", err)
+	}
+	return text, nil
+}
+
+// operation describes one route.
+func operation(r *route, schemas *schemas) object {
+	success := object{"description": "Success"}
+	if r.reply != nil {
+		success["content"] = object{"application/json": object{"schema": schemas.of(r.reply)}}
+	}
+	op := object{
+		"operationId": operationID(r),
+		"summary":     r.summary,
+		"description": "Permission: " + r.rule.String(),
+		"tags":        []string{tag(r.path)},
+		"responses":   object{strconv.Itoa(r.success()): success, "default": object{"$ref": "#/components/responses/Problem"}},
+	}
+	if r.rule.public {
+		op["security"] = []object{}
+		if r.path == "auth/refresh" || r.path == "auth/logout" {
+			op["security"] = []object{{"refresh": []string{}}}
+		}
+	}
+	if parameters := parametersOf(r); len(parameters) > 0 {
+		op["parameters"] = parameters
+	}
+	if r.body != nil {
+		op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schemas.of(r.body)}}}
+	}
+	return op
+}
+
+// operationID is like getAppsAppReportsOverview.
+func operationID(r *route) string {
+	id := strings.ToLower(r.method)
+	for part := range strings.FieldsFuncSeq(r.path, func(c rune) bool { return strings.ContainsRune("/{}-.", c) }) {
+		id += strings.ToUpper(part[:1]) + part[1:]
+	}
+	return id
+}
+
+// tag is the part of the API that a path belongs to.
+func tag(path string) string {
+	parts := strings.Split(path, "/")
+	if parts[0] == "apps" && len(parts) > 2 {
+		return parts[2]
+	}
+	return strings.TrimSuffix(parts[0], ".json")
+}
+
+func parametersOf(r *route) []object {
+	var list []object
+	for part := range strings.SplitSeq(r.path, "/") {
+		if strings.HasPrefix(part, "{") {
+			list = append(list, object{"name": strings.Trim(part, "{}"), "in": "path", "required": true, "schema": object{"type": "string"}})
+		}
+	}
+	for _, name := range r.query {
+		schema, description := queryParameter(name)
+		list = append(list, object{"name": name, "in": "query", "schema": schema, "description": description})
+	}
+	return list
+}
+
+func queryParameter(name string) (schema object, description string) {
+	text := object{"type": "string"}
+	switch name {
+	case "from":
+		return text, "Beginning of the range, a time or a date; default 30 days before its end"
+	case "to":
+		return text, "End of the range, which is not in it; default now"
+	case "tz":
+		return text, "IANA time zone of dates and buckets; default the app's"
+	case "interval":
+		return object{"type": "string", "enum": []string{"hour", "day", "week"}}, "Width of a point"
+	case "metric":
+		return object{"type": "string", "enum": []string{"events", "clicks", "impressions", "installs", "conversions", "revenue"}}, "What to show"
+	case "model":
+		return object{"type": "string", "enum": attribution.Models()}, "Attribution model; default last_touch"
+	case "group_by":
+		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; default media_source"
+	case "currency":
+		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code; default the app's"
+	case "limit":
+		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
+	case "cursor":
+		return text, "next_cursor of the page before"
+	}
+	return text, "Only those with this " + name
+}
+
+// methods that the document may hold; a table with another is a mistake that New reports.
+func knownMethod(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return true
+	}
+	return false
+}

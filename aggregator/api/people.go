@@ -1,0 +1,94 @@
+package api
+
+import (
+	"strconv"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+type roleItem struct {
+	Role        access.Role         `json:"role"`
+	Permissions []access.Permission `json:"permissions"`
+}
+
+func listRoles(*call) (any, error) {
+	items := []roleItem{}
+	for _, role := range access.Roles() {
+		items = append(items, roleItem{role, role.Permissions()})
+	}
+	return pageOf(items), nil
+}
+
+func listUsers(c *call) (any, error) {
+	users, err := c.Accounts.Users(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(users), nil
+}
+
+func createUser(c *call) (any, error) {
+	var body accounts.NewUser
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.CreateUser(c.ctx, body))
+}
+
+func readUser(c *call) (any, error) { return answerOf(c.Accounts.User(c.ctx, c.param("user"))) }
+
+func changeUser(c *call) (any, error) {
+	var body accounts.UserChange
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.UpdateUser(c.ctx, c.param("user"), body))
+}
+
+func deleteUser(c *call) (any, error) { return nil, c.Accounts.DeleteUser(c.ctx, c.param("user")) }
+
+type rolesBody struct {
+	Roles []access.Assignment `json:"roles"`
+}
+
+func setRoles(c *call) (any, error) {
+	var body rolesBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	if body.Roles == nil {
+		return nil, badRequest("Give roles, an empty list to take all away.")
+	}
+	return answerOf(c.Accounts.SetRoles(c.ctx, c.param("user"), body.Roles))
+}
+
+func listAudit(c *call) (any, error) {
+	q, err := c.query()
+	if err != nil {
+		return nil, err
+	}
+	limit, err := q.limit()
+	if err != nil {
+		return nil, err
+	}
+	ask := accounts.AuditPage{Limit: limit + 1, Actor: q.get("actor"), Action: q.get("action")}
+	if cursor := q.get("cursor"); cursor != "" {
+		if ask.Before, err = strconv.ParseInt(cursor, 10, 64); err != nil || ask.Before < 1 {
+			return nil, badRequest("cursor is not one that a former page gave.")
+		}
+	}
+	entries, err := c.Accounts.Audit(c.ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	answer := pageOf(entries)
+	if len(entries) > limit {
+		answer.Data = answer.Data[:limit]
+		next := strconv.FormatInt(answer.Data[limit-1].Seq, 10)
+		answer.Next = &next
+	}
+	return answer, nil
+}
+
+func verifyAudit(c *call) (any, error) { return answerOf(c.Accounts.VerifyAudit(c.ctx)) }

@@ -1,0 +1,233 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+)
+
+// What a range is when nothing was said: the last 30 days, and a little more for clocks that run ahead.
+const (
+	defaultRange = 30 * 24 * time.Hour
+	defaultAhead = 5 * time.Minute
+	maxValue     = 512 // bytes of a query parameter
+)
+
+// parameters are the query of a request, of which only the route's own names are left.
+type parameters struct{ values url.Values }
+
+// query reads the query string. A name that the route does not know, or one given twice, is refused.
+func (c *call) query() (parameters, error) {
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return parameters{}, badRequest("The query string cannot be read.")
+	}
+	for name, given := range values {
+		switch {
+		case !slices.Contains(c.route.query, name):
+			return parameters{}, badRequest("The query parameter " + strconv.Quote(name[:min(len(name), 40)]) + " is unknown here: use " + strings.Join(c.route.query, ", ") + ".")
+		case len(given) != 1:
+			return parameters{}, badRequest("The query parameter " + name + " is given more than once.")
+		case len(given[0]) > maxValue:
+			return parameters{}, badRequest("The query parameter " + name + " is too long.")
+		}
+	}
+	return parameters{values}, nil
+}
+
+func (p parameters) get(name string) string { return p.values.Get(name) }
+
+func (p parameters) limit() (int, error) {
+	text := p.get("limit")
+	if text == "" {
+		return report.DefaultLimit, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > report.MaxLimit {
+		return 0, badRequest("limit must be 1 to " + strconv.Itoa(report.MaxLimit) + ".")
+	}
+	return limit, nil
+}
+
+// moment reads an RFC 3339 time, or a date, which means its midnight in the zone.
+func moment(name, text string, zone *time.Location) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t.UTC(), nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err != nil {
+		return t, badRequest(name + " must be a time such as 2026-01-31T00:00:00Z or a date such as 2026-01-31.")
+	}
+	return t.UTC(), nil
+}
+
+// span reads from and to.
+func (p parameters) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+	from, to = now.Add(-defaultRange).UTC(), now.Add(defaultAhead).UTC()
+	if text := p.get("to"); text != "" {
+		if to, err = moment("to", text, zone); err != nil {
+			return from, to, err
+		}
+		from = to.Add(-defaultRange)
+	}
+	if text := p.get("from"); text != "" {
+		if from, err = moment("from", text, zone); err != nil {
+			return from, to, err
+		}
+	}
+	switch {
+	case !from.Before(to):
+		err = badRequest("from must be before to.")
+	case to.Sub(from) > report.MaxSpan*24*time.Hour:
+		err = badRequest("The range is longer than " + strconv.Itoa(report.MaxSpan) + " days.")
+	case from.Year() < 1970 || to.Year() > 2200:
+		err = badRequest("The range must lie between 1970 and 2200.")
+	}
+	return from, to, err
+}
+
+// question makes a report query of the request: the app of the path, the range, and the narrowing of
+// whoever asks. The permission was decided before; this decides how much of the app they see.
+func (c *call) question() (report.Query, parameters, error) {
+	p, err := c.query()
+	if err != nil {
+		return report.Query{}, p, err
+	}
+	app, err := c.Accounts.App(c.ctx, c.param("app"))
+	if err != nil {
+		return report.Query{}, p, err
+	}
+	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app.ID)
+	if !ok {
+		return report.Query{}, p, refusal(http.StatusForbidden, "forbidden",
+			"Your roles for this app are narrowed in ways that cannot be put into one report: ask an owner to narrow them alike.")
+	}
+	q := report.Query{
+		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"),
+		MediaSources: filter.MediaSources, Countries: filter.Countries, Limit: report.DefaultLimit, Cursor: p.get("cursor"),
+	}
+	if tz := p.get("tz"); tz != "" {
+		q.TZ = tz
+	}
+	zone, err := time.LoadLocation(q.TZ)
+	if err != nil || q.TZ == "Local" {
+		return q, p, badRequest("tz is not an IANA name such as Europe/Berlin.")
+	}
+	if q.Limit, err = p.limit(); err != nil {
+		return q, p, err
+	}
+	if q.Currency != "" && !isCurrency(q.Currency) {
+		return q, p, badRequest("currency must be an ISO 4217 code such as EUR.")
+	}
+	q.From, q.To, err = p.span(c.Now(), zone)
+	return q, p, err
+}
+
+func isCurrency(code string) bool {
+	return len(code) == 3 && !strings.ContainsFunc(code, func(r rune) bool { return r < 'A' || r > 'Z' })
+}
+
+func overview(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	return answerOf(c.Reports.Overview(c.ctx, q))
+}
+
+func timeseries(c *call) (any, error) {
+	q, p, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	if q.Interval = report.Interval(p.get("interval")); q.Interval == "" {
+		q.Interval = report.Day
+	}
+	if !slices.Contains([]report.Interval{report.Hour, report.Day, report.Week}, q.Interval) {
+		return nil, badRequest("interval must be hour, day or week.")
+	}
+	if q.Metric = report.Metric(p.get("metric")); q.Metric == "" {
+		q.Metric = report.Events
+	}
+	metrics := []report.Metric{report.Events, report.Clicks, report.Impressions, report.Installs, report.Conversions, report.Revenue}
+	if !slices.Contains(metrics, q.Metric) {
+		return nil, badRequest("metric must be events, clicks, impressions, installs, conversions or revenue.")
+	}
+	if q.Interval == report.Hour && q.To.Sub(q.From) > report.MaxPoints*time.Hour {
+		return nil, badRequest("The range has too many hours: ask for days.")
+	}
+	return answerOf(c.Reports.Timeseries(c.ctx, q))
+}
+
+func attributionReport(c *call) (any, error) {
+	q, p, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	name := p.get("model")
+	if name == "" {
+		name = attribution.LastTouch.String()
+	}
+	var ok bool
+	if q.Model, ok = attribution.ParseModel(name); !ok {
+		models := attribution.Models()
+		return nil, badRequest("model must be one of " + strings.Join(models[:], ", ") + ".")
+	}
+	q.GroupBy = []report.Dimension{report.MediaSource}
+	if text := p.get("group_by"); text != "" {
+		if q.GroupBy, err = dimensions(text); err != nil {
+			return nil, err
+		}
+	}
+	return answerOf(c.Reports.Attribution(c.ctx, q))
+}
+
+func dimensions(text string) ([]report.Dimension, error) {
+	known := []report.Dimension{report.MediaSource, report.Campaign, report.AdSet, report.Ad, report.Keyword}
+	var list []report.Dimension
+	for name := range strings.SplitSeq(text, ",") {
+		d := report.Dimension(name)
+		if !slices.Contains(known, d) || slices.Contains(list, d) {
+			return nil, badRequest("group_by must be a list of media_source, campaign, adset, ad, keyword, each once.")
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// sources is the attribution report that a list of sources and campaigns needs.
+func sources(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	q.Model, q.GroupBy = attribution.LastTouch, []report.Dimension{report.MediaSource, report.Campaign}
+	return answerOf(c.Reports.Attribution(c.ctx, q))
+}
+
+func conversions(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	return answerOf(c.Reports.Conversions(c.ctx, q))
+}
+
+func conversion(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	result, found, err := c.Reports.Conversion(c.ctx, q, c.param("conversion"))
+	if err == nil && !found {
+		return nil, errNoRoute()
+	}
+	return answerOf(result, err)
+}

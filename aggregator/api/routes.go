@@ -1,0 +1,184 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+)
+
+// rule says who may use a route. The zero rule is no rule, and stops the server from starting.
+type rule struct {
+	public     bool // anybody
+	own        bool // whoever is logged in: it shows and changes only what is theirs
+	anywhere   bool // whoever has the permission for at least one app; the handler shows only those
+	permission access.Permission
+}
+
+func public() rule                       { return rule{public: true} }
+func own() rule                          { return rule{own: true} }
+func needs(p access.Permission) rule     { return rule{permission: p} }
+func somewhere(p access.Permission) rule { return rule{permission: p, anywhere: true} }
+func (r rule) decided() bool             { return r.public || r.own || r.permission.Valid() }
+func (r rule) String() string {
+	switch {
+	case r.public:
+		return "public"
+	case r.own:
+		return "own"
+	case r.anywhere:
+		return string(r.permission) + " (for any app)"
+	}
+	return string(r.permission)
+}
+
+// decide returns nil if the principal may. An app that the principal cannot even see is not found.
+func (r rule) decide(p access.Principal, app string) error {
+	switch {
+	case r.own:
+		return nil
+	case r.anywhere && access.Anywhere(p, r.permission):
+		return nil
+	case !r.anywhere && access.Can(p, r.permission, app):
+		return nil
+	case app != "" && !access.Can(p, access.AppsRead, app):
+		return errNoRoute()
+	}
+	return errNotAllowed()
+}
+
+// route is one line of the table.
+type route struct {
+	method  string
+	path    string // under base, in the words of http.ServeMux
+	rule    rule
+	handle  func(*call) (any, error)
+	summary string
+	query   []string // names of the query parameters that it takes
+	body    any      // an example of the type of its body, nil for none
+	reply   any      // an example of the type of its answer, nil for none
+	status  int      // of a success; 0 means 200, or 204 without an answer
+}
+
+func (r *route) success() int {
+	switch {
+	case r.status != 0:
+		return r.status
+	case r.reply == nil:
+		return http.StatusNoContent
+	}
+	return http.StatusOK
+}
+
+func (r *route) check() error {
+	switch {
+	case !r.rule.decided():
+		return errors.New("it has no permission: nobody could say who may use it")
+	case !knownMethod(r.method):
+		return fmt.Errorf("its method %q is none of the API", r.method)
+	case r.handle == nil:
+		return errors.New("it has no handler")
+	case r.summary == "":
+		return errors.New("it has no summary")
+	case strings.Contains(r.path, "{app}") && (r.rule.public || r.rule.own || r.rule.anywhere):
+		return errors.New("it belongs to an app and must need a permission for it")
+	case r.method != http.MethodGet && r.rule.anywhere:
+		return fmt.Errorf("it changes something and needs %s for any app only", r.rule.permission)
+	}
+	return nil
+}
+
+// page is the envelope of every list.
+type page[T any] struct {
+	Data []T     `json:"data"`
+	Next *string `json:"next_cursor"`
+}
+
+func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data...)} }
+
+// routes is the table: what there is, who may use it, and what does it.
+func routes() []route {
+	var table []route
+	for _, part := range [][]route{accountRoutes(), appRoutes(), reportRoutes(), peopleRoutes(), agentRoutes()} {
+		table = append(table, part...)
+	}
+	return table
+}
+
+func accountRoutes() []route {
+	return []route{
+		{method: "POST", path: "auth/login", rule: public(), handle: login, summary: "Log in", body: loginBody{}, reply: tokenAnswer{}},
+		{method: "POST", path: "auth/refresh", rule: public(), handle: refresh, summary: "Continue a session by its refresh cookie", reply: tokenAnswer{}},
+		{method: "POST", path: "auth/logout", rule: public(), handle: logout, summary: "End the session of the refresh cookie"},
+		{method: "GET", path: "openapi.json", rule: public(), handle: openapi, summary: "This document", reply: map[string]any{}},
+		{method: "GET", path: "me", rule: own(), handle: me, summary: "Who is logged in", reply: person{}},
+		{method: "PATCH", path: "me", rule: own(), handle: changeMe, summary: "Change own name or password", body: meBody{}, reply: person{}},
+		{method: "GET", path: "me/sessions", rule: own(), handle: mySessions, summary: "Own sessions", reply: page[sessionItem]{}},
+		{method: "DELETE", path: "me/sessions/{session}", rule: own(), handle: endMySession, summary: "End an own session"},
+	}
+}
+
+func appRoutes() []route {
+	return []route{
+		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps", reply: page[accounts.App]{}},
+		{method: "POST", path: "apps", rule: needs(access.AppsWrite), handle: createApp, summary: "Create an app", body: appBody{}, reply: accounts.App{}, status: 201},
+		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead), handle: readApp, summary: "One app", reply: accounts.App{}},
+		{method: "PATCH", path: "apps/{app}", rule: needs(access.AppsWrite), handle: changeApp, summary: "Change an app", body: accounts.AppChange{}, reply: accounts.App{}},
+		{method: "DELETE", path: "apps/{app}", rule: needs(access.AppsWrite), handle: deleteApp, summary: "Delete an app and revoke its keys"},
+		{method: "GET", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: listKeys, summary: "Keys, without the secrets", reply: page[accounts.Key]{}},
+		{method: "POST", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: createKey, summary: "Create a key; it is shown this once", body: keyBody{}, reply: newKey{}, status: 201},
+		{method: "DELETE", path: "apps/{app}/keys/{key}", rule: needs(access.AppsWrite), handle: revokeKey, summary: "Revoke a key"},
+		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: accounts.SettingsVersion{}},
+		{method: "PUT", path: "apps/{app}/attribution", rule: needs(access.AttributionConfigure), handle: changeSettings, summary: "Add a version of the attribution settings", body: settingsBody{}, reply: accounts.SettingsVersion{}},
+		{method: "GET", path: "apps/{app}/attribution/versions", rule: needs(access.AppsRead), handle: listSettings, summary: "Versions of the attribution settings", reply: page[accounts.SettingsVersion]{}},
+		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[accounts.Link]{}},
+		{method: "POST", path: "apps/{app}/links", rule: needs(access.LinksWrite), handle: createLink, summary: "Create a tracking link", body: linkBody{}, reply: accounts.Link{}, status: 201},
+		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead), handle: readLink, summary: "One tracking link", reply: accounts.Link{}},
+		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: accounts.Link{}},
+		{method: "DELETE", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: deleteLink, summary: "Delete a tracking link"},
+	}
+}
+
+func reportRoutes() []route {
+	return []route{
+		{method: "GET", path: "apps/{app}/reports/overview", rule: needs(access.ReportsRead), handle: overview, summary: "Exact counts and revenue of a range",
+			query: []string{"from", "to", "tz"}, reply: report.OverviewResult{}},
+		{method: "GET", path: "apps/{app}/reports/timeseries", rule: needs(access.ReportsRead), handle: timeseries, summary: "One metric over time",
+			query: []string{"from", "to", "tz", "interval", "metric", "currency"}, reply: report.TimeseriesResult{}},
+		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
+			query: []string{"from", "to", "tz", "model", "group_by", "currency"}, reply: report.AttributionResult{}},
+		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
+			query: []string{"from", "to", "tz", "currency"}, reply: report.AttributionResult{}},
+		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
+			query: []string{"from", "to", "tz", "limit", "cursor"}, reply: report.ConversionsResult{}},
+		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
+	}
+}
+
+func peopleRoutes() []route {
+	return []route{
+		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[roleItem]{}},
+		{method: "GET", path: "users", rule: needs(access.UsersRead), handle: listUsers, summary: "People", reply: page[accounts.User]{}},
+		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a person", body: accounts.NewUser{}, reply: accounts.User{}, status: 201},
+		{method: "GET", path: "users/{user}", rule: needs(access.UsersRead), handle: readUser, summary: "One person", reply: accounts.User{}},
+		{method: "PATCH", path: "users/{user}", rule: needs(access.UsersManage), handle: changeUser, summary: "Change, disable or enable a person, or set their password", body: accounts.UserChange{}, reply: accounts.User{}},
+		{method: "DELETE", path: "users/{user}", rule: needs(access.UsersManage), handle: deleteUser, summary: "Delete a person"},
+		{method: "PUT", path: "users/{user}/roles", rule: needs(access.UsersManage), handle: setRoles, summary: "Replace a person's roles", body: rolesBody{}, reply: accounts.User{}},
+		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: []string{"limit", "cursor", "actor", "action"}, reply: page[accounts.Entry]{}},
+		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log", reply: accounts.Verification{}},
+	}
+}
+
+func agentRoutes() []route {
+	return []route{
+		{method: "GET", path: "agents", rule: needs(access.AgentsRead), handle: listAgents, summary: "Agents and their health", reply: page[accounts.Agent]{}},
+		{method: "GET", path: "agents/{agent}", rule: needs(access.AgentsRead), handle: readAgent, summary: "One agent", reply: accounts.Agent{}},
+		{method: "POST", path: "agents/enrollment-tokens", rule: needs(access.AgentsManage), handle: enrollmentToken, summary: "Make a token with which one agent can join", body: enrollmentBody{}, reply: enrollmentAnswer{}, status: 201},
+		{method: "POST", path: "agents/{agent}/revoke", rule: needs(access.AgentsManage), handle: revokeAgent, summary: "Shut an agent out for ever"},
+		{method: "GET", path: "cluster", rule: needs(access.AgentsRead), handle: clusterState, summary: "Aggregators and whether results match their inputs", reply: ClusterState{}},
+	}
+}
