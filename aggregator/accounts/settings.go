@@ -97,39 +97,42 @@ func scanAgentLink(row pgx.CollectableRow) (protocol.Link, error) {
 
 // AppSettings returns every version of the attribution settings of every app, oldest first.
 func (a *Accounts) AppSettings(ctx context.Context) (map[string][]SettingsVersion, error) {
-	rows, err := a.pool.Query(ctx, `SELECT app, settings, valid_from FROM app_settings ORDER BY app, generation`)
+	rows, err := a.pool.Query(ctx, `SELECT app, `+versionColumns+` FROM app_settings ORDER BY app, generation`)
 	if err != nil {
 		return nil, wrap("read app settings", err)
 	}
 	versions := map[string][]SettingsVersion{}
-	var app string
-	var text []byte
-	var from time.Time
-	_, err = pgx.ForEachRow(rows, []any{&app, &text, &from}, func() error {
-		v := SettingsVersion{From: from.UTC()}
-		if err := json.Unmarshal(text, &v.Settings); err != nil {
-			return fmt.Errorf("settings of app %s: %w", app, err)
-		}
+	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
+		var app string
+		v, err := scanVersion(row, &app)
 		versions[app] = append(versions[app], v)
-		return nil
+		return struct{}{}, err
 	})
 	return versions, wrap("read app settings", err)
 }
 
+const versionColumns = `settings, valid_from, created_by`
+
+// scanVersion reads versionColumns, after whatever columns come first.
+func scanVersion(row pgx.CollectableRow, first ...any) (v SettingsVersion, err error) {
+	var text []byte
+	if err := row.Scan(append(first, &text, &v.From, &v.By)...); err != nil {
+		return v, err
+	}
+	v.From = v.From.UTC()
+	if err := json.Unmarshal(text, &v.Settings); err != nil {
+		return v, fmt.Errorf("decode settings: %w", err)
+	}
+	return v, nil
+}
+
 // SettingsOf returns the versions of one app's attribution settings, newest first.
 func (a *Accounts) SettingsOf(ctx context.Context, app string) ([]SettingsVersion, error) {
-	rows, err := a.pool.Query(ctx, `SELECT settings, valid_from, created_by FROM app_settings WHERE app = $1 ORDER BY generation DESC LIMIT 200`, app)
+	rows, err := a.pool.Query(ctx, `SELECT `+versionColumns+` FROM app_settings WHERE app = $1 ORDER BY generation DESC LIMIT 200`, app)
 	if err != nil {
 		return nil, wrap("read settings of app", err)
 	}
-	versions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v SettingsVersion, err error) {
-		var text []byte
-		if err := row.Scan(&text, &v.From, &v.By); err != nil {
-			return v, err
-		}
-		v.From = v.From.UTC()
-		return v, json.Unmarshal(text, &v.Settings)
-	})
+	versions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (SettingsVersion, error) { return scanVersion(row) })
 	return versions, wrap("read settings of app", err)
 }
 
@@ -156,6 +159,9 @@ func (a *Accounts) PutSettings(ctx context.Context, app string, s attribution.Se
 			return invalid("the app has %d versions of settings, which is the limit", current)
 		}
 		s.Generation = current + 1
+		if s.ConversionEvents == nil {
+			s.ConversionEvents = []string{}
+		}
 		if faults := s.Validate(); len(faults) > 0 {
 			return invalid("%s", errors.Join(faults...))
 		}
