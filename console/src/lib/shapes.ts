@@ -77,8 +77,10 @@ export interface ConversionRow {
 
 export interface Candidate {
   touch_id: string;
+  /** What the install says of itself where no touch bears it out; such a candidate has no touch and no time. */
+  claim?: string;
   kind: string;
-  time: string;
+  time: string | null;
   media_source: string;
   campaign?: string;
   match: string;
@@ -104,6 +106,8 @@ export interface Journey {
   settings_generation: number;
   inputs: number;
   input_digest: string;
+  /** True where there were more touches than are kept. */
+  truncated?: boolean;
   install?: {
     result: string;
     reason?: string;

@@ -7,6 +7,8 @@ import type { Router } from './router.svelte.ts';
 import { carried, href, type AppPage } from './route.ts';
 import type { App } from './shapes.ts';
 
+const TICK_MS = 5_000;
+const REFRESH_MS = 60_000;
 const LAST_APP = 'last-app';
 
 /** What the reader is looking at: the app and the days, both read from the address. */
@@ -15,6 +17,8 @@ export class Workspace {
   readonly router!: Router;
   readonly apps: App[];
   #now = $state(Date.now());
+  /** The time of day, for "2 min ago"; it goes on by itself while a page is live. */
+  clock = $state(Date.now());
 
   constructor(api: Api, router: Router, apps: App[]) {
     this.api = api;
@@ -59,7 +63,17 @@ export class Workspace {
 
   /** Takes note of the time, which makes every report ask again. */
   refresh(): void {
-    this.#now = Date.now();
+    this.#now = this.clock = Date.now();
+  }
+
+  /** Keeps a page that somebody looks at up to date, until the returned function is called. */
+  live(): () => void {
+    const timer = setInterval(() => {
+      if (document.visibilityState !== 'visible') return;
+      this.clock = Date.now();
+      if (this.clock - this.#now >= REFRESH_MS) this.refresh();
+    }, TICK_MS);
+    return () => clearInterval(timer);
   }
 
   /** The address of a page of the current app, with the days and the currency carried over. */
