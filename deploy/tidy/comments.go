@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ func (c *checker) checkComments(f *goFile) {
 	for _, decl := range f.syntax.Decls {
 		switch decl := decl.(type) {
 		case *ast.FuncDecl:
-			if decl.Name.IsExported() && decl.Doc == nil && exportedReceiver(decl) {
+			if decl.Name.IsExported() && decl.Doc == nil && exportedReceiver(decl) && !wellKnown(decl) {
 				c.undocumented(f, decl.Name)
 			}
 		case *ast.GenDecl:
@@ -70,6 +71,11 @@ func (c *checker) checkDeclComments(f *goFile, decl *ast.GenDecl) {
 
 func (c *checker) undocumented(f *goFile, name *ast.Ident) {
 	c.report(f, name.Pos(), "comment", "exported "+name.Name+" has none", "say in a sentence what it is for and what must hold")
+}
+
+// wellKnown says whether a method is one whose meaning the language's own interfaces give.
+func wellKnown(fn *ast.FuncDecl) bool {
+	return fn.Recv != nil && slices.Contains([]string{"Error", "String", "Unwrap", "Len", "Less", "Swap"}, fn.Name.Name)
 }
 
 // exportedReceiver says whether a function is none's or an exported type's.
