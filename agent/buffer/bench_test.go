@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -36,9 +37,8 @@ func benchAppend(b *testing.B, writers, per int) {
 	for i := range requests {
 		requests[i] = benchEvents(per)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var reader sync.WaitGroup
+	reader.Go(func() {
 		after := uint64(0)
 		for {
 			_, seq, err := q.Next(b.Context(), after)
@@ -48,7 +48,7 @@ func benchAppend(b *testing.B, writers, per int) {
 			_ = q.Forget(seq)
 			after = seq
 		}
-	}()
+	})
 	var next atomic.Int64
 	cpu := cpuTime()
 	b.SetBytes(int64(len(requests[0])))
@@ -70,7 +70,7 @@ func benchAppend(b *testing.B, writers, per int) {
 	b.ReportMetric(total/float64(blocks), "events/block")
 	b.ReportMetric(float64(q.Stats().DiskUsed)/1e6, "MB-disk")
 	_ = q.Close()
-	<-done
+	reader.Wait()
 }
 
 func cpuTime() time.Duration {

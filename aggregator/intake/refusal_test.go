@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,9 +198,9 @@ func TestSettingsAndHeartbeatsPass(t *testing.T) {
 func TestDrainingNodeSaysGoodbye(t *testing.T) {
 	r := start(t)
 	conn, control := r.connect(r.identity("one"), 5)
-	stopped := make(chan struct{})
-	t.Cleanup(func() { <-stopped })
-	go func() { defer close(stopped); r.stop() }()
+	var stopping sync.WaitGroup
+	t.Cleanup(stopping.Wait)
+	stopping.Go(r.stop)
 	if bye := await[*protocol.Goodbye](t, control); bye.Code != "draining" {
 		t.Errorf("goodbye %+v", bye)
 	}
