@@ -147,7 +147,7 @@ func (a *Accounts) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate accounts: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10)) // seconds, tries
 	if err != nil {
 		return fmt.Errorf("migrate accounts: %w", err)
 	}
