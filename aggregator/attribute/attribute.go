@@ -34,8 +34,8 @@ type Store interface {
 	Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error)
 	// Touches returns touches with one of keys and from < time <= to.
 	Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
-	// Conversions returns conversions with one of keys at or after from, and installs of any time.
-	Conversions(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error)
+	// ConversionsOf returns conversions with one of keys at or after from, and installs of any time.
+	ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error)
 	ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error)
 	// Stamps returns those of the stored attributions of conversions.
 	Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error)

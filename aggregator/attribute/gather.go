@@ -148,7 +148,7 @@ func (g *gathering) round(ctx context.Context) error {
 		followed = append(followed, hops...)
 		g.fresh = nil
 	}
-	conversions, err := g.a.o.Store.Conversions(ctx, g.app, followed, g.from)
+	conversions, err := g.a.o.Store.ConversionsOf(ctx, g.app, followed, g.from)
 	if err != nil {
 		return err
 	}

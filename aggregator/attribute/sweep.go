@@ -9,8 +9,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// sweepName names the watermark and the lease of the sweep.
-const sweepName = "attribution-sweep"
+// WatermarkName names the watermark and the lease of the sweep.
+const WatermarkName = "attribution-sweep"
 
 const (
 	leaseTime = 30 * time.Second
@@ -27,14 +27,14 @@ var errLost = errors.New("sweep attributions: the lease went to another node")
 // Sweep recomputes what was stored since the watermark and moves it. It does
 // nothing while another node holds the lease.
 func (a *Attributor) Sweep(ctx context.Context) error {
-	epoch, held, err := a.o.Watermarks.Lease(ctx, sweepName, a.o.Owner, leaseTime)
+	epoch, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime)
 	if err != nil {
 		return fmt.Errorf("lease the sweep: %w", err)
 	}
 	if !held {
 		return nil
 	}
-	mark, err := a.o.Watermarks.Watermark(ctx, sweepName)
+	mark, err := a.o.Watermarks.Watermark(ctx, WatermarkName)
 	if err != nil {
 		return fmt.Errorf("read the sweep's watermark: %w", err)
 	}
@@ -56,7 +56,7 @@ func (a *Attributor) Sweep(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.o.Watermarks.SetWatermark(ctx, sweepName, s.until, epoch); err != nil {
+		if err := a.o.Watermarks.SetWatermark(ctx, WatermarkName, s.until, epoch); err != nil {
 			return fmt.Errorf("store the sweep's watermark: %w", err)
 		}
 		mark = s.until
@@ -109,7 +109,7 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 			return total, errors.Join(append(faults, ctx.Err())...)
 		}
 		cursor = next
-		if _, held, err := a.o.Watermarks.Lease(ctx, sweepName, a.o.Owner, leaseTime); err != nil || !held {
+		if _, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime); err != nil || !held {
 			return total, errors.Join(append(faults, err, errLost)...)
 		}
 	}

@@ -28,7 +28,11 @@ type Query struct {
 	Metric   Metric
 	Model    attribution.Model
 	GroupBy  []Dimension
-	Currency string
+
+	// Currency of revenue. When it is empty, AppCurrency is taken if anything in
+	// range has it, else the most frequent one.
+	Currency    string
+	AppCurrency string
 
 	// MediaSources and Countries narrow what the person may see; empty means all.
 	MediaSources []string
@@ -75,13 +79,15 @@ const (
 
 // Bounds of a query.
 const (
-	DefaultLimit  = 50
-	MaxLimit      = 1000
-	MaxRows       = 10_000  // rows of an attribution report
-	MaxPoints     = 10_000  // points of a time series
-	MaxFilter     = 1000    // entries of a filter or of a scope
-	MaxSpan       = 5 * 366 // days between From and To
-	maxCursor     = 2048    // bytes
-	maxGroupBy    = 5
-	maxNameLength = 512
+	DefaultLimit = 50
+	MaxLimit     = 1000
+	MaxRows      = 10_000  // rows of an attribution report
+	MaxPoints    = 10_000  // points of a time series
+	MaxFilter    = 1000    // entries of a filter or of a scope
+	MaxSpan      = 5 * 366 // days between From and To
+
+	maxCursor   = 2048   // bytes
+	maxName     = 512    // bytes of a name in a filter
+	maxGroups   = 50_000 // rows that a statement may answer with
+	maxCurrency = 16     // bytes
 )

@@ -125,9 +125,9 @@ func scanTouch(rows driver.Rows, app string) (attribution.Touch, error) {
 const conversionFields = `conversion_id, original, time, received, digest, name, install, revenue, has_revenue, currency,
     untrusted, click_id, referrer, withheld, keys`
 
-// Conversions returns the conversions with one of keys at or after from, and
+// ConversionsOf returns the conversions with one of keys at or after from, and
 // installs of any time. Variants are treated as Touches treats them.
-func (w *Warehouse) Conversions(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error) {
+func (w *Warehouse) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error) {
 	var conversions []attribution.Conversion
 	scan := func(rows driver.Rows) error {
 		c, err := scanConversion(rows, app)

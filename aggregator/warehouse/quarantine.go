@@ -2,6 +2,9 @@ package warehouse
 
 import (
 	"context"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -76,5 +79,20 @@ func (w *Warehouse) quarantine(ctx context.Context, rows []Row, rejections []Rej
 		pick("reason", all, func(r *rejection) string { return r.Reason }),
 		pick("event", all, func(r *rejection) string { return string(protocol.AppendEvent(nil, &row(r).Event)) }),
 		pick("received", all, func(r *rejection) int64 { return row(r).Event.Received }),
+	})
+}
+
+// QuarantineBlock stores a block that cannot be decoded as it came, under the
+// name it has among the agent's blocks.
+func (w *Warehouse) QuarantineBlock(ctx context.Context, agent string, block []byte, reason string) error {
+	one := []*[]byte{&block}
+	constant := func(s string) func(*[]byte) string { return func(*[]byte) string { return s } }
+	return w.send(ctx, "quarantine", []column{
+		pick("app_id", one, constant("")),
+		pick("event_id", one, constant("block "+strconv.FormatUint(xxhash.Sum64(block), 16))),
+		pick("agent_id", one, constant(agent)),
+		pick("reason", one, constant(reason)),
+		pick("event", one, func(b *[]byte) string { return string(*b) }),
+		pick("received", one, func(*[]byte) int64 { return 0 }),
 	})
 }

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// Sees reports whether a person whose view is narrowed to media sources may see
+// a conversion: one of its touches, or its lack of any, is of such a source.
+func (q *Query) Sees(row *attribution.Row) bool {
+	if len(q.MediaSources) == 0 {
+		return true
+	}
+	if row.Result.Organic() {
+		return slices.Contains(q.MediaSources, attribution.Organic)
+	}
+	return slices.ContainsFunc(row.Result.Touches, func(t attribution.Credited) bool {
+		return slices.Contains(q.MediaSources, t.Touch.MediaSource)
+	})
+}
+
+// CountryOf returns the statement that answers with the country of a conversion.
+func (q *Query) CountryOf(id string) Statement {
+	var s Statement
+	return *s.add("SELECT country FROM conversion_ids\nWHERE app_id = ? AND id_hash = cityHash64(?) AND conversion_id = ?\n"+
+		"ORDER BY version DESC LIMIT 1", q.App, id, id)
+}
+
+// ConversionOf shows one attribution in full.
+func ConversionOf(row *attribution.Row) ConversionResult {
+	c, r := &row.Conversion, &row.Result
+	in := &r.Install
+	result := ConversionResult{
+		ID: c.ID, Event: c.Name, Time: time.UnixMilli(c.Time).UTC(), Revenue: Millionths(r.Revenue), Currency: c.Currency,
+		SettingsGeneration: r.Generation, Inputs: r.Inputs, InputDigest: fmt.Sprintf("%016x", r.InputDigest), Truncated: r.Truncated,
+		Install: Install{
+			ID: in.ID, Result: outcome(in.Outcome, len(r.Touches) > 0), Reason: in.Reason, TouchID: in.TouchID, MediaSource: in.MediaSource,
+			Campaign: in.Campaign, AdSet: in.AdSet, Ad: in.Ad, Keyword: in.Keyword, LinkID: in.LinkID, Match: string(in.Match),
+		},
+		Candidates: make([]Candidate, len(r.Candidates)),
+		Touches:    make([]Touch, len(r.Touches)),
+	}
+	for i := range r.Candidates {
+		result.Candidates[i] = candidateOf(&r.Candidates[i])
+	}
+	for i := range r.Touches {
+		result.Touches[i] = touchOf(&r.Touches[i])
+	}
+	return result
+}
+
+func candidateOf(c *attribution.Candidate) Candidate {
+	shown := Candidate{Claim: c.Claim, Match: string(c.Match), Verdict: string(c.Verdict)}
+	if t := c.Touch; t != nil {
+		at := time.UnixMilli(t.Time).UTC()
+		shown.TouchID, shown.Kind, shown.Time = t.ID, t.Kind.String(), &at
+		shown.MediaSource, shown.Campaign = t.MediaSource, t.Campaign
+	}
+	return shown
+}
+
+func touchOf(c *attribution.Credited) Touch {
+	t := c.Touch
+	shown := Touch{
+		TouchID: t.ID, Kind: t.Kind.String(), Time: time.UnixMilli(t.Time).UTC(), MediaSource: t.MediaSource, Medium: t.Medium,
+		Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword,
+		Credit: make(map[string]int64, attribution.ModelCount), Revenue: make(map[string]Decimal, attribution.ModelCount),
+	}
+	for m := range attribution.ModelCount {
+		shown.Credit[m.String()] = c.Credit[m]
+		shown.Revenue[m.String()] = Millionths(c.Revenue[m])
+	}
+	return shown
+}

@@ -1,0 +1,105 @@
+package report
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// mark is the last row of a page: the next page begins after it.
+type mark struct {
+	Time int64  `json:"t"`
+	ID   string `json:"i"`
+}
+
+// after reads the cursor; nil is the first page.
+func (q *Query) after() (*mark, error) {
+	if q.Cursor == "" {
+		return nil, nil
+	}
+	var m mark
+	text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	if err != nil || len(q.Cursor) > maxCursor || json.Unmarshal(text, &m) != nil || m.ID == "" {
+		return nil, invalid("the cursor is not one that a page of this list gave")
+	}
+	return &m, nil
+}
+
+func (m mark) cursor() *string {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil // a struct of a number and a string always has JSON
+	}
+	cursor := base64.RawURLEncoding.EncodeToString(text)
+	return &cursor
+}
+
+func (q *Query) limit() int {
+	if q.Limit == 0 {
+		return DefaultLimit
+	}
+	return q.Limit
+}
+
+// Conversions returns the statement of a page of conversions of a valid query,
+// newest first. It asks for one row more than the page has.
+func (q *Query) Conversions() Statement {
+	var s Statement
+	s.add("SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,\n" +
+		"    touches_media_source[-1], touches_campaign[-1], length(touches_id)\nFROM attributions FINAL\n").within(q).madeIn(q)
+	if len(q.MediaSources) > 0 {
+		s.add("\n    AND hasAny("+orOrganic("touches_media_source")+", ?)", q.MediaSources)
+	}
+	if m, err := q.after(); err == nil && m != nil {
+		s.add("\n    AND (time, conversion_id) < (?, ?)", m.Time, m.ID)
+	}
+	return *s.add("\nORDER BY time DESC, conversion_id DESC LIMIT ?", q.limit()+1)
+}
+
+// ConversionRow is a row of the statement of a page.
+type ConversionRow struct {
+	ID, Name                   string
+	Time, Revenue              int64
+	Currency                   string
+	Outcome                    string
+	InstallSource, InstallName string // media source and campaign of the install's winner
+	LastSource, LastName       string // and of the last touch
+	Touches                    uint64
+}
+
+// ConversionsOf makes the page.
+func (q *Query) ConversionsOf(rows []ConversionRow) ConversionsResult {
+	result := ConversionsResult{Data: []ConversionItem{}}
+	for i, r := range rows {
+		if i == q.limit() {
+			result.NextCursor = mark{rows[i-1].Time, rows[i-1].ID}.cursor()
+			break
+		}
+		item := ConversionItem{
+			ID: r.ID, Event: r.Name, Time: time.UnixMilli(r.Time).UTC(), Revenue: Millionths(r.Revenue), Currency: r.Currency,
+			Result: outcome(attribution.Outcome(r.Outcome), r.Touches > 0), MediaSource: r.InstallSource, Campaign: r.InstallName, Touches: int(r.Touches),
+		}
+		if item.MediaSource == "" {
+			item.MediaSource, item.Campaign = r.LastSource, r.LastName
+		}
+		if item.MediaSource == "" {
+			item.MediaSource = attribution.Organic
+		}
+		result.Data = append(result.Data, item)
+	}
+	return result
+}
+
+// outcome names what a conversion is. One of a person whose install is not
+// known, as on the web, goes by its own touches.
+func outcome(o attribution.Outcome, touched bool) string {
+	switch {
+	case o != attribution.NoInstall:
+		return string(o)
+	case touched:
+		return string(attribution.NonOrganic)
+	}
+	return string(attribution.OrganicInstall)
+}

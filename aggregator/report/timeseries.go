@@ -1,0 +1,168 @@
+package report
+
+import (
+	"math/big"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// quarter is the width, in milliseconds, that SQL sums over: every time zone's
+// days and hours begin at a quarter of an hour. Buckets are put together from
+// quarters here, where daylight saving time is known, and filled with zeros.
+const quarter = 15 * 60 * 1000
+
+// Timeseries returns the statement of a time series of a valid query. It answers
+// with quarter, currency ("" for counts) and a value as text.
+func (q *Query) Timeseries() Statement {
+	var s Statement
+	count := func(table, id string) *Statement {
+		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (\n    SELECT argMax(time, version) AS at", quarter)
+		if q.Metric == Installs {
+			s.add(", argMax(install, version) AS wanted")
+		} else if q.Metric == Clicks || q.Metric == Impressions {
+			s.add(", argMax(kind, version) AS kind_of")
+		}
+		s.add(" FROM " + table + " FINAL\n    ").within(q)
+		if table == "conversions" {
+			return s.countries(q).creditedTo(q).add("\n    GROUP BY conversion_id")
+		}
+		return s.sources(q).countries(q).add("\n    GROUP BY " + id)
+	}
+	switch q.Metric {
+	case Clicks:
+		count("touches", "touch_id").add(" HAVING kind_of = 'click')")
+	case Impressions:
+		count("touches", "touch_id").add(" HAVING kind_of = 'impression')")
+	case Installs:
+		count("conversions", "conversion_id").add(" HAVING wanted)")
+	case Conversions:
+		count("conversions", "conversion_id").add(")")
+	case Revenue:
+		s.add("SELECT intDiv(at, ?) AS quarter, currency, toString(sum(toInt128(revenue))) FROM (\n"+
+			"    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,\n"+
+			"        argMax(has_revenue, version) AS paid FROM conversions FINAL\n    ", quarter).
+			within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id HAVING paid)")
+	default:
+		count("events", "event_id").add(")")
+	}
+	s.add("\nGROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?", maxQuarters)
+	return s
+}
+
+// maxQuarters is how many rows a statement of a time series may answer with.
+const maxQuarters = 1_000_000
+
+// QuarterSum is a row of a time series' statement.
+type QuarterSum struct {
+	Quarter  int64
+	Currency string
+	Sum      string
+}
+
+// TimeseriesOf puts the points together.
+func (q *Query) TimeseriesOf(sums []QuarterSum) (TimeseriesResult, error) {
+	result := TimeseriesResult{Metric: q.Metric, Interval: q.Interval}
+	if len(sums) >= maxQuarters {
+		return result, invalid("the range has too many currencies and times: ask for a shorter one")
+	}
+	zone, err := q.location()
+	if err != nil {
+		return result, err
+	}
+	starts := q.buckets(zone)
+	if len(starts) > MaxPoints {
+		return result, invalid("the range has more than %d points: ask for a wider interval", MaxPoints)
+	}
+	if q.Metric == Revenue {
+		seen := make(map[string]int64)
+		for _, s := range sums {
+			seen[s.Currency]++
+		}
+		result.Currency = q.pickCurrency(seen)
+	}
+	totals := make([]big.Int, len(starts))
+	for _, s := range sums {
+		if s.Currency != result.Currency {
+			continue
+		}
+		n, err := integer(s.Sum)
+		if err != nil {
+			return result, err
+		}
+		at := s.Quarter * quarter
+		i, found := slices.BinarySearchFunc(starts, at, func(t time.Time, ms int64) int { return int(min(max(t.UnixMilli()-ms, -1), 1)) })
+		if !found {
+			i--
+		}
+		totals[max(i, 0)].Add(&totals[max(i, 0)], n)
+	}
+	result.Points = make([]Point, len(starts))
+	for i, t := range starts {
+		value := Decimal(totals[i].String())
+		if q.Metric == Revenue {
+			value = millionths(&totals[i])
+		}
+		result.Points[i] = Point{t.UTC(), value}
+	}
+	return result, nil
+}
+
+// buckets are the beginnings of all buckets that the range touches, at most one
+// more than MaxPoints.
+func (q *Query) buckets(zone *time.Location) []time.Time {
+	var starts []time.Time
+	for t := floor(q.From, q.Interval, zone); t.Before(q.To) && len(starts) <= MaxPoints; {
+		starts = append(starts, t)
+		t = following(t, q.Interval, zone)
+	}
+	return starts
+}
+
+// floor is the beginning of the bucket that t is in.
+func floor(t time.Time, interval Interval, zone *time.Location) time.Time {
+	t = t.In(zone)
+	switch interval {
+	case Hour:
+		_, offset := t.Zone()
+		local := t.Add(time.Duration(offset) * time.Second)
+		return t.Add(local.UTC().Truncate(time.Hour).Sub(local.UTC()))
+	case Week:
+		back := (int(t.Weekday()) + 6) % 7
+		return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, zone)
+	}
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone)
+}
+
+// following is the beginning of the next bucket.
+func following(t time.Time, interval Interval, zone *time.Location) time.Time {
+	t = t.In(zone)
+	switch interval {
+	case Hour:
+		return t.Add(time.Hour)
+	case Week:
+		return time.Date(t.Year(), t.Month(), t.Day()+7, 0, 0, 0, 0, zone)
+	}
+	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone)
+}
+
+// pickCurrency chooses the currency of a report from those in range and how
+// frequent each is.
+func (q *Query) pickCurrency(frequency map[string]int64) string {
+	if q.Currency != "" {
+		return q.Currency
+	}
+	if _, ok := frequency[q.AppCurrency]; ok || len(frequency) == 0 {
+		return q.AppCurrency
+	}
+	best := ""
+	for currency, n := range frequency {
+		if m, ok := frequency[best]; !ok || n > m || n == m && currency < best {
+			best = currency
+		}
+	}
+	return best
+}
+
+// Count returns the decimal of a count.
+func Count(n uint64) Decimal { return Decimal(strconv.FormatUint(n, 10)) }

@@ -1,0 +1,102 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// InvalidError says what is wrong with a question, in words for the person who
+// asked it.
+type InvalidError struct{ Reason string }
+
+func (e *InvalidError) Error() string { return e.Reason }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{fmt.Sprintf(format, args...)}
+}
+
+// Validate returns what is wrong with a query, all faults joined, each an
+// InvalidError. A report of a query that is not valid must not be run.
+func (q *Query) Validate() error {
+	return errors.Join(q.validateApp(), q.validateRange(), q.validateShape(), q.validateFilters())
+}
+
+func (q *Query) validateApp() error {
+	switch {
+	case q.App == "":
+		return invalid("the app is missing")
+	case !q.Apps.All && !slices.Contains(q.Apps.IDs, q.App):
+		return invalid("the app %s is outside your scope", q.App)
+	}
+	return nil
+}
+
+func (q *Query) validateRange() error {
+	if _, err := q.location(); err != nil {
+		return err
+	}
+	switch {
+	case !q.From.Before(q.To):
+		return invalid("from must be before to")
+	case q.To.Sub(q.From) > MaxSpan*24*time.Hour:
+		return invalid("the range is longer than %d days", MaxSpan)
+	case q.From.UnixMilli() < 0 || q.To.Year() > 2299:
+		return invalid("the range must lie between 1970 and 2299")
+	}
+	return nil
+}
+
+func (q *Query) location() (*time.Location, error) {
+	zone, err := time.LoadLocation(q.TZ)
+	if err != nil || q.TZ == "Local" || len(q.TZ) > 64 {
+		return nil, invalid("tz is not an IANA name such as Europe/Berlin")
+	}
+	return zone, nil
+}
+
+func (q *Query) validateShape() error {
+	var faults []error
+	if q.Interval != "" && !slices.Contains([]Interval{Hour, Day, Week}, q.Interval) {
+		faults = append(faults, invalid("interval must be hour, day or week"))
+	}
+	if q.Metric != "" && !slices.Contains([]Metric{Events, Clicks, Impressions, Installs, Conversions, Revenue}, q.Metric) {
+		faults = append(faults, invalid("metric must be events, clicks, impressions, installs, conversions or revenue"))
+	}
+	if q.Model >= attribution.ModelCount {
+		faults = append(faults, invalid("the model is unknown"))
+	}
+	for i, d := range q.GroupBy {
+		if !slices.Contains(dimensions(), d) || slices.Contains(q.GroupBy[:i], d) {
+			faults = append(faults, invalid("group_by must be a list of media_source, campaign, adset, ad, keyword, each once"))
+			break
+		}
+	}
+	if q.Limit < 0 || q.Limit > MaxLimit {
+		faults = append(faults, invalid("limit must be 1 to %d", MaxLimit))
+	}
+	if _, err := q.after(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+func (q *Query) validateFilters() error {
+	if len(q.Currency) > maxCurrency || len(q.AppCurrency) > maxCurrency {
+		return invalid("the currency is not a code such as EUR")
+	}
+	for name, list := range map[string][]string{"media source": q.MediaSources, "country": q.Countries} {
+		if len(list) > MaxFilter {
+			return invalid("the %s filter has more than %d entries", name, MaxFilter)
+		}
+		if slices.ContainsFunc(list, func(s string) bool { return len(s) > maxName }) {
+			return invalid("an entry of the %s filter is longer than %d bytes", name, maxName)
+		}
+	}
+	return nil
+}
+
+func dimensions() []Dimension { return []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword} }

@@ -1,0 +1,159 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+)
+
+// answer runs a report's statement and gives every row to scan.
+func (w *Warehouse) answer(ctx context.Context, s report.Statement, scan func(driver.Rows) error) error {
+	return w.each(ctx, scan, s.SQL, s.Args...)
+}
+
+// Overview counts what is stored, every message once.
+func (w *Warehouse) Overview(ctx context.Context, q report.Query) (report.OverviewResult, error) {
+	result := report.OverviewResult{Revenue: []report.Money{}}
+	if err := q.Validate(); err != nil {
+		return result, err
+	}
+	sql := q.Overview()
+	var revenue []report.CurrencySum
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return w.answer(ctx, sql.Events, func(rows driver.Rows) error { return rows.Scan(&result.Events) })
+	})
+	g.Go(func() error {
+		return w.answer(ctx, sql.Touches, func(rows driver.Rows) error {
+			var kind string
+			var n uint64
+			err := rows.Scan(&kind, &n)
+			switch kind {
+			case "click":
+				result.Clicks = n
+			case "impression":
+				result.Impressions = n
+			}
+			return err
+		})
+	})
+	g.Go(func() error {
+		return w.answer(ctx, sql.Conversions, func(rows driver.Rows) error { return rows.Scan(&result.Installs, &result.Conversions) })
+	})
+	g.Go(func() error {
+		return w.answer(ctx, sql.Revenue, func(rows driver.Rows) error {
+			var s report.CurrencySum
+			err := rows.Scan(&s.Currency, &s.Sum)
+			revenue = append(revenue, s)
+			return err
+		})
+	})
+	g.Go(func() error {
+		return w.answer(ctx, sql.Fresh, func(rows driver.Rows) error {
+			var newest int64
+			err := rows.Scan(&newest)
+			result.FreshUntil = report.Stamp(newest)
+			return err
+		})
+	})
+	if err := g.Wait(); err != nil {
+		return result, fmt.Errorf("read overview: %w", err)
+	}
+	var err error
+	result.Revenue, err = report.MoneyOf(revenue)
+	return result, err
+}
+
+// Timeseries counts or sums per interval of the query's time zone.
+func (w *Warehouse) Timeseries(ctx context.Context, q report.Query) (report.TimeseriesResult, error) {
+	if err := q.Validate(); err != nil {
+		return report.TimeseriesResult{}, err
+	}
+	var sums []report.QuarterSum
+	err := w.answer(ctx, q.Timeseries(), func(rows driver.Rows) error {
+		var s report.QuarterSum
+		err := rows.Scan(&s.Quarter, &s.Currency, &s.Sum)
+		sums = append(sums, s)
+		return err
+	})
+	if err != nil {
+		return report.TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
+	}
+	return q.TimeseriesOf(sums)
+}
+
+// Attribution shares conversions and revenue out under one model.
+func (w *Warehouse) Attribution(ctx context.Context, q report.Query) (report.AttributionResult, error) {
+	if err := q.Validate(); err != nil {
+		return report.AttributionResult{}, err
+	}
+	dimensions := max(len(q.GroupBy), 1)
+	var sums []report.CreditSum
+	err := w.answer(ctx, q.Attribution(), func(rows driver.Rows) error {
+		s := report.CreditSum{Group: make([]string, dimensions)}
+		fields := make([]any, 0, dimensions+4)
+		for i := range s.Group {
+			fields = append(fields, &s.Group[i])
+		}
+		err := rows.Scan(append(fields, &s.Paid, &s.Currency, &s.Credit, &s.Revenue)...)
+		sums = append(sums, s)
+		return err
+	})
+	if err != nil {
+		return report.AttributionResult{}, fmt.Errorf("read attribution report: %w", err)
+	}
+	return q.AttributionOf(sums)
+}
+
+// Conversions returns a page of conversions, newest first.
+func (w *Warehouse) Conversions(ctx context.Context, q report.Query) (report.ConversionsResult, error) {
+	if err := q.Validate(); err != nil {
+		return report.ConversionsResult{}, err
+	}
+	var list []report.ConversionRow
+	err := w.answer(ctx, q.Conversions(), func(rows driver.Rows) error {
+		var r report.ConversionRow
+		err := rows.Scan(&r.ID, &r.Name, &r.Time, &r.Revenue, &r.Currency, &r.Outcome, &r.InstallSource, &r.InstallName,
+			&r.LastSource, &r.LastName, &r.Touches)
+		list = append(list, r)
+		return err
+	})
+	if err != nil {
+		return report.ConversionsResult{}, fmt.Errorf("read conversions: %w", err)
+	}
+	return q.ConversionsOf(list), nil
+}
+
+// Conversion returns one conversion of the query's app in full, whatever its
+// time, and false if there is none that the person may see.
+func (w *Warehouse) Conversion(ctx context.Context, q report.Query, id string) (report.ConversionResult, bool, error) {
+	if err := q.Validate(); err != nil {
+		return report.ConversionResult{}, false, err
+	}
+	rows, err := w.Attributions(ctx, q.App, []string{id})
+	if err != nil || len(rows) == 0 || !q.Sees(&rows[0]) {
+		return report.ConversionResult{}, false, err
+	}
+	if len(q.Countries) > 0 {
+		seen, err := w.madeIn(ctx, q, id)
+		if err != nil || !seen {
+			return report.ConversionResult{}, false, err
+		}
+	}
+	return report.ConversionOf(&rows[0]), true, nil
+}
+
+// madeIn reports whether a conversion was made in a country of the query.
+func (w *Warehouse) madeIn(ctx context.Context, q report.Query, id string) (bool, error) {
+	var country string
+	err := w.answer(ctx, q.CountryOf(id), func(rows driver.Rows) error { return rows.Scan(&country) })
+	if err != nil {
+		return false, fmt.Errorf("read country of a conversion: %w", err)
+	}
+	return slices.Contains(q.Countries, country), nil
+}

@@ -1,0 +1,238 @@
+package warehouse
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// attributed stores events and the attributions of their conversions.
+func attributed(t testing.TB, w *Warehouse, events ...protocol.Event) {
+	t.Helper()
+	b := batch(events...)
+	if _, err := w.Insert(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	settings := attribution.Default()
+	byID := make(map[string]attribution.Conversion)
+	for _, c := range b.Facts.Conversions {
+		byID[c.ID] = c
+	}
+	var rows []attribution.Row
+	for _, r := range attribution.Settle(&b.Facts, func(string, int64) *attribution.Settings { return &settings }) {
+		rows = append(rows, attribution.Row{Conversion: byID[r.ID], Result: r, Version: r.Version(0)})
+	}
+	if err := w.InsertAttributions(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shop is a small app: u1 comes by three touches and buys, u2 comes by nothing,
+// u3 installs from a link. Some of it is sent twice.
+func shop(t testing.TB) (*Warehouse, report.Query) {
+	t.Helper()
+	w := open(t)
+	touch := func(id, user, source string, minute int64) protocol.Event {
+		e := click(id, user, base+minute*60_000)
+		e.MediaSource = source
+		e.Country = "DE"
+		return e
+	}
+	buy := order("o1", "u1", base+100*60_000, 140_000_000)
+	buy.Country = "DE"
+	alone := order("o2", "u2", base+24*60*60_000, 20_500_000)
+	alone.Currency, alone.Country = "USD", "US"
+	small := order("o3", "u1", base+110*60_000, 1)
+	small.Flags = 0
+	install := protocol.Event{ID: "i1", Kind: protocol.KindTrack, Name: attribution.InstallEvent, Original: base + 60*60_000, Time: base + 60*60_000, UserID: "u3", Digest: 1}
+	seen := touch("v1", "u9", "TikTok", 5)
+	seen.Kind = protocol.KindImpression
+	events := []protocol.Event{
+		touch("t1", "u1", "Google Ads", 1), touch("t2", "u1", "Facebook", 2), touch("t3", "u1", "Google Ads", 3),
+		touch("t4", "u3", "TikTok", 50), seen, buy, alone, small, install,
+		{ID: "p1", Kind: protocol.KindPage, Name: "Home", Original: base, Time: base, UserID: "u1", Digest: 1},
+	}
+	attributed(t, w, events...)
+	insert(t, w, events[:5]...)
+	other := click("x1", "u1", base) // another tenant
+	other.App = "other"
+	insert(t, w, other)
+	return w, report.Query{
+		App: "app", Apps: report.Apps{IDs: []string{"app"}}, AppCurrency: "EUR",
+		From: time.UnixMilli(base - 3_600_000), To: time.UnixMilli(base + 48*3_600_000),
+	}
+}
+
+// same compares a value as JSON, which is what clients see.
+func same(t *testing.T, got any, want string) {
+	t.Helper()
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != want {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+}
+
+func TestReports(t *testing.T) {
+	w, q := shop(t)
+	t.Run("overview", func(t *testing.T) {
+		got, err := w.Overview(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, `{"events":10,"clicks":4,"impressions":1,"installs":1,"conversions":4,`+
+			`"revenue":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+	})
+	t.Run("overview narrowed to a country", func(t *testing.T) {
+		q := q
+		q.Countries = []string{"DE"}
+		got, err := w.Overview(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, `{"events":6,"clicks":4,"impressions":1,"installs":0,"conversions":1,`+
+			`"revenue":[{"currency":"EUR","amount":"140.000000"}],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+	})
+	t.Run("overview narrowed to a media source", func(t *testing.T) {
+		q := q
+		q.MediaSources = []string{"TikTok"}
+		got, err := w.Overview(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, `{"events":2,"clicks":1,"impressions":1,"installs":1,"conversions":1,"revenue":[],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+	})
+	for metric, want := range map[report.Metric]string{
+		report.Events:      `["0","9","1","0"]`,
+		report.Clicks:      `["0","4","0","0"]`,
+		report.Impressions: `["0","1","0","0"]`,
+		report.Installs:    `["0","1","0","0"]`,
+		report.Conversions: `["0","3","1","0"]`,
+		report.Revenue:     `["0.000000","140.000000","0.000000","0.000000"]`,
+	} {
+		t.Run("timeseries of "+string(metric), func(t *testing.T) {
+			q := q
+			q.Metric, q.Interval, q.TZ = metric, report.Day, "Europe/Berlin"
+			got, err := w.Timeseries(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Points) != 4 { // from 23:30 on January 31 in Berlin; all begins at 00:30 on February 1
+				t.Fatalf("%d points", len(got.Points))
+			}
+			var values []report.Decimal
+			for _, p := range got.Points {
+				values = append(values, p.Value)
+			}
+			same(t, values, want)
+		})
+	}
+}
+
+func TestAttributionReport(t *testing.T) {
+	w, q := shop(t)
+	for m, want := range map[attribution.Model]string{
+		attribution.FirstTouch: `[{"media_source":"Google Ads","conversions":"2.000000","revenue":"140.000000","share":0.5,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"}]},` +
+			`{"media_source":"TikTok","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[]},` +
+			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},` +
+			`{"media_source":"Facebook","conversions":"0.000000","revenue":"0.000000","share":0,"revenue_by_currency":[{"currency":"EUR","amount":"0.000000"}]}]`,
+		attribution.Linear: `[{"media_source":"Google Ads","conversions":"1.333334","revenue":"93.333333","share":0.3333335,"revenue_by_currency":[{"currency":"EUR","amount":"93.333333"}]},` +
+			`{"media_source":"TikTok","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[]},` +
+			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},` +
+			`{"media_source":"Facebook","conversions":"0.666666","revenue":"46.666667","share":0.1666665,"revenue_by_currency":[{"currency":"EUR","amount":"46.666667"}]}]`,
+	} {
+		t.Run(m.String(), func(t *testing.T) {
+			q := q
+			q.Model = m
+			got, err := w.Attribution(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got.Rows, want)
+			same(t, got.Total, `{"conversions":"4.000000","revenue":"140.000000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
+		})
+	}
+	t.Run("narrowed", func(t *testing.T) {
+		q := q
+		q.Model, q.MediaSources, q.Countries = attribution.Linear, []string{"Facebook", "organic"}, []string{"DE"}
+		q.GroupBy = []report.Dimension{report.MediaSource, report.Campaign}
+		got, err := w.Attribution(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got.Rows, `[{"media_source":"Facebook","campaign":"spring","conversions":"0.333333","revenue":"46.666667","share":1,"revenue_by_currency":[{"currency":"EUR","amount":"46.666667"}]}]`)
+	})
+	t.Run("by keyword in dollars", func(t *testing.T) {
+		q := q
+		q.GroupBy, q.Currency = []report.Dimension{report.Keyword, report.AdSet, report.Ad}, "USD"
+		got, err := w.Attribution(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got.Rows, `[{"adset":"","ad":"","keyword":"","conversions":"4.000000","revenue":"20.500000","share":1,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}]`)
+	})
+}
+
+func TestConversionsPageByPage(t *testing.T) {
+	w, q := shop(t)
+	q.Limit = 3
+	var ids []string
+	for {
+		page, err := w.Conversions(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Data {
+			ids = append(ids, fmt.Sprintf("%s %s %s %d", c.ID, c.Result, c.MediaSource, c.Touches))
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		q.Cursor = *page.NextCursor
+	}
+	same(t, ids, `["o2 organic organic 0","o3 non_organic Google Ads 3","o1 non_organic Google Ads 3","i1 non_organic TikTok 1"]`)
+
+	q.Cursor = "nonsense"
+	var invalid *report.InvalidError
+	if _, err := w.Conversions(t.Context(), q); !errors.As(err, &invalid) {
+		t.Errorf("a bad cursor: %v", err)
+	}
+}
+
+func TestOneConversion(t *testing.T) {
+	w, q := shop(t)
+	got, found, err := w.Conversion(t.Context(), q, "o1")
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	same(t, got.Touches[1], `{"touch_id":"t2","kind":"click","time":"2026-01-31T23:32:00Z","media_source":"Facebook","campaign":"spring",`+
+		`"credit":{"first_touch":0,"last_touch":0,"linear":333333,"position_based":200000,"time_decay":333333},`+
+		`"revenue":{"first_touch":"0.000000","last_touch":"0.000000","linear":"46.666667","position_based":"28.000000","time_decay":"46.666666"}}`)
+	install, found, err := w.Conversion(t.Context(), q, "i1")
+	if err != nil || !found || len(install.Candidates) != 1 || install.Candidates[0].Verdict != "won" || install.Install.MediaSource != "TikTok" {
+		t.Errorf("install: %+v %v %v", install, found, err)
+	}
+	for name, narrow := range map[string]func(*report.Query){
+		"another app":   func(q *report.Query) { q.App, q.Apps.IDs = "other", []string{"other"} },
+		"other sources": func(q *report.Query) { q.MediaSources = []string{"TikTok"} },
+		"other country": func(q *report.Query) { q.Countries = []string{"FR"} },
+	} {
+		q := q
+		narrow(&q)
+		if _, found, err := w.Conversion(t.Context(), q, "o1"); found || err != nil {
+			t.Errorf("%s: %v %v", name, found, err)
+		}
+	}
+	q.Countries = []string{"FR", "DE"}
+	if _, found, err := w.Conversion(t.Context(), q, "o1"); !found || err != nil {
+		t.Errorf("own country: %v %v", found, err)
+	}
+}
