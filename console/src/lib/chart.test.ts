@@ -45,7 +45,7 @@ it('draws lines and areas', () => {
 it('labels as many points as fit, always the last', () => {
   const days = Array.from({ length: 30 }, (_, i) => String(i));
   expect(labelledPoints(days, 1000).at(-1)).toBe(29);
-  expect(labelledPoints(days, 1000).length).toBeLessThanOrEqual(11);
+  expect(labelledPoints(days, 1000).length).toBeLessThanOrEqual(14);
   expect(labelledPoints(days, 100)).toEqual([0, 29]);
   expect(labelledPoints([], 100)).toEqual([]);
   expect(labelledPoints(['a'], 100)).toEqual([0]);

@@ -61,7 +61,7 @@ export function areaPath(values: number[], max: number, box: Box): string {
  * Which points get their label on the time axis: the first with each text,
  * evenly thinned to as many as fit, the last of them always among them.
  */
-export function labelledPoints(texts: readonly string[], width: number, labelWidth = 84): number[] {
+export function labelledPoints(texts: readonly string[], width: number, labelWidth = 70): number[] {
   const first = texts.flatMap((text, i) => (text === texts[i - 1] ? [] : [i]));
   const room = Math.max(2, Math.floor(width / labelWidth));
   const step = Math.max(1, Math.ceil((first.length - 1) / (room - 1)));

@@ -12,6 +12,7 @@ const VERDICTS: Record<string, [string, string]> = {
   foreign_referrer: ['Foreign referrer', 'The install referrer belongs to somebody else’s link.'],
   fraud_rejected: ['Rejected as fraud', 'A fraud rule that this app has set to reject applied to the touch.'],
   consent_withheld: ['No consent', 'The person did not agree to attribution.'],
+  not_retargeting: ['Not retargeting', 'Only a retargeting touch can win somebody back who has the app already.'],
   duplicate: ['Duplicate', 'The same touch is already counted under another id.'],
 };
 
@@ -46,6 +47,13 @@ export interface Explanation {
 function explain(table: Record<string, [string, string]>, code: string): Explanation {
   const found = Object.hasOwn(table, code) ? table[code] : undefined;
   return found ? { name: found[0], reason: found[1] } : { name: words(code), reason: '' };
+}
+
+/** The engine's reasons are phrases; this makes one a sentence. */
+export function sentence(phrase: string): string {
+  if (!phrase) return '';
+  const text = phrase.charAt(0).toUpperCase() + phrase.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 export const verdict = (code: string): Explanation => explain(VERDICTS, code);
