@@ -92,3 +92,9 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// Exists says whether there is a queue in dir.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, epochFile))
+	return err == nil
+}

@@ -264,3 +264,30 @@ func (c *oldestCache) of(seq uint64, read func(uint64) int64) int64 {
 	}
 	return c.time
 }
+
+// Each visits the blocks that are not acknowledged now, in order, and skips
+// what cannot be read.
+func (q *Queue) Each(ctx context.Context, visit func(seq uint64, block []byte) error) error {
+	first, next, _ := q.Position()
+	for seq := first; seq < next; seq++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		_, acked := q.state.acked[seq]
+		_, lost := q.state.hole(seq)
+		q.mu.Unlock()
+		if acked || lost {
+			continue
+		}
+		block, _, err := q.read(seq)
+		if err != nil {
+			q.giveUp(seq, err)
+			continue
+		}
+		if err := visit(seq, block); err != nil {
+			return err
+		}
+	}
+	return nil
+}

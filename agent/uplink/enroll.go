@@ -40,6 +40,10 @@ type Token struct {
 	Pin    [sha256.Size]byte // SHA-256 of the authority's certificate, DER
 }
 
+// ErrEnrollRefused: the token is used up, expired or for another installation.
+// Trying again does not help.
+var ErrEnrollRefused = errors.New("enrolment refused")
+
 // ParseToken reads a token: base64url of the secret and the pin.
 func ParseToken(text string) (t Token, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
@@ -53,7 +57,7 @@ func ParseToken(text string) (t Token, err error) {
 
 // Enroll exchanges a token for an identity, and keeps it in o.Dir. The token
 // is used up when the aggregator has answered, even if the answer gets lost.
-func Enroll(ctx context.Context, o EnrollOptions) (*Identity, error) {
+func Enroll(ctx context.Context, o EnrollOptions) (id *Identity, err error) {
 	token, err := ParseToken(o.Token)
 	if err != nil {
 		return nil, err
@@ -61,6 +65,11 @@ func Enroll(ctx context.Context, o EnrollOptions) (*Identity, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil { // before the token is used up
 		return nil, fmt.Errorf("enroll: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(o.Dir) // if empty: a directory without an identity misleads
+		}
+	}()
 	key, csr, err := newKey()
 	if err != nil {
 		return nil, fmt.Errorf("enroll: %w", err)
@@ -74,7 +83,7 @@ func Enroll(ctx context.Context, o EnrollOptions) (*Identity, error) {
 	if sha256.Sum256(answer.Authority) != token.Pin {
 		return nil, fmt.Errorf("enroll with %s: it answered with another authority than the token names", o.Address)
 	}
-	id := &Identity{dir: o.Dir, name: answer.Name, region: answer.Region, key: key}
+	id = &Identity{dir: o.Dir, name: answer.Name, region: answer.Region, key: key}
 	if err := id.adopt(answer.Certificate, answer.Authority); err != nil {
 		return nil, fmt.Errorf("enroll with %s: %w", o.Address, err)
 	}
@@ -114,7 +123,7 @@ func askForCertificate(ctx context.Context, o EnrollOptions, token Token, csr []
 		return nil, fmt.Errorf("%w: %T where the certificate was wanted", protocol.ErrMalformed, message)
 	}
 	if answer.Error != "" {
-		return nil, fmt.Errorf("refused: %s", answer.Error)
+		return nil, fmt.Errorf("%w: %s", ErrEnrollRefused, answer.Error)
 	}
 	return answer, nil
 }
@@ -146,7 +155,7 @@ func verifyPinned(state tls.ConnectionState, pin [sha256.Size]byte) error {
 		}
 	}
 	if !found {
-		return errors.New("server is not under the authority that the token names; is this the right aggregator?")
+		return fmt.Errorf("%w: server is not under the authority that the token names; is this the right aggregator?", ErrEnrollRefused)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: protocol.ServerName,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})

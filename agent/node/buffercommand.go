@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/agent/buffer"
+	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// bufferCommand looks into the buffer of an agent that does not run.
+func bufferCommand(c *Config) *cobra.Command {
+	cmd := &cobra.Command{Use: "buffer", Short: "look into the buffer of an agent that is stopped"}
+	for _, sub := range []struct {
+		use, short string
+		do         func(ctx context.Context, std daemon.Streams, q *buffer.Queue) error
+	}{
+		{"inspect", "print what the buffer holds, as JSON", inspect},
+		{"verify", "read every block that was not acknowledged; fails if one is missing or damaged", verify},
+		{"export", "print every event that was not acknowledged, one JSON object a line", export},
+	} {
+		cmd.AddCommand(daemon.Command(sub.use, sub.short, c, func(ctx context.Context, std daemon.Streams, _ []string) error {
+			return withBuffer(ctx, std, c, sub.do)
+		}))
+	}
+	return cmd
+}
+
+// withBuffer opens the buffer for one command. Its opening verifies all blocks
+// that were not acknowledged and logs what is lost.
+func withBuffer(ctx context.Context, std daemon.Streams, c *Config, do func(context.Context, daemon.Streams, *buffer.Queue) error) (err error) {
+	if !buffer.Exists(c.bufferDir()) {
+		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
+	}
+	q, err := buffer.Open(buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), BallastBytes: -1, Retention: c.Retention,
+		RetentionBytes: int64(c.RetentionSize), Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := q.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return do(ctx, std, q)
+}
+
+func inspect(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
+	e := json.NewEncoder(std.Out)
+	e.SetIndent("", "  ")
+	return e.Encode(q.Stats())
+}
+
+func verify(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
+	s := q.Stats()
+	if _, err := fmt.Fprintf(std.Out, "%d blocks with %d events wait, %d blocks lost\n", s.QueuedBlocks, s.QueuedEvents, s.Lost); err != nil {
+		return err
+	}
+	if s.Lost > 0 {
+		return fmt.Errorf("%d blocks are missing or damaged; the log above names them", s.Lost)
+	}
+	return nil
+}
+
+func export(ctx context.Context, std daemon.Streams, q *buffer.Queue) error {
+	codec, err := protocol.NewCompressor()
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(std.Out)
+	return q.Each(ctx, func(seq uint64, block []byte) error {
+		b, err := protocol.ParseBlock(block)
+		if err != nil {
+			return err
+		}
+		events, err := codec.Events(&b)
+		if err != nil {
+			return fmt.Errorf("block %d: %w", seq, err)
+		}
+		for i := range events {
+			if err := e.Encode(exported(seq, &events[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// exportedEvent is an event for people and scripts: what identifies it and what
+// the client sent.
+type exportedEvent struct {
+	Seq      uint64          `json:"block"`
+	App      string          `json:"app"`
+	ID       string          `json:"message_id"`
+	Kind     string          `json:"kind"`
+	Name     string          `json:"name,omitempty"`
+	Time     int64           `json:"time_ms"`
+	Received int64           `json:"received_ms"`
+	Payload  json.RawMessage `json:"payload,omitempty"`
+}
+
+func exported(seq uint64, e *protocol.Event) exportedEvent {
+	payload := json.RawMessage(e.Payload)
+	if !json.Valid(payload) {
+		payload = nil
+	}
+	return exportedEvent{Seq: seq, App: e.App, ID: e.ID, Kind: e.Kind.String(), Name: e.Name, Time: e.Time, Received: e.Received, Payload: payload}
+}

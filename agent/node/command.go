@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/agent/uplink"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// Commands adds the agent's commands to root.
+func Commands(root *cobra.Command) {
+	root.Short = "takes events from SDKs, keeps them safe and ships them to aggregators"
+	config := DefaultConfig()
+	root.AddCommand(
+		daemon.Command("run", "serve SDKs until told to stop", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+			return run(ctx, std, config)
+		}),
+		daemon.Command("enroll", "exchange a single-use token for an identity", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+			return enrollCommand(ctx, std, &config)
+		}),
+		statusCommand(&config),
+		bufferCommand(&config),
+		daemon.ValidateCommand(&config),
+		doctorCommand(&config),
+	)
+}
+
+// run is the command: it opens the sockets and runs one node on them.
+func run(ctx context.Context, std daemon.Streams, c Config) error {
+	log, err := daemon.NewLogger(std.Err, c.LogLevel, c.LogFormat)
+	if err != nil {
+		return &daemon.ConfigError{Problems: []string{err.Error()}}
+	}
+	tuneMemory(std, int64(c.MemoryLimit))
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for SDKs: %w", err)
+	}
+	admin, err := net.Listen("tcp", c.AdminListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for the operator: %w", err), listener.Close())
+	}
+	conn, err := net.ListenPacket("udp", c.UplinkBind)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open uplink socket: %w", err), listener.Close(), admin.Close())
+	}
+	socket, _ := std.Getenv("NOTIFY_SOCKET")
+	n, err := New(Options{Config: c, Listener: listener, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket})
+	if err != nil {
+		return errors.Join(err, listener.Close(), admin.Close(), conn.Close())
+	}
+	return n.Run(ctx)
+}
+
+// tuneMemory trades memory for fewer collections, up to the limit. What the
+// operator says in the environment wins.
+func tuneMemory(std daemon.Streams, limit int64) {
+	if v, _ := std.Getenv("GOMEMLIMIT"); v == "" {
+		debug.SetMemoryLimit(limit)
+	}
+	if v, _ := std.Getenv("GOGC"); v == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+const gcPercent = 400
+
+func enrollCommand(ctx context.Context, std daemon.Streams, c *Config) error {
+	if c.EnrollToken == "" {
+		return daemon.Usagef("no token: set UNMOGROWP_ENROLL_TOKEN, or --enroll-token-file to a file that holds it")
+	}
+	if id, err := uplink.LoadIdentity(c.identityDir()); err == nil {
+		return fmt.Errorf("already enrolled as %s; remove %s to enroll anew", id.Agent(), c.identityDir())
+	}
+	conn, err := net.ListenPacket("udp", c.UplinkBind)
+	if err != nil {
+		return fmt.Errorf("open uplink socket: %w", err)
+	}
+	dialer := uplink.NewDialer(conn)
+	defer func() { _ = dialer.Close() }()
+	id, err := enroll(ctx, c, dialer, slog.New(slog.NewTextHandler(std.Err, nil)))
+	if err != nil {
+		return err
+	}
+	name, region := id.Name()
+	_, err = fmt.Fprintf(std.Out, "enrolled as %s (%s, %s); the certificate is renewed automatically, now until %s\n",
+		id.Agent(), name, region, id.Expires().UTC().Format(time.RFC3339))
+	return err
+}
+
+// maxStatus bounds what is read from the admin listener.
+const maxStatus = 1 << 20
+
+// askAgent asks the running agent for its status.
+func askAgent(ctx context.Context, c *Config) (s Status, raw []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.AdminListen+"/status", nil)
+	if err != nil {
+		return s, nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, nil, fmt.Errorf("ask the agent at %s: %w (is it running?)", c.AdminListen, err)
+	}
+	defer resp.Body.Close()
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, maxStatus))
+	if err != nil {
+		return s, nil, fmt.Errorf("ask the agent at %s: %w", c.AdminListen, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return s, nil, fmt.Errorf("ask the agent at %s: %s", c.AdminListen, resp.Status)
+	}
+	return s, raw, json.Unmarshal(raw, &s)
+}
+
+func statusCommand(c *Config) *cobra.Command {
+	var asJSON bool
+	cmd := daemon.Command("status", "say how the running agent stands", c, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		s, raw, err := askAgent(ctx, c)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			_, err = std.Out.Write(raw)
+			return err
+		}
+		link := "not connected: " + s.Uplink.LastError
+		if s.Uplink.Connected {
+			link = "connected to " + s.Uplink.Node + " at " + s.Uplink.Address
+		}
+		_, err = fmt.Fprintf(std.Out, "agent        %s (%s, %s)\nuplink       %s\nqueued       %d events in %d blocks, %d bytes of %d\nkept         %d bytes\nlost         %d blocks\ncertificate  until %s\n",
+			s.Agent, s.Name, s.Region, link, s.Buffer.QueuedEvents, s.Buffer.QueuedBlocks, s.Buffer.QueuedBytes, s.Buffer.DiskQuota,
+			s.Buffer.KeptBytes, s.Buffer.Lost, s.CertificateExpires.UTC().Format(time.RFC3339))
+		return err
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

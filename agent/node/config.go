@@ -1,0 +1,135 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/agent/uplink"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// Config are an agent's settings.
+type Config struct {
+	DataDir string `config:"data_dir" help:"directory of the buffer, the identity and the settings received"`
+	Region  string `config:"region" help:"region of this agent; aggregators of the same region are preferred"`
+	Zone    string `config:"zone" help:"zone within the region"`
+
+	Listen      string   `config:"listen" help:"address for SDK traffic"`
+	AdminListen string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
+	UplinkBind  string   `config:"uplink_bind" help:"local UDP address from which aggregators are reached"`
+	Aggregators []string `config:"aggregators" help:"host:port of aggregators; further ones are learned from them"`
+
+	EnrollToken daemon.Secret `config:"enroll_token" help:"single-use token; used when the agent has no identity yet"`
+
+	Quota         daemon.Size   `config:"quota" help:"bytes that may wait on disk for an aggregator; beyond it SDKs are told to come back later"`
+	MinFree       daemon.Size   `config:"min_free" help:"bytes of the disk that must stay free, else SDKs are told to come back later"`
+	Ballast       daemon.Size   `config:"ballast" help:"bytes reserved on disk and given up at a start on a full disk; 0 for none"`
+	Retention     time.Duration `config:"retention" help:"how long events are kept after they were acknowledged"`
+	RetentionSize daemon.Size   `config:"retention_size" help:"bytes kept after they were acknowledged; 0 is a fifth of quota"`
+
+	TrustedProxies []string    `config:"trusted_proxies" help:"addresses or prefixes of proxies whose X-Forwarded-For is believed"`
+	MaxConnections int         `config:"max_connections" help:"connections of SDKs at once; further ones wait"`
+	MemoryLimit    daemon.Size `config:"memory_limit" help:"bytes of memory that the Go runtime tries to stay below (GOMEMLIMIT wins)"`
+
+	LogLevel      string        `config:"log_level" help:"debug, info, warn or error"`
+	LogFormat     string        `config:"log_format" help:"json, text, or auto"`
+	ShutdownGrace time.Duration `config:"shutdown_grace" help:"how long readiness is withdrawn before anything stops"`
+}
+
+// DefaultConfig are the settings of an agent that was told nothing else.
+func DefaultConfig() Config {
+	return Config{
+		DataDir:        "/var/lib/unmogrowp/agent",
+		Region:         "default",
+		Listen:         ":8080",
+		AdminListen:    "127.0.0.1:8081",
+		UplinkBind:     ":0",
+		Quota:          8 << 30,
+		MinFree:        1 << 30,
+		Ballast:        64 << 20,
+		Retention:      24 * time.Hour,
+		MaxConnections: 10_000,
+		MemoryLimit:    160 << 20,
+		LogLevel:       "info",
+		LogFormat:      "auto",
+	}
+}
+
+// Validate reports everything that is wrong with the settings at once.
+func (c *Config) Validate() error {
+	var errs []error
+	for name, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "uplink_bind": c.UplinkBind} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not host:port", name, address))
+		}
+	}
+	for _, address := range c.Aggregators {
+		if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
+			errs = append(errs, fmt.Errorf("aggregators: %q is not host:port", address))
+		}
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir is missing: name a directory on a local disk"))
+	}
+	if c.EnrollToken != "" {
+		if _, err := uplink.ParseToken(string(c.EnrollToken)); err != nil {
+			errs = append(errs, fmt.Errorf("enroll_token: %w", err))
+		}
+	}
+	if _, err := c.proxies(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, c.validateSizes())...)
+}
+
+func (c *Config) validateSizes() error {
+	var errs []error
+	for _, s := range []struct {
+		name       string
+		value, min daemon.Size
+	}{
+		{"quota", c.Quota, 16 << 20}, {"min_free", c.MinFree, 16 << 20}, {"memory_limit", c.MemoryLimit, 64 << 20},
+	} {
+		if s.value < s.min {
+			errs = append(errs, fmt.Errorf("%s: %s is less than %s", s.name, s.value, s.min))
+		}
+	}
+	if c.Retention < time.Minute {
+		errs = append(errs, fmt.Errorf("retention: %s is less than 1m", c.Retention))
+	}
+	if c.MaxConnections < 1 {
+		errs = append(errs, fmt.Errorf("max_connections: %d is less than 1", c.MaxConnections))
+	}
+	if c.ShutdownGrace < 0 {
+		errs = append(errs, fmt.Errorf("shutdown_grace: %s is negative", c.ShutdownGrace))
+	}
+	return errors.Join(errs...)
+}
+
+// proxies reads the trusted proxies; an address alone is that address only.
+func (c *Config) proxies() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	var errs []error
+	for _, text := range c.TrustedProxies {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, prefix.Masked())
+			continue
+		}
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trusted_proxies: %q is neither an address nor a prefix like 10.0.0.0/8", text))
+			continue
+		}
+		list = append(list, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	return list, errors.Join(errs...)
+}
+
+// What lies where in the data directory.
+func (c *Config) identityDir() string  { return filepath.Join(c.DataDir, "identity") }
+func (c *Config) bufferDir() string    { return filepath.Join(c.DataDir, "buffer") }
+func (c *Config) settingsPath() string { return filepath.Join(c.DataDir, "settings") }

@@ -1,0 +1,250 @@
+// Package node wires an agent: it opens the buffer, connects the uplink to it,
+// opens the door for SDKs, and stops them in reverse. It is the only package
+// that knows all the parts.
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/agent/buffer"
+	"github.com/unmogrowp/unmogrowp/agent/ingest"
+	"github.com/unmogrowp/unmogrowp/agent/links"
+	"github.com/unmogrowp/unmogrowp/agent/uplink"
+	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// stopTimeout bounds the stop of each part: longer than requests under way
+// may take.
+const stopTimeout = 15 * time.Second
+
+// Options are what an agent is made of. The node closes the listeners and the
+// connection.
+type Options struct {
+	Config       Config
+	Listener     net.Listener   // SDK traffic
+	Admin        net.Listener   // health, metrics, profiles
+	Uplink       net.PacketConn // UDP socket towards the aggregators
+	Logger       *slog.Logger   // nil: no log
+	NotifySocket string         // systemd's NOTIFY_SOCKET; empty if nobody is to be told
+}
+
+// Node is one agent. Any number of them live side by side in one process.
+type Node struct {
+	opts    Options
+	log     *slog.Logger
+	running atomic.Pointer[parts]
+}
+
+// parts are an agent's parts while it runs.
+type parts struct {
+	queue  *buffer.Queue
+	uplink *uplink.Uplink
+	door   *ingest.Handler
+	table  *links.Table
+	id     *uplink.Identity
+}
+
+// New checks the options. It opens nothing.
+func New(opts Options) (*Node, error) {
+	if err := opts.Config.Validate(); err != nil {
+		return nil, fmt.Errorf("make agent: %w", err)
+	}
+	if opts.Listener == nil || opts.Admin == nil || opts.Uplink == nil {
+		return nil, errors.New("make agent: listener, admin listener and uplink socket are required")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Node{opts: opts, log: opts.Logger}, nil
+}
+
+// Addr is where SDKs reach the agent.
+func (n *Node) Addr() net.Addr { return n.opts.Listener.Addr() }
+
+// AdminAddr is where the operator reaches it.
+func (n *Node) AdminAddr() net.Addr { return n.opts.Admin.Addr() }
+
+// Run works until ctx ends. It returns nil after a clean stop.
+func (n *Node) Run(ctx context.Context) error {
+	dialer := uplink.NewDialer(n.opts.Uplink)
+	defer func() { _ = dialer.Close() }()
+	defer func() { _ = n.opts.Listener.Close() }()
+	registry := daemon.NewRegistry("unmogrowp_agent")
+	admin := daemon.NewAdmin(n.opts.Admin, registry, n.opts.NotifySocket)
+	p, err := n.open(ctx, registry, dialer)
+	if err != nil {
+		_ = n.opts.Admin.Close()
+		return err
+	}
+	n.running.Store(p)
+	defer n.running.Store(nil)
+	admin.Check("buffer", func(context.Context) error { return p.queue.Healthy() })
+	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
+	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
+	group.Add("buffer", p.queue)
+	group.Add("uplink", p.uplink)
+	group.Add("ingest", &ingest.Part{Handler: p.door, Listener: n.opts.Listener, Connections: n.opts.Config.MaxConnections, Log: n.log})
+	n.log.Info("agent starts", "agent", p.id.Agent(), "listen", n.Addr().String(), "admin", n.AdminAddr().String(),
+		"epoch", fmt.Sprintf("%016x", p.queue.Epoch()), "queued_blocks", p.queue.Stats().QueuedBlocks)
+	return group.Run(ctx)
+}
+
+// open makes the parts, downstream first.
+func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *uplink.Dialer) (p *parts, err error) {
+	c := &n.opts.Config
+	p = &parts{}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	if p.id, err = n.identity(ctx, dialer); err != nil {
+		return nil, err
+	}
+	if p.table, err = links.Open(c.settingsPath()); err != nil {
+		return nil, err
+	}
+	if damage := p.table.Damage(); damage != nil {
+		n.log.Error("settings on disk are damaged; the aggregator will send them again", "error", damage)
+	}
+	if p.queue, err = buffer.Open(n.bufferOptions(registry)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.queue.Close())
+		}
+	}()
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
+	p.door, err = ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log, TrustedProxies: proxies})
+	if err != nil {
+		return nil, err
+	}
+	p.uplink, err = uplink.New(uplink.Options{Queue: p.queue, Settings: p.table, Identity: p.id, Dial: dialer.Dial,
+		Aggregators: c.Aggregators, Region: c.Region, Zone: c.Zone, Software: daemon.BuildInfo().Version,
+		Health: p.health, Registerer: registry, Logger: n.log})
+	return p, err
+}
+
+func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {
+	c := &n.opts.Config
+	ballast := int64(c.Ballast)
+	if ballast == 0 {
+		ballast = -1
+	}
+	return buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), MinFree: int64(c.MinFree), BallastBytes: ballast,
+		Retention: c.Retention, RetentionBytes: int64(c.RetentionSize), Registerer: registry, Logger: n.log}
+}
+
+// identity loads who the agent is. An agent that is nobody yet enrols with its
+// token, and goes on trying while no aggregator answers.
+func (n *Node) identity(ctx context.Context, dialer *uplink.Dialer) (*uplink.Identity, error) {
+	c := &n.opts.Config
+	id, err := uplink.LoadIdentity(c.identityDir())
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	if c.EnrollToken == "" {
+		return nil, &daemon.ConfigError{Problems: []string{
+			"the agent is not enrolled: get a token from an aggregator, then run `agent enroll`, or start with UNMOGROWP_ENROLL_TOKEN"}}
+	}
+	return enroll(ctx, c, dialer, n.log)
+}
+
+// enroll tries the aggregators in turn until one of them has answered.
+func enroll(ctx context.Context, c *Config, dialer *uplink.Dialer, log *slog.Logger) (*uplink.Identity, error) {
+	if len(c.Aggregators) == 0 {
+		return nil, &daemon.ConfigError{Problems: []string{"aggregators is missing: name the host:port of at least one"}}
+	}
+	var err error
+	for attempt := range enrollAttempts {
+		address := c.Aggregators[attempt%len(c.Aggregators)]
+		var id *uplink.Identity
+		id, err = uplink.Enroll(ctx, uplink.EnrollOptions{Address: address, Token: string(c.EnrollToken), Dir: c.identityDir(), Dial: dialer.Dial})
+		if err == nil {
+			log.Info("agent enrolled", "agent", id.Agent(), "expires", id.Expires())
+			return id, nil
+		}
+		if errors.Is(err, uplink.ErrEnrollRefused) {
+			return nil, err
+		}
+		log.Warn("enrolment failed, trying again", "address", address, "error", err)
+		timer := time.NewTimer(enrollPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// An agent and its aggregators are often started together.
+const (
+	enrollAttempts = 30
+	enrollPause    = time.Second
+)
+
+// health is the heartbeat.
+func (p *parts) health() protocol.Heartbeat {
+	s := p.queue.Stats()
+	accepted, rejected := p.door.Counts()
+	state := "running"
+	if s.Full || p.queue.Healthy() != nil {
+		state = "full"
+	}
+	return protocol.Heartbeat{QueuedEvents: s.QueuedEvents, QueuedBlocks: s.QueuedBlocks, OldestEvent: s.OldestEvent,
+		DiskUsed: s.DiskUsed, DiskQuota: s.DiskQuota, Accepted: accepted, Rejected: rejected, Lost: s.Lost, State: state}
+}
+
+// Status is how an agent stands, for the operator.
+type Status struct {
+	Agent              string        `json:"agent"`
+	Name               string        `json:"name"`
+	Region             string        `json:"region"`
+	Version            string        `json:"version"`
+	CertificateExpires time.Time     `json:"certificate_expires"`
+	Settings           uint64        `json:"settings_generation"`
+	Accepted           int64         `json:"accepted_events"`
+	Rejected           int64         `json:"rejected_events"`
+	Buffer             buffer.Stats  `json:"buffer"`
+	Uplink             uplink.Status `json:"uplink"`
+}
+
+// Status tells how the agent stands; ok is false while it does not run.
+func (n *Node) Status() (s Status, ok bool) {
+	p := n.running.Load()
+	if p == nil {
+		return s, false
+	}
+	s = Status{Agent: p.id.Agent(), Region: n.opts.Config.Region, Version: daemon.BuildInfo().Version, CertificateExpires: p.id.Expires(),
+		Settings: p.table.Generation(), Buffer: p.queue.Stats(), Uplink: p.uplink.Status()}
+	s.Name, _ = p.id.Name()
+	s.Accepted, s.Rejected = p.door.Counts()
+	return s, true
+}
+
+func (n *Node) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	s, ok := n.Status()
+	if !ok {
+		http.Error(w, "the agent is not running", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(s) // the client has gone: nobody to tell
+}
