@@ -1,0 +1,38 @@
+SELECT media_source, paid, currency, toString(sum(toInt128(credit))), toString(sum(toInt128(share))) FROM (
+    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, path_media_source AS media_source, credit, share
+    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
+    ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source,
+        if(empty(touches_id), [1000000], credit_linear) AS credit, if(empty(touches_id), [revenue], revenue_linear) AS share,
+        if(empty(touches_id), ['organic'], touches_media_source) AS source_of
+    WHERE source_of IN (?))
+GROUP BY media_source, paid, currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 50000
+
+SELECT media_source, campaign, adset, ad, keyword, paid, currency, toString(sum(toInt128(credit))), toString(sum(toInt128(share))) FROM (
+    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, path_media_source AS media_source, path_campaign AS campaign, path_adset AS adset, path_ad AS ad, path_keyword AS keyword, credit, share
+    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
+    ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source, if(empty(touches_id), [''], touches_campaign) AS path_campaign, if(empty(touches_id), [''], touches_adset) AS path_adset, if(empty(touches_id), [''], touches_ad) AS path_ad, if(empty(touches_id), [''], touches_keyword) AS path_keyword,
+        if(empty(touches_id), [1000000], credit_position_based) AS credit, if(empty(touches_id), [revenue], revenue_position_based) AS share,
+        if(empty(touches_id), ['organic'], touches_media_source) AS source_of
+    WHERE source_of IN (?))
+GROUP BY media_source, campaign, adset, ad, keyword, paid, currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 50000
+

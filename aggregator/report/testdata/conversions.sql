@@ -1,0 +1,30 @@
+SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,
+    touches_media_source[-1], touches_campaign[-1], length(touches_id)
+FROM attributions FINAL
+WHERE app_id = ? AND time >= ? AND time < ?
+ORDER BY time DESC, conversion_id DESC LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← 51
+
+SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,
+    touches_media_source[-1], touches_campaign[-1], length(touches_id)
+FROM attributions FINAL
+WHERE app_id = ? AND time >= ? AND time < ?
+    AND (time, conversion_id) < (?, ?)
+ORDER BY time DESC, conversion_id DESC LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← 1767300000000
+  ← "m'1"
+  ← 11
+
+SELECT country FROM conversion_ids
+WHERE app_id = ? AND id_hash = cityHash64(?) AND conversion_id = ?
+ORDER BY version DESC LIMIT 1
+  ← "app-1"
+  ← "m'1"
+  ← "m'1"
+

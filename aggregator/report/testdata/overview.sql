@@ -1,0 +1,36 @@
+SELECT uniqExact(event_id) FROM events FINAL
+WHERE app_id = ? AND time >= ? AND time < ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+
+SELECT kind, uniqExact(touch_id) FROM touches FINAL
+WHERE app_id = ? AND time >= ? AND time < ?
+GROUP BY kind ORDER BY kind
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+
+SELECT countIf(install), count() FROM (
+    SELECT argMax(install, version) AS install FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ?
+    GROUP BY conversion_id)
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+
+SELECT currency, toString(sum(toInt128(revenue))) FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid
+    FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ?
+    GROUP BY conversion_id HAVING paid)
+GROUP BY currency ORDER BY currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← 50000
+
+SELECT max(received) FROM events
+WHERE app_id = ?
+  ← "app-1"
+

@@ -1,0 +1,52 @@
+SELECT uniqExact(event_id) FROM events FINAL
+WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← ["DE","\\"]
+
+SELECT kind, uniqExact(touch_id) FROM touches FINAL
+WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+GROUP BY kind ORDER BY kind
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← ["DE","\\"]
+
+SELECT countIf(install), count() FROM (
+    SELECT argMax(install, version) AS install FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id)
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+
+SELECT currency, toString(sum(toInt128(revenue))) FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid
+    FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id HAVING paid)
+GROUP BY currency ORDER BY currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 50000
+
+SELECT max(received) FROM events
+WHERE app_id = ?
+  ← "app-1"
+

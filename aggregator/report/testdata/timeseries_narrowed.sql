@@ -1,0 +1,91 @@
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+    SELECT argMax(time, version) AS at FROM events FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    GROUP BY event_id)
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← ["DE","\\"]
+  ← 1000000
+
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+    SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    GROUP BY touch_id HAVING kind_of = 'click')
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← ["DE","\\"]
+  ← 1000000
+
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+    SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    GROUP BY touch_id HAVING kind_of = 'impression')
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← ["DE","\\"]
+  ← 1000000
+
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+    SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id HAVING wanted)
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 1000000
+
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+    SELECT argMax(time, version) AS at FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id)
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 1000000
+
+SELECT intDiv(at, ?) AS quarter, currency, toString(sum(toInt128(revenue))) FROM (
+    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
+        argMax(has_revenue, version) AS paid FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id HAVING paid)
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 1000000
+
