@@ -54,3 +54,22 @@ func BenchmarkSettle(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "conversions/s")
 }
+
+// BenchmarkSettleSharedDevice is one device that ten thousand users log in on.
+func BenchmarkSettleSharedDevice(b *testing.B) {
+	var f Facts
+	for p := range 10_000 {
+		c, in := journey(1)
+		c.ID = fmt.Sprintf("c%d", p)
+		c.Keys = []string{"device:kiosk", fmt.Sprintf("user:%d", p)}
+		in.Touches[0].ID, in.Touches[0].Keys = c.ID, c.Keys
+		f.Conversions, f.Touches = append(f.Conversions, c), append(f.Touches, in.Touches...)
+		f.Links = append(f.Links, Link{App: "app", A: c.Keys[0], B: c.Keys[1]})
+	}
+	f.Conversions = f.Conversions[:100]
+	s := Default()
+	for b.Loop() {
+		Settle(&f, func(string, int64) *Settings { return &s })
+	}
+	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "conversions/s")
+}

@@ -85,9 +85,8 @@ func bounded(v string) string {
 	return v
 }
 
-// addPage fills what the event's own fields leave empty from the address of the
-// page that was opened. The payload is parsed only if it can hold such an
-// address.
+// addPage fills a campaign from the address of the page that was opened. The
+// payload is parsed only if it can hold such an address.
 func (c *campaign) addPage(e *protocol.Event) {
 	if !mayHoldCampaign(e.Payload) {
 		return

@@ -59,7 +59,9 @@ func deriveTouch(e *protocol.Event) (Touch, bool) {
 		return Touch{}, false
 	}
 	if !e.Kind.Touch() {
-		c.addPage(e)
+		if c.empty() { // else the agent has read the page's address, or the SDK has
+			c.addPage(e)
+		}
 		if c.empty() && t.LinkID == "" {
 			return Touch{}, false
 		}

@@ -23,8 +23,8 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 		b = appendNumbers(b, uint64(t.Time), uint64(t.Received), t.Digest)
 	}
 	b = appendNumbers(b, uint64(len(sel.links)))
-	for i := range sel.links {
-		b = appendText(appendText(b, sel.links[i].A), sel.links[i].B)
+	for _, l := range sel.links {
+		b = appendText(appendText(b, l.a), l.b)
 	}
 	b = appendNumbers(b, uint64(len(sel.install)))
 	for _, p := range sel.install {

@@ -119,4 +119,6 @@ type Inputs struct {
 	Touches  []Touch
 	Links    []Link
 	Installs []PriorInstall
+
+	graph *graph // of the links; with it Touches are distinct and ordered
 }

@@ -93,7 +93,7 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 		e.Kind, e.Name = protocol.KindTrack, "Application Installed"
 		e.ClickID = pick("click", "", "", "k1", "k3")
 		e.Referrer = pick("referrer", "", "", "click_id=k2&utm_source=x", "utm_source=google-play&utm_medium=organic", "gclid=g1", "gclid=g9",
-			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "https://www.google.com/", "junk")
+			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "https://www.google.com/", "utm_source=(not%20set)&utm_medium=(not%20set)", "junk")
 	default:
 		e.Kind, e.Name = protocol.KindTrack, pick("name", "Order Completed", "Order Completed", "Deep Link Opened", "Product Viewed")
 		e.Campaign = pick("campaign", "", "", "spring")

@@ -1,6 +1,10 @@
 package attribution
 
-import "slices"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // The bounds of identity: how many keys one person may have, and how many
 // links away from the conversion a key may be.
@@ -25,30 +29,61 @@ func Reach(start []string, links []Link, limit int) []string {
 	if limit <= 0 {
 		limit = MaxKeys
 	}
+	return newGraph(links).reach(start, limit, math.MaxInt64)
+}
+
+// graph holds the links of one app so that a person is found without a look at
+// all of them.
+type graph struct {
+	edges map[string][]edge // sorted by key, each key once
+}
+
+// edge leads to a key; received is that of the first link that says so.
+type edge struct {
+	key      string
+	received int64
+}
+
+func newGraph(links []Link) *graph {
+	g := &graph{edges: make(map[string][]edge, len(links))}
+	for i := range links {
+		l := &links[i]
+		if l.A != l.B {
+			g.edges[l.A] = append(g.edges[l.A], edge{l.B, l.Received})
+			g.edges[l.B] = append(g.edges[l.B], edge{l.A, l.Received})
+		}
+	}
+	for key, edges := range g.edges {
+		slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.received, b.received)) })
+		g.edges[key] = slices.CompactFunc(edges, func(a, b edge) bool { return a.key == b.key })
+	}
+	return g
+}
+
+// reach is Reach over the links received by the deadline. Of each key's
+// neighbours no more are looked at than there is room for: the smallest of a hop
+// are among the smallest of each key.
+func (g *graph) reach(start []string, limit int, deadline int64) []string {
 	reached := canonical(slices.Clone(start))
 	if len(reached) > limit {
 		return reached[:limit]
 	}
-	if len(links) == 0 {
-		return reached
-	}
-	neighbours := make(map[string][]string, 2*len(links))
-	for i := range links {
-		l := &links[i]
-		neighbours[l.A] = append(neighbours[l.A], l.B)
-		neighbours[l.B] = append(neighbours[l.B], l.A)
-	}
-	seen := make(map[string]bool, len(reached)+len(links))
+	seen := make(map[string]bool, 2*len(reached))
 	for _, k := range reached {
 		seen[k] = true
 	}
 	for hop, from := 0, 0; hop < MaxHops && from < len(reached) && len(reached) < limit; hop++ {
 		end := len(reached)
 		for _, k := range reached[from:end] {
-			for _, n := range neighbours[k] {
-				if !seen[n] {
-					seen[n] = true
-					reached = append(reached, n)
+			room := limit - end
+			for _, n := range g.edges[k] {
+				if room == 0 {
+					break
+				}
+				if n.received <= deadline && !seen[n.key] {
+					seen[n.key] = true
+					reached = append(reached, n.key)
+					room--
 				}
 			}
 		}
@@ -57,3 +92,21 @@ func Reach(start []string, links []Link, limit int) []string {
 	}
 	return reached[:min(len(reached), limit)]
 }
+
+// within appends the links between the keys given, sorted, that were received
+// by the deadline, ordered by (A, B).
+func (g *graph) within(links []pairOfKeys, keys []string, deadline int64) []pairOfKeys {
+	for i, a := range keys {
+		edges := g.edges[a]
+		for _, b := range keys[i+1:] {
+			at, found := slices.BinarySearchFunc(edges, b, func(e edge, key string) int { return cmp.Compare(e.key, key) })
+			if found && edges[at].received <= deadline {
+				links = append(links, pairOfKeys{a, b})
+			}
+			edges = edges[at:]
+		}
+	}
+	return links
+}
+
+type pairOfKeys struct{ a, b string }

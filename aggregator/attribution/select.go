@@ -16,8 +16,8 @@ const (
 type selection struct {
 	reached []string // keys of the person as seen from the conversion
 	known   map[string]struct{}
-	touches []*Touch // by (time, id), each id once
-	links   []Link   // by (A, B), each pair once
+	touches []*Touch     // by (time, id), each id once
+	links   []pairOfKeys // by (A, B), each pair once
 	install []*PriorInstall
 	cut     bool // older touches were left out
 
@@ -31,8 +31,8 @@ const smallSet = 12
 // on repeated ones, or on what the conversion cannot reach.
 func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
 	deadline := c.Received + s.Lateness
-	sel.reach(c, in.Links, deadline)
-	sel.pickTouches(c, in.Touches, s, deadline)
+	sel.reach(c, in, deadline)
+	sel.pickTouches(c, in, s, deadline)
 	sel.install = sel.install[:0]
 	for i := range in.Installs {
 		p := &in.Installs[i]
@@ -46,15 +46,18 @@ func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
 }
 
 // reach finds the keys of the person over the links that were on time.
-func (sel *selection) reach(c *Conversion, links []Link, deadline int64) {
-	sel.reached, sel.links = append(sel.reached[:0], c.Keys...), sel.links[:0]
-	for i := range links {
-		if l := &links[i]; l.App == c.App && l.Received <= deadline && l.A != l.B {
-			sel.links = append(sel.links, *l)
-		}
+func (sel *selection) reach(c *Conversion, in *Inputs, deadline int64) {
+	sel.links = sel.links[:0]
+	g := in.graph
+	if g == nil && len(in.Links) > 0 {
+		g = newGraph(slices.DeleteFunc(slices.Clone(in.Links), func(l Link) bool { return l.App != c.App }))
 	}
-	if len(sel.links) > 0 {
-		sel.reached = Reach(c.Keys, sel.links, MaxKeys)
+	if g == nil {
+		sel.reached = append(sel.reached[:0], c.Keys...)
+	} else {
+		sel.reached = g.reach(c.Keys, MaxKeys, deadline)
+		slices.Sort(sel.reached)
+		sel.links = g.within(sel.links, sel.reached, deadline)
 	}
 	clear(sel.known)
 	if len(sel.reached) > smallSet {
@@ -65,14 +68,6 @@ func (sel *selection) reach(c *Conversion, links []Link, deadline int64) {
 			sel.known[k] = struct{}{}
 		}
 	}
-	kept := sel.links[:0]
-	for _, l := range sel.links {
-		if sel.has(l.A) && sel.has(l.B) {
-			kept = append(kept, l)
-		}
-	}
-	slices.SortFunc(kept, func(a, b Link) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
-	sel.links = slices.CompactFunc(kept, func(a, b Link) bool { return a.A == b.A && a.B == b.B })
 }
 
 func (sel *selection) has(key string) bool {
@@ -92,11 +87,39 @@ func (sel *selection) holds(keys []string) bool {
 	return false
 }
 
-// pickTouches takes the touches that are inputs of c, ordered.
-func (sel *selection) pickTouches(c *Conversion, touches []Touch, s *Settings, deadline int64) {
-	back, ahead := s.Span(c.Install)
+// prepare readies inputs of one app that several conversions are attributed
+// over: what does not depend on the conversion is done once.
+func (sel *selection) prepare(in *Inputs, app string) {
+	in.graph = newGraph(in.Links)
 	sel.touches = sel.touches[:0]
-	sel.dedupe(touches, c.App)
+	sel.dedupe(in.Touches, app)
+	slices.SortFunc(sel.touches, compareTouches)
+	touches := make([]Touch, len(sel.touches))
+	for i, t := range sel.touches {
+		touches[i] = *t
+	}
+	in.Touches = touches
+}
+
+// offered takes the touches that may be in the time span, each id once.
+func (sel *selection) offered(c *Conversion, in *Inputs, from, to int64) {
+	sel.touches = sel.touches[:0]
+	if in.graph == nil {
+		sel.dedupe(in.Touches, c.App)
+		return
+	}
+	byTime := func(t Touch, at int64) int { return cmp.Compare(t.Time, at) }
+	first, _ := slices.BinarySearchFunc(in.Touches, from, byTime)
+	last, _ := slices.BinarySearchFunc(in.Touches, to+1, byTime)
+	for i := first; i < last; i++ {
+		sel.touches = append(sel.touches, &in.Touches[i])
+	}
+}
+
+// pickTouches takes the touches that are inputs of c, ordered.
+func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadline int64) {
+	back, ahead := s.Span(c.Install)
+	sel.offered(c, in, c.Time-back, c.Time+ahead)
 	kept := sel.touches[:0]
 	for _, t := range sel.touches {
 		switch {

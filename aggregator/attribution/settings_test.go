@@ -49,3 +49,19 @@ func TestVersionOrder(t *testing.T) {
 		t.Error("repair is lost")
 	}
 }
+
+func TestModelsAndKindsKeepTheirNames(t *testing.T) {
+	for i, name := range Models() {
+		if m, ok := ParseModel(name); !ok || m != Model(i) || m.String() != name {
+			t.Errorf("model %q is %d, %t", name, m, ok)
+		}
+	}
+	if _, ok := ParseModel("markov"); ok || ModelCount.String() != "unknown" {
+		t.Error("an unknown model has a name")
+	}
+	for _, k := range []Kind{Click, Impression, Visit} {
+		if ParseKind(k.String()) != k {
+			t.Errorf("kind %q is lost", k)
+		}
+	}
+}

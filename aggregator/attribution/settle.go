@@ -21,6 +21,7 @@ func Settle(facts *Facts, at func(app string, ms int64) *Settings) []Result {
 	var all []settled
 	for _, g := range people(facts) {
 		in := Inputs{Touches: g.Touches, Links: g.Links}
+		e.sel.prepare(&in, g.Conversions[0].App)
 		for i := range g.Conversions {
 			c := &g.Conversions[i]
 			var r Result

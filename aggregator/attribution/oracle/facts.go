@@ -116,7 +116,9 @@ func readTouch(e *protocol.Event) *touch {
 		return nil
 	}
 	if page {
-		readAddresses(t, e.Payload)
+		if t.MediaSource+t.Medium+t.Campaign+t.AdSet+t.Ad+t.Keyword+t.ClickID == "" {
+			readAddresses(t, e.Payload)
+		}
 		if t.MediaSource+t.Medium+t.Campaign+t.AdSet+t.Ad+t.Keyword+t.ClickID+t.LinkID == "" {
 			return nil
 		}

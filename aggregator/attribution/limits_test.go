@@ -1,0 +1,77 @@
+package attribution_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+func click(n int, at int64) protocol.Event {
+	return protocol.Event{App: "app", ID: fmt.Sprintf("t%05d", n), Kind: protocol.KindClick, MediaSource: "google", DeviceID: "d", Time: at, Received: at}
+}
+
+// TestAnEndlessPathIsCutAtItsOldEnd: more touches than are considered, before
+// and after an install.
+func TestAnEndlessPathIsCutAtItsOldEnd(t *testing.T) {
+	s := attribution.Default()
+	events := []protocol.Event{{App: "app", ID: "i", Kind: protocol.KindTrack, Name: attribution.InstallEvent, DeviceID: "d", Time: zero, Received: zero}}
+	for n := range attribution.MaxTouches + 10 {
+		events = append(events, click(n, zero-int64(n)*attribution.Second))
+	}
+	for n := range 150 {
+		events = append(events, click(50_000+n, zero+1+int64(n)))
+	}
+	id := oracle.ID{App: "app", Conversion: "i"}
+	r := settleEvents(events, &s)[id]
+	if err := oracle.Compare(r, oracle.Recompute(events, s)[id]); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Truncated || len(r.Touches) != attribution.MaxTouches || r.Touches[attribution.MaxTouches-1].Touch.ID != "t00000" || r.Inputs != attribution.MaxTouches+100 {
+		t.Errorf("truncated %t, %d touches, %d inputs", r.Truncated, len(r.Touches), r.Inputs)
+	}
+	if r.Install.TouchID != "t00000" {
+		t.Errorf("install goes to %s", r.Install.TouchID)
+	}
+}
+
+// TestOfTwoVariantsReceivedAtOnceTheSmallerDigestWins, in both orders.
+func TestOfTwoVariantsReceivedAtOnceTheSmallerDigestWins(t *testing.T) {
+	s := attribution.Default()
+	order := protocol.Event{App: "app", ID: "c", Kind: protocol.KindTrack, Name: "Order Completed", DeviceID: "d", Time: zero, Received: zero}
+	one, two := click(1, zero-5), click(1, zero-4)
+	one.Digest, one.MediaSource = 2, "second"
+	two.Digest, two.MediaSource, two.Received = 1, "first", one.Received
+	for _, events := range [][]protocol.Event{{order, one, two}, {two, one, order}} {
+		r := settleEvents(events, &s)[oracle.ID{App: "app", Conversion: "c"}]
+		if len(r.Touches) != 1 || r.Touches[0].Touch.MediaSource != "first" {
+			t.Errorf("path %+v", r.Touches)
+		}
+	}
+}
+
+// TestInputsOutOfReachChangeNothing: a caller may offer more than it must.
+func TestInputsOutOfReachChangeNothing(t *testing.T) {
+	s := attribution.Default()
+	c := attribution.Conversion{App: "app", ID: "c", Time: zero, Received: zero, Keys: []string{"user:u"}}
+	touch := func(id, app, key string, at int64) attribution.Touch {
+		return attribution.Touch{App: app, ID: id, Kind: attribution.Click, Time: at, Received: at, Keys: []string{key}}
+	}
+	link := func(a, b string) attribution.Link { return attribution.Link{App: "app", A: a, B: b, Received: zero} }
+	in := attribution.Inputs{
+		Touches: []attribution.Touch{touch("a", "app", "user:u", zero-9), touch("b", "app", "anon:x", zero-8)},
+		Links:   []attribution.Link{link("anon:x", "user:u")},
+	}
+	want := attribution.Attribute(c, in, s)
+	in.Touches = append([]attribution.Touch{touch("a", "other", "user:u", zero-9), touch("z", "app", "user:v", zero-3), touch("old", "app", "user:u", zero-31*attribution.Day)}, in.Touches...)
+	in.Links = append(in.Links, link("anon:x", "user:u"), link("anon:y", "user:v"))
+	got := attribution.Attribute(c, in, s)
+	if err := oracle.Compare(got, want); err != nil {
+		t.Fatal(err)
+	}
+	if want.Inputs != 3 || len(want.Touches) != 2 {
+		t.Errorf("%d inputs, %d touches", want.Inputs, len(want.Touches))
+	}
+}
