@@ -62,11 +62,10 @@ func Floors() map[string]Entry {
 		"deploy/system":               {Floor: 4, Why: "whole clusters in one process"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 
-		"deploy/standalone/traffic": {Floor: 4, Why: "believable sample traffic, the same from the same seed"},
+		"deploy/standalone/traffic": {Floor: 4, Pure: true, Why: "believable sample traffic, the same from the same seed"},
 
-		"deploy/standalone":         {Floor: 5, Beside: []string{"deploy/standalone/traffic"}, Why: "the single-machine command"},
-		"deploy/standalone/traffic": {Floor: 5, Pure: true, Why: "sample traffic as a function of a seed: sent twice it is the same"},
-		"benchmarks":                {Floor: 5, Why: "load and figures"},
+		"deploy/standalone": {Floor: 5, Why: "the single-machine command"},
+		"benchmarks":        {Floor: 5, Why: "load and figures"},
 	}
 }
 
