@@ -62,7 +62,7 @@ func Floors() map[string]Entry {
 		"deploy/system":               {Floor: 4, Why: "whole clusters in one process"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 
-		"deploy/standalone/traffic": {Floor: 4, Pure: true, Why: "believable sample traffic, the same from the same seed"},
+		"deploy/standalone/traffic": {Floor: 4, Why: "believable sample traffic, the same from the same seed"},
 
 		"deploy/standalone": {Floor: 5, Why: "the single-machine command"},
 		"benchmarks":        {Floor: 5, Why: "load and figures"},
