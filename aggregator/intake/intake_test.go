@@ -63,10 +63,13 @@ func (s *sink) Quarantine(_ context.Context, _ string, _ []byte, reason string) 
 	return s.fail
 }
 
-func (s *sink) failWith(err error) {
+func (s *sink) failWith(err error) { s.with(func() { s.fail = err }) }
+
+// with runs f while no other goroutine uses the sink.
+func (s *sink) with(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fail = err
+	f()
 }
 
 func (s *sink) stored() (rows, inserts int) {
@@ -386,9 +389,11 @@ func TestBlockIsAckedOnceStored(t *testing.T) {
 	if ack.Status != protocol.StatusStored || ack.Epoch != 5 || ack.Seq != 1 {
 		t.Errorf("ack %+v", ack)
 	}
-	if rows, _ := r.sink.stored(); rows != 2 || r.sink.rows[0].Agent != "agent-one" {
-		t.Errorf("%d rows stored: %+v", rows, r.sink.rows)
-	}
+	r.sink.with(func() {
+		if rows := r.sink.rows; len(rows) != 2 || rows[0].Agent != "agent-one" {
+			t.Errorf("rows stored: %+v", rows)
+		}
+	})
 }
 
 func TestNothingIsAckedOnDoubt(t *testing.T) {
@@ -407,7 +412,9 @@ func TestNothingIsAckedOnDoubt(t *testing.T) {
 
 func TestBadRowsAreNamedAndTheRestStored(t *testing.T) {
 	r := start(t)
-	r.sink.reject = func(row Row) string { return strings.TrimPrefix(row.Event.ID, "ok") }
+	r.sink.with(func() {
+		r.sink.reject = func(row Row) string { return strings.TrimPrefix(row.Event.ID, "ok") }
+	})
 	conn, _ := r.connect(r.identity("one"), 5)
 	ack := send(t, conn, blockOf(t, 1, events("ok", "bad", "ok"), 3))
 	if ack.Status != protocol.StatusQuarantined || len(ack.Rejected) != 1 || ack.Rejected[0] != (protocol.Reject{Index: 1, Reason: "bad"}) {
@@ -428,9 +435,11 @@ func TestBlockThatCannotBeDecodedIsQuarantined(t *testing.T) {
 			t.Errorf("%s: ack %+v", name, ack)
 		}
 	}
-	if len(r.sink.quarantined) != 4 {
-		t.Errorf("quarantined: %q", r.sink.quarantined)
-	}
+	r.sink.with(func() {
+		if len(r.sink.quarantined) != 4 {
+			t.Errorf("quarantined: %q", r.sink.quarantined)
+		}
+	})
 }
 
 func TestBrokenFrameEndsTheSession(t *testing.T) {
@@ -466,7 +475,7 @@ func TestManyBlocksBecomeFewInserts(t *testing.T) {
 	r := start(t)
 	conn, _ := r.connect(r.identity("one"), 5)
 	gate := make(chan struct{})
-	r.sink.entered = gate
+	r.sink.with(func() { r.sink.entered = gate })
 	var wg sync.WaitGroup
 	for i := range protocol.MaxInFlight {
 		wg.Go(func() {
