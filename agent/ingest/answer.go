@@ -130,10 +130,10 @@ func (h *Handler) typeHeader(contentType string) []string {
 	return []string{contentType}
 }
 
-// The smallest GIF: one transparent pixel.
-const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+// gifPixel is the smallest GIF: one transparent pixel.
+const gifPixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
 func (c *call) writeGIF() {
 	c.w.Header().Set("Cache-Control", "no-store")
-	c.write(http.StatusOK, "image/gif", []byte(gif))
+	c.write(http.StatusOK, "image/gif", []byte(gifPixel))
 }

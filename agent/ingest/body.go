@@ -74,15 +74,37 @@ func (c *call) decode(encoding string) error {
 			c.body, err = c.fill(c.body[:0], c.brotli, limit, 0)
 		}
 	case "zstd":
-		c.body, err = c.h.zstd.DecodeAll(c.wire, c.body[:0])
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-			return errTooLarge
-		}
-		if err == nil && !c.reserve(cap(c.body)) {
-			return errBusy
-		}
+		err = c.decodeZstd(limit)
 	default:
 		return errUnsupported
+	}
+	return err
+}
+
+// decodeZstd reads a stream, not all at once: only so is what comes out bounded
+// while it comes out. The decoders are shared, as each holds a window.
+func (c *call) decodeZstd(limit int) error {
+	var header zstd.Header
+	if err := header.Decode(c.wire); err != nil {
+		return err
+	}
+	if header.WindowSize > uint64(c.h.Limits.BodyBytes) || header.FrameContentSize > uint64(limit) && header.HasFCS {
+		return errTooLarge
+	}
+	if !c.reserve(int(header.WindowSize)) {
+		return errBusy
+	}
+	decoder, ok := c.h.decoders.Get().(*zstd.Decoder)
+	if !ok {
+		return errBusy
+	}
+	defer c.h.decoders.Put(decoder)
+	err := decoder.Reset(bytes.NewReader(c.wire))
+	if err == nil {
+		c.body, err = c.fill(c.body[:0], decoder, limit, int(header.FrameContentSize))
+	}
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return errTooLarge
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -140,4 +141,14 @@ func basic(key string) string {
 	r := &http.Request{Header: http.Header{}}
 	r.SetBasicAuth(key, "")
 	return "Authorization: " + r.Header.Get("Authorization")
+}
+
+// counted is the value of a counter.
+func counted(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }

@@ -69,12 +69,12 @@ type Options struct {
 // Handler serves the SDK side of an agent.
 type Handler struct {
 	Options
-	mux     *http.ServeMux
-	metrics *metrics
-	zstd    *zstd.Decoder
-	calls   sync.Pool    // of *call
-	using   atomic.Int64 // bytes of bodies in memory
-	steps   []step
+	mux      *http.ServeMux
+	metrics  *metrics
+	calls    sync.Pool    // of *call
+	decoders sync.Pool    // of *zstd.Decoder
+	using    atomic.Int64 // bytes of bodies in memory
+	steps    []step
 
 	jsonType, nosniff []string // header values that are never changed
 
@@ -97,20 +97,28 @@ func New(o Options) (*Handler, error) {
 		o.NewID = newID
 	}
 	o.Limits = o.Limits.withDefaults()
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(o.Limits.BodyBytes)),
-		zstd.WithDecoderMaxWindow(uint64(o.Limits.BodyBytes)), zstd.WithDecoderConcurrency(0))
-	if err != nil {
-		return nil, fmt.Errorf("make zstd decoder: %w", err)
-	}
-	h := &Handler{Options: o, mux: http.NewServeMux(), zstd: decoder, steps: eventSteps(),
+	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(),
 		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
 	h.calls.New = func() any { return &call{h: h} }
+	h.decoders.New = h.newDecoder
+	var err error
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register ingest metrics: %w", err)
 	}
 	h.routes()
 	return h, nil
+}
+
+// newDecoder makes a zstd decoder that works in its caller's goroutine. It gives
+// nil if the limits make no decoder.
+func (h *Handler) newDecoder() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(uint64(h.Limits.BodyBytes)), zstd.WithDecoderMaxWindow(uint64(max(h.Limits.BodyBytes, zstd.MinWindowSize))))
+	if err != nil {
+		return nil
+	}
+	return d
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -109,20 +109,21 @@ func scaled(mantissa string, shift int) (int64, bool) {
 			return amount, amount <= maxMicros
 		}
 		seen++
-		amount = amount*10 + int64(c-'0')
-		if amount > maxMicros {
+		if amount > maxMicros/10 {
 			return 0, false
 		}
+		amount = amount*10 + int64(c-'0')
 	}
 	if amount == 0 {
 		return 0, true
 	}
 	for ; seen < whole; seen++ {
-		if amount *= 10; amount > maxMicros {
+		if amount > maxMicros/10 {
 			return 0, false
 		}
+		amount *= 10
 	}
-	return amount, true
+	return amount, amount <= maxMicros
 }
 
 // parseCurrency returns an ISO 4217 code in upper case.

@@ -89,21 +89,57 @@ func (d *document) checkKeys(object ref) {
 			return
 		}
 	}
-	if count < 2 {
-		return
+	if k := d.repeatedKey(first, end, count); k != 0 {
+		d.report(reasonDuplicateKey, int(d.nodes[k].start))
+	}
+}
+
+// fewKeys is up to how many keys comparing each pair is the fastest way.
+const fewKeys = 16
+
+// repeatedKey returns a key that is equal to one before it, 0 if there is none.
+func (d *document) repeatedKey(first, end ref, count int) ref {
+	if count <= fewKeys {
+		if k, ok := d.repeatedAmongFew(first, end); ok {
+			return k
+		}
 	}
 	if d.table == nil {
 		d.table, d.seed = make([]slot, tableSize), maphash.MakeSeed()
 	}
 	d.round++
 	mark := len(d.unescaped)
-	for k := first; k < end; k = d.nodes[k+1].next {
+	repeated := ref(0)
+	for k := first; k < end && repeated == 0; k = d.nodes[k+1].next {
 		if d.seen(k) {
-			d.report(reasonDuplicateKey, int(d.nodes[k].start))
-			break
+			repeated = k
 		}
 	}
 	d.unescaped = d.unescaped[:mark]
+	return repeated
+}
+
+// repeatedAmongFew compares the keys by length and last byte first. It gives up
+// if one of them has an escape.
+func (d *document) repeatedAmongFew(first, end ref) (repeated ref, ok bool) {
+	var signs [fewKeys]uint32
+	var keys [fewKeys]ref
+	n := 0
+	for k := first; k < end; k = d.nodes[k+1].next {
+		key := &d.nodes[k]
+		if key.escaped {
+			return 0, false
+		}
+		sign := (key.end-key.start)<<8 | uint32(d.text[key.end-2])
+		for i := range n {
+			if signs[i] == sign && string(d.raw(keys[i])) == string(d.raw(k)) {
+				return k, true
+			}
+		}
+		signs[n], keys[n] = sign, k
+		n++
+	}
+	return 0, true
 }
 
 // tableSize is a power of two, well above the largest number of keys.
