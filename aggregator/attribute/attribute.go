@@ -84,8 +84,8 @@ type Options struct {
 // The bounds of an Attributor.
 const (
 	queueFacts = 20_000 // facts waiting in the fast path; more are left to the sweep
-	chunkFacts = 2_000  // facts recomputed together
-	pageFacts  = 5_000  // facts read by the sweep at once
+	chunkFacts = 20_000 // facts recomputed together
+	pageFacts  = 20_000 // facts read by the sweep at once
 	seenFacts  = 500_000
 )
 

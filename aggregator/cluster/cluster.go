@@ -75,6 +75,13 @@ func Join(o Options) (*Cluster, error) {
 // Address is where this node gossips, as host:port.
 func (c *Cluster) Address() string { return c.list.LocalNode().Address() }
 
+// Self is this node as the others see it.
+func (c *Cluster) Self() protocol.Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.self
+}
+
 // Run keeps the cluster whole until ctx ends, then leaves it.
 func (c *Cluster) Run(ctx context.Context) error {
 	tick := time.NewTicker(rejoinEvery)
@@ -96,6 +103,14 @@ func (c *Cluster) leave() error {
 	}
 	if err := c.list.Shutdown(); err != nil {
 		return fmt.Errorf("leave cluster: %w", err)
+	}
+	return nil
+}
+
+// Close stops gossiping without a farewell. After Run it does nothing.
+func (c *Cluster) Close() error {
+	if err := c.list.Shutdown(); err != nil {
+		return fmt.Errorf("stop gossip: %w", err)
 	}
 	return nil
 }

@@ -1,0 +1,102 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/api"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/authority"
+	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
+	"github.com/unmogrowp/unmogrowp/aggregator/intake"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// The parts do not know each other's types. What fits but for names is fitted
+// here.
+
+// authorityStore keeps the authority's things in Postgres.
+type authorityStore struct{ *accounts.Accounts }
+
+func (s authorityStore) CreateEnrollment(ctx context.Context, e authority.Enrollment) error {
+	return s.Accounts.CreateEnrollment(ctx, accounts.Enrollment(e))
+}
+
+func (s authorityStore) ConsumeEnrollment(ctx context.Context, secretHash []byte) (authority.Agent, error) {
+	a, err := s.Accounts.ConsumeEnrollment(ctx, secretHash)
+	if errors.Is(err, accounts.ErrNotFound) {
+		return authority.Agent{}, authority.ErrToken
+	}
+	return authority.Agent{ID: a.ID, Name: a.Name, Region: a.Region, Zone: a.Zone}, err
+}
+
+// registry tells intake of agents.
+type registry struct {
+	*accounts.Accounts
+	directory *directory
+}
+
+func (r registry) RegisterEpoch(ctx context.Context, agent string, epoch, nextSeq, chain uint64) error {
+	err := r.Accounts.RegisterEpoch(ctx, agent, epoch, nextSeq, chain)
+	if errors.Is(err, accounts.ErrClone) {
+		return fmt.Errorf("%w: %w", intake.ErrClone, err)
+	}
+	return err
+}
+
+func (r registry) Revoked(agent string) bool { return r.directory.Revoked(agent) }
+
+// issuer speaks the wire's messages for the authority.
+type issuer struct{ *authority.Authority }
+
+func (i issuer) Enroll(ctx context.Context, secret string, csr []byte) (*protocol.Enrolled, error) {
+	agent, cert, err := i.Authority.Enroll(ctx, secret, csr)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.Enrolled{Agent: agent.ID, Name: agent.Name, Region: agent.Region, Certificate: cert, Authority: i.Certificate()}, nil
+}
+
+func (i issuer) Renew(ctx context.Context, agent string, csr []byte) (*protocol.Enrolled, error) {
+	cert, err := i.Authority.Renew(ctx, agent, csr)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.Enrolled{Agent: agent, Certificate: cert, Authority: i.Certificate()}, nil
+}
+
+// clusterView shows the cluster in the console.
+type clusterView struct {
+	cluster    *cluster.Cluster
+	attributor *attribute.Attributor
+	accounts   *accounts.Accounts
+	self       string
+	now        func() time.Time
+}
+
+func (v clusterView) State(ctx context.Context) (api.ClusterState, error) {
+	mismatched, err := v.attributor.Mismatched(ctx)
+	if err != nil {
+		return api.ClusterState{}, err
+	}
+	watermark, err := v.accounts.Watermark(ctx, attribute.WatermarkName)
+	if err != nil {
+		return api.ClusterState{}, err
+	}
+	lag := int64(0)
+	if !watermark.IsZero() {
+		lag = max(0, v.now().Sub(watermark).Milliseconds())
+	}
+	state := api.ClusterState{Mismatched: int64(mismatched)}
+	for _, m := range v.cluster.Members() {
+		member := api.Member{ID: m.ID, Address: m.Address, Region: m.Region, Zone: m.Zone, State: "alive", Lag: lag, Self: m.ID == v.self}
+		if m.Draining {
+			member.State = "draining"
+		}
+		state.Members = append(state.Members, member)
+	}
+	return state, nil
+}

@@ -1,0 +1,233 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/authority"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// Commands gives the aggregator's root command what it can do.
+func Commands(root *cobra.Command) {
+	root.Short = "Store, attribute and show what agents collect"
+	config := DefaultConfig()
+	root.AddCommand(
+		daemon.Command("run", "serve agents and the console", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+			return run(ctx, std, config)
+		}),
+		migrateCommand(),
+		userCommand(),
+		agentCommand(),
+		auditCommand(),
+		validateCommand(),
+	)
+}
+
+func validateCommand() *cobra.Command {
+	config := DefaultConfig()
+	return daemon.ValidateCommand(&config)
+}
+
+func run(ctx context.Context, std daemon.Streams, config Config) error {
+	log, err := daemon.NewLogger(std.Err, config.LogLevel, config.LogFormat)
+	if err != nil {
+		return err
+	}
+	notify, _ := std.Getenv("NOTIFY_SOCKET")
+	n, err := New(ctx, Options{Config: config, Log: log, NotifySocket: notify})
+	if err != nil {
+		return err
+	}
+	log.Info("aggregator starts", "console", n.ConsoleAddr().String(), "agents", n.AgentsAddr().String(), "gossip", n.GossipAddr())
+	return n.Run(ctx)
+}
+
+// postgresConfig is what a command needs that only works on Postgres.
+type postgresConfig struct {
+	PostgresDSN daemon.Secret `config:"postgres_dsn" help:"postgres://user:password@host:5432/database"`
+	MasterKey   daemon.Secret `config:"master_key" help:"64 hexadecimal digits that seal the secrets in Postgres"`
+}
+
+// Validate reports what is missing.
+func (c *postgresConfig) Validate() error {
+	return (&Config{PostgresDSN: c.PostgresDSN, MasterKey: c.MasterKey}).validateAccounts()
+}
+
+// onAccounts makes a command that works on Postgres alone.
+func onAccounts(use, short string, do func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error) *cobra.Command {
+	config := &postgresConfig{}
+	return daemon.Command(use, short, config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		a, err := openAccounts(ctx, &Config{PostgresDSN: config.PostgresDSN, MasterKey: config.MasterKey})
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		return do(ctx, std, a)
+	})
+}
+
+func migrateCommand() *cobra.Command {
+	config := DefaultConfig()
+	return daemon.Command("migrate", "bring the schemas of Postgres and ClickHouse up to date", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		a, err := openAccounts(ctx, &config)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		w, err := warehouse.Open(ctx, warehouse.Options{DSN: string(config.ClickHouseDSN)})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(migrate(ctx, a, w), w.Close()); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(std.Out, "The schemas are up to date.")
+		return err
+	})
+}
+
+func userCommand() *cobra.Command {
+	user := &cobra.Command{Use: "user", Short: "Create people and reset their passwords", RunE: needsSubcommand}
+	var email, name, role string
+	create := onAccounts("create", "create a person; the password is read from standard input", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		password, err := readPassword(std.In)
+		if err != nil {
+			return err
+		}
+		u, err := a.CreateUser(ctx, accounts.NewUser{Email: email, Name: name, Password: password,
+			Roles: []access.Assignment{{Role: access.Role(role), AllApps: true}}})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.Out, "Created %s with id %s.\n", u.Email, u.ID)
+		return err
+	})
+	create.Flags().StringVar(&email, "email", "", "email address, the login name")
+	create.Flags().StringVar(&name, "name", "", "name to show")
+	create.Flags().StringVar(&role, "role", string(access.Owner), "owner, operator, marketer, analyst or viewer, for all apps")
+	var whose string
+	reset := onAccounts("reset", "set a new password, read from standard input, and end all sessions", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		password, err := readPassword(std.In)
+		if err != nil {
+			return err
+		}
+		return resetPassword(ctx, std, a, whose, password)
+	})
+	reset.Flags().StringVar(&whose, "email", "", "email address of the person")
+	user.AddCommand(create, reset)
+	return user
+}
+
+func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts, email, password string) error {
+	users, err := a.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if !strings.EqualFold(u.Email, email) {
+			continue
+		}
+		enabled := false
+		if _, err := a.UpdateUser(ctx, u.ID, accounts.UserChange{Password: &password, Disabled: &enabled}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.Out, "%s has a new password, and every session has ended.\n", u.Email)
+		return err
+	}
+	return fmt.Errorf("nobody has the email address %q", email)
+}
+
+// readPassword reads one line.
+func readPassword(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	password := strings.TrimRight(line, "\r\n")
+	if password == "" {
+		return "", daemon.Usagef("the password is read from standard input, which was empty")
+	}
+	return password, nil
+}
+
+func agentCommand() *cobra.Command {
+	agent := &cobra.Command{Use: "agent", Short: "Admit, list and revoke agents", RunE: needsSubcommand}
+	var name, region, zone, id string
+	token := onAccounts("token", "print a single-use enrolment token, good for 15 minutes", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		authority, err := authority.Open(ctx, authorityStore{a}, time.Now)
+		if err != nil {
+			return err
+		}
+		token, _, err := authority.Token(ctx, name, region, zone)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(std.Out, token)
+		return err
+	})
+	token.Flags().StringVar(&name, "name", "", "name of the agent")
+	token.Flags().StringVar(&region, "region", "default", "its region")
+	token.Flags().StringVar(&zone, "zone", "", "its zone")
+	var asJSON bool
+	list := onAccounts("list", "list the agents and their health", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		agents, err := a.Agents(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return json.NewEncoder(std.Out).Encode(agents)
+		}
+		return printAgents(std.Out, agents)
+	})
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	revoke := onAccounts("revoke", "end an agent's sessions and refuse it from now on", func(ctx context.Context, _ daemon.Streams, a *accounts.Accounts) error {
+		return a.RevokeAgent(ctx, id)
+	})
+	revoke.Flags().StringVar(&id, "id", "", "id of the agent")
+	agent.AddCommand(token, list, revoke)
+	return agent
+}
+
+func printAgents(w io.Writer, agents []accounts.Agent) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tNAME\tREGION\tSTATE\tQUEUED\tVERSION")
+	for _, a := range agents {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", a.ID, a.Name, a.Region, a.State, a.QueuedEvents, a.Version)
+	}
+	return table.Flush()
+}
+
+func auditCommand() *cobra.Command {
+	audit := &cobra.Command{Use: "audit", Short: "Check the audit log", RunE: needsSubcommand}
+	audit.AddCommand(onAccounts("verify", "verify the audit log's chain; fails at the first bad entry", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		v, err := a.VerifyAudit(ctx)
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(std.Out).Encode(v); err != nil {
+			return err
+		}
+		if !v.Valid {
+			return errors.New("the audit log was tampered with")
+		}
+		return nil
+	}))
+	return audit
+}
+
+func needsSubcommand(cmd *cobra.Command, _ []string) error {
+	return daemon.Usagef("%s needs a subcommand: see %s --help", cmd.Name(), cmd.CommandPath())
+}

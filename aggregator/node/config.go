@@ -1,0 +1,106 @@
+// Package node wires an aggregator: it opens ClickHouse and Postgres, connects
+// intake, attribution, cluster and API, and stops them in reverse. It is the
+// only package that knows all the parts.
+package node
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// Config are an aggregator's settings.
+type Config struct {
+	Node   string `config:"node" help:"stable name of this node; empty is the host's name"`
+	Region string `config:"region" help:"region of this node, which agents of the same region prefer"`
+	Zone   string `config:"zone" help:"zone within the region"`
+
+	ClickHouseDSN daemon.Secret `config:"clickhouse_dsn" help:"clickhouse://user:password@host:9000/database"`
+	PostgresDSN   daemon.Secret `config:"postgres_dsn" help:"postgres://user:password@host:5432/database"`
+	MasterKey     daemon.Secret `config:"master_key" help:"64 hexadecimal digits that seal the secrets in Postgres; the same on every node"`
+
+	Listen          string   `config:"listen" help:"address of the console and its API"`
+	AdminListen     string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
+	AgentsListen    string   `config:"agents_listen" help:"UDP address for agents"`
+	AgentsAdvertise string   `config:"agents_advertise" help:"host:port at which agents reach this node; empty is agents_listen"`
+	GossipListen    string   `config:"gossip_listen" help:"private address on which aggregators gossip"`
+	GossipPeers     []string `config:"gossip_peers" help:"gossip addresses of all the other aggregators"`
+
+	InsertRows    int           `config:"insert_rows" help:"rows that make an insert into ClickHouse due"`
+	InsertDelay   time.Duration `config:"insert_delay" help:"longest wait for more rows before an insert"`
+	IntakeMemory  daemon.Size   `config:"intake_memory" help:"bytes of blocks in memory, beyond which agents wait"`
+	SweepEvery    time.Duration `config:"sweep_every" help:"how often stored facts are compared with their attributions"`
+	Migrate       bool          `config:"migrate" help:"bring the schemas up to date at start"`
+	LogLevel      string        `config:"log_level" help:"debug, info, warn or error"`
+	LogFormat     string        `config:"log_format" help:"json, text, or auto"`
+	ShutdownGrace time.Duration `config:"shutdown_grace" help:"how long readiness is withdrawn before anything stops"`
+}
+
+// DefaultConfig are the settings of a node that was told nothing else.
+func DefaultConfig() Config {
+	return Config{
+		Region:       "default",
+		Listen:       ":3001",
+		AdminListen:  "127.0.0.1:3002",
+		AgentsListen: ":7443",
+		GossipListen: "127.0.0.1:7946",
+		InsertRows:   10_000,
+		InsertDelay:  250 * time.Millisecond,
+		IntakeMemory: 256 << 20,
+		SweepEvery:   5 * time.Second,
+		Migrate:      true,
+		LogLevel:     "info",
+		LogFormat:    "auto",
+	}
+}
+
+// Validate reports everything that is wrong with the settings at once.
+func (c *Config) Validate() error {
+	var errs []error
+	for name, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "agents_listen": c.AgentsListen, "gossip_listen": c.GossipListen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not host:port", name, address))
+		}
+	}
+	if c.ClickHouseDSN == "" {
+		errs = append(errs, errors.New("clickhouse_dsn is missing: clickhouse://user:password@host:9000/database"))
+	}
+	errs = append(errs, c.validateAccounts())
+	if c.InsertRows < 1 || c.InsertRows > 1_000_000 {
+		errs = append(errs, fmt.Errorf("insert_rows: %d is not between 1 and 1000000", c.InsertRows))
+	}
+	if c.InsertDelay < time.Millisecond || c.InsertDelay > 10*time.Second {
+		errs = append(errs, fmt.Errorf("insert_delay: %s is not between 1ms and 10s", c.InsertDelay))
+	}
+	if c.IntakeMemory < 16<<20 {
+		errs = append(errs, fmt.Errorf("intake_memory: %s is less than 16MiB", c.IntakeMemory))
+	}
+	if c.SweepEvery < 100*time.Millisecond {
+		errs = append(errs, fmt.Errorf("sweep_every: %s is less than 100ms", c.SweepEvery))
+	}
+	return errors.Join(errs...)
+}
+
+// validateAccounts checks what reaching Postgres takes.
+func (c *Config) validateAccounts() error {
+	var errs []error
+	if c.PostgresDSN == "" {
+		errs = append(errs, errors.New("postgres_dsn is missing: postgres://user:password@host:5432/database"))
+	}
+	if _, err := c.masterKey(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) masterKey() ([]byte, error) {
+	key, err := hex.DecodeString(string(c.MasterKey))
+	if err != nil || len(key) != 32 {
+		return nil, errors.New("master_key must be 64 hexadecimal digits: make one with openssl rand -hex 32 and keep it as safe as the database")
+	}
+	return key, nil
+}

@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// revokedEvery is how often the list of revoked agents is read again, besides
+// every change of settings.
+const revokedEvery = 4 * time.Second
+
+// directory is what this node knows of Postgres without asking: what agents
+// are told, the attribution settings of every app, and who is revoked. While
+// Postgres is away the last knowledge stands, so ingestion goes on.
+type directory struct {
+	accounts *accounts.Accounts
+	cluster  *cluster.Cluster
+	log      *slog.Logger
+
+	known    atomic.Pointer[knowledge]
+	fallback attribution.Settings // of an app that was deleted
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at each change of the settings
+}
+
+// knowledge is one reading of Postgres. It is never changed.
+type knowledge struct {
+	settings protocol.Settings
+	apps     map[string][]accounts.SettingsVersion // oldest first
+	revoked  map[string]bool
+}
+
+// openDirectory reads everything once: a node that has never known the
+// settings cannot serve.
+func openDirectory(ctx context.Context, a *accounts.Accounts, c *cluster.Cluster, log *slog.Logger) (*directory, error) {
+	d := &directory{accounts: a, cluster: c, log: log, fallback: attribution.Default(), changed: make(chan struct{})}
+	if err := d.load(ctx); err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	return d, nil
+}
+
+func (d *directory) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	settings, err := d.accounts.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	apps, err := d.accounts.AppSettings(ctx)
+	if err != nil {
+		return err
+	}
+	revoked, err := d.revoked(ctx)
+	if err != nil {
+		return err
+	}
+	d.known.Store(&knowledge{settings: settings, apps: apps, revoked: revoked})
+	d.announce()
+	return nil
+}
+
+func (d *directory) revoked(ctx context.Context) (map[string]bool, error) {
+	ids, err := d.accounts.RevokedAgents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set, nil
+}
+
+func (d *directory) announce() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// Run follows changes until ctx ends.
+func (d *directory) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { d.watchRevoked(ctx) })
+	wg.Go(func() { d.watchCluster(ctx) })
+	err := d.accounts.Watch(ctx, func() {
+		if err := d.load(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("settings not read, the last ones stay in force", "error", err)
+		}
+	})
+	wg.Wait()
+	return err
+}
+
+func (d *directory) watchRevoked(ctx context.Context) {
+	tick := time.NewTicker(revokedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		within, cancel := context.WithTimeout(ctx, revokedEvery)
+		revoked, err := d.revoked(within)
+		cancel()
+		if err != nil {
+			continue // Watch reports that Postgres is away
+		}
+		d.replaceRevoked(revoked)
+	}
+}
+
+// replaceRevoked swaps only the list of revoked agents, whatever else changes
+// meanwhile.
+func (d *directory) replaceRevoked(revoked map[string]bool) {
+	for {
+		old := d.known.Load()
+		if len(old.revoked) == len(revoked) {
+			return // agents are never un-revoked
+		}
+		next := *old
+		next.revoked = revoked
+		if d.known.CompareAndSwap(old, &next) {
+			d.announce()
+			return
+		}
+	}
+}
+
+// watchCluster passes changes of membership on.
+func (d *directory) watchCluster(ctx context.Context) {
+	for {
+		select {
+		case <-d.cluster.Changed():
+			d.announce()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Settings is what agents are told.
+func (d *directory) Settings() *protocol.Settings { return &d.known.Load().settings }
+
+// Members are the aggregators that agents may use.
+func (d *directory) Members() []protocol.Member { return d.cluster.Members() }
+
+// Changed returns a channel that is closed at the next change.
+func (d *directory) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
+}
+
+// Revoked reports whether an agent may no longer connect.
+func (d *directory) Revoked(agent string) bool { return d.known.Load().revoked[agent] }
+
+// At returns the settings of an app as they stood at a time in milliseconds.
+func (d *directory) At(app string, ms int64) *attribution.Settings {
+	versions := d.known.Load().apps[app]
+	for i := len(versions) - 1; i >= 0; i-- {
+		if versions[i].From.UnixMilli() <= ms || i == 0 {
+			return &versions[i].Settings
+		}
+	}
+	return &d.fallback
+}

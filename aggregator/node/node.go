@@ -1,0 +1,313 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/api"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/authority"
+	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
+	"github.com/unmogrowp/unmogrowp/aggregator/intake"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/console"
+	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// Options are what a node is made of. Without the sockets, New opens them where
+// the settings say.
+type Options struct {
+	Config Config
+	Log    *slog.Logger
+
+	Console net.Listener   // the console and its API
+	Admin   net.Listener   // health and metrics
+	Agents  net.PacketConn // agents' QUIC
+
+	NotifySocket string // systemd's, empty if none
+}
+
+// Node is a wired aggregator that has not started yet.
+type Node struct {
+	o        Options
+	registry *prometheus.Registry
+	admin    *daemon.Admin
+
+	accounts   *accounts.Accounts
+	warehouse  *warehouse.Warehouse
+	authority  *authority.Authority
+	cluster    *cluster.Cluster
+	directory  *directory
+	attributor *attribute.Attributor
+	intake     *intake.Intake
+	auth       *api.Authenticator
+	handler    http.Handler
+}
+
+// New opens the databases and wires the parts, downstream first. On an error
+// it closes what it opened.
+func New(ctx context.Context, o Options) (n *Node, err error) {
+	n = &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	if err := n.sockets(); err != nil {
+		return nil, err
+	}
+	n.admin = daemon.NewAdmin(n.o.Admin, n.registry, o.NotifySocket)
+	if err := n.databases(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.membership(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.pipeline(ctx); err != nil {
+		return nil, err
+	}
+	return n, n.front(ctx)
+}
+
+// sockets opens the ones that were not handed in.
+func (n *Node) sockets() error {
+	c := &n.o.Config
+	var err error
+	if n.o.Admin == nil {
+		if n.o.Admin, err = net.Listen("tcp", c.AdminListen); err != nil {
+			return fmt.Errorf("listen for the admin page: %w", err)
+		}
+	}
+	if n.o.Console == nil {
+		if n.o.Console, err = net.Listen("tcp", c.Listen); err != nil {
+			return fmt.Errorf("listen for the console: %w", err)
+		}
+	}
+	if n.o.Agents == nil {
+		if n.o.Agents, err = net.ListenPacket("udp", c.AgentsListen); err != nil {
+			return fmt.Errorf("listen for agents: %w", err)
+		}
+	}
+	return nil
+}
+
+// databases opens Postgres and ClickHouse and makes their schemas current.
+func (n *Node) databases(ctx context.Context) error {
+	var err error
+	if n.accounts, err = openAccounts(ctx, &n.o.Config); err != nil {
+		return err
+	}
+	if n.warehouse, err = warehouse.Open(ctx, warehouse.Options{DSN: string(n.o.Config.ClickHouseDSN), Logger: n.o.Log}); err != nil {
+		return err
+	}
+	if n.o.Config.Migrate {
+		if err := migrate(ctx, n.accounts, n.warehouse); err != nil {
+			return err
+		}
+	}
+	n.admin.Check("postgres", n.accounts.Ping)
+	n.admin.Check("clickhouse", n.warehouse.Ping)
+	return n.warehouse.Check(ctx)
+}
+
+func openAccounts(ctx context.Context, c *Config) (*accounts.Accounts, error) {
+	key, err := c.masterKey()
+	if err != nil {
+		return nil, err
+	}
+	return accounts.Open(ctx, accounts.Options{DSN: string(c.PostgresDSN), MasterKey: key})
+}
+
+func migrate(ctx context.Context, a *accounts.Accounts, w *warehouse.Warehouse) error {
+	if err := a.Migrate(ctx); err != nil {
+		return err
+	}
+	return w.Migrate(ctx)
+}
+
+// membership joins the other aggregators and reads what this node must know.
+func (n *Node) membership(ctx context.Context) error {
+	c := &n.o.Config
+	key, err := n.accounts.Secret(ctx, "gossip", randomKey)
+	if err != nil {
+		return fmt.Errorf("load gossip key: %w", err)
+	}
+	self, err := n.self()
+	if err != nil {
+		return err
+	}
+	host, port, err := splitAddress(c.GossipListen)
+	if err != nil {
+		return fmt.Errorf("gossip_listen: %w", err)
+	}
+	n.cluster, err = cluster.Join(cluster.Options{Self: self, BindAddr: host, BindPort: port, Join: c.GossipPeers, Key: key,
+		Label: "unmogrowp", Logger: n.o.Log, Registerer: n.registry})
+	if err != nil {
+		return err
+	}
+	if n.directory, err = openDirectory(ctx, n.accounts, n.cluster, n.o.Log); err != nil {
+		return err
+	}
+	n.authority, err = authority.Open(ctx, authorityStore{n.accounts}, time.Now)
+	return err
+}
+
+// self describes this node to agents and peers. The id is new at each start, so
+// that the gossip never takes a restarted node for its dead self.
+func (n *Node) self() (protocol.Member, error) {
+	c := &n.o.Config
+	name := c.Node
+	if name == "" {
+		var err error
+		if name, err = os.Hostname(); err != nil {
+			return protocol.Member{}, fmt.Errorf("name this node: %w: set node", err)
+		}
+	}
+	address := c.AgentsAdvertise
+	if address == "" {
+		address = n.o.Agents.LocalAddr().String()
+	}
+	boot, err := randomKey()
+	if err != nil {
+		return protocol.Member{}, err
+	}
+	return protocol.Member{ID: fmt.Sprintf("%s-%x", name, boot[:4]), Address: address, Region: c.Region, Zone: c.Zone}, nil
+}
+
+// pipeline is the way of an event: intake, warehouse, attribution.
+func (n *Node) pipeline(ctx context.Context) error {
+	c := &n.o.Config
+	self := n.cluster.Self().ID
+	var err error
+	n.attributor, err = attribute.New(attribute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
+		Owner: self, SweepEvery: c.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
+	if err != nil {
+		return err
+	}
+	reset, err := n.accounts.Secret(ctx, "stateless-reset", randomKey)
+	if err != nil {
+		return fmt.Errorf("load reset key: %w", err)
+	}
+	n.intake, err = intake.New(intake.Options{
+		Node: self, Software: daemon.BuildInfo().Version, Conn: n.o.Agents, TLS: n.authority.ServerTLS(), ResetKey: [32]byte(reset),
+		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory},
+		Registry: registry{n.accounts, n.directory}, State: n.directory, Issuer: issuer{n.authority},
+		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
+		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),
+	})
+	return err
+}
+
+// front is what people see: the API and the console.
+func (n *Node) front(ctx context.Context) error {
+	var err error
+	if n.auth, err = api.NewAuthenticator(ctx, n.accounts, time.Now, n.o.Log); err != nil {
+		return err
+	}
+	n.handler, err = api.New(api.Options{
+		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Enroller: n.authority,
+		Cluster: clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now},
+		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log,
+	})
+	return err
+}
+
+// ConsoleAddr is where the console and its API are served.
+func (n *Node) ConsoleAddr() net.Addr { return n.o.Console.Addr() }
+
+// AdminAddr is where health and metrics are served.
+func (n *Node) AdminAddr() net.Addr { return n.o.Admin.Addr() }
+
+// AgentsAddr is where agents connect.
+func (n *Node) AgentsAddr() net.Addr { return n.o.Agents.LocalAddr() }
+
+// GossipAddr is where other aggregators join this one.
+func (n *Node) GossipAddr() string { return n.cluster.Address() }
+
+// Run serves until ctx ends, then stops in order: agents are sent elsewhere and
+// what has arrived is stored, the API ends its requests, the databases close.
+func (n *Node) Run(ctx context.Context) error {
+	group := daemon.Group{Admin: n.admin, Log: n.o.Log, StopTimeout: 30 * time.Second, DrainDelay: n.o.Config.ShutdownGrace}
+	group.Add("directory", n.directory)
+	group.Add("attribution", n.attributor)
+	group.Add("api", daemon.PartFunc(n.serve))
+	group.Add("sessions", n.auth)
+	group.Add("cluster", n.cluster)
+	group.Add("intake", n.intake)
+	group.Add("draining", daemon.PartFunc(n.announceDrain))
+	return errors.Join(group.Run(ctx), n.Close())
+}
+
+// announceDrain tells the cluster, before anything stops, that this node takes
+// no more agents.
+func (n *Node) announceDrain(ctx context.Context) error {
+	<-ctx.Done()
+	if err := n.cluster.Drain(); err != nil {
+		n.o.Log.Warn("draining not announced", "error", err)
+	}
+	return nil
+}
+
+func (n *Node) serve(ctx context.Context) error {
+	server := &http.Server{
+		Handler: n.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(n.o.Log.Handler(), slog.LevelWarn),
+	}
+	return daemon.Serve(ctx, server, n.o.Console, 10*time.Second)
+}
+
+// Close closes what New opened. Run calls it.
+func (n *Node) Close() error {
+	var errs []error
+	if n.cluster != nil {
+		errs = append(errs, n.cluster.Close())
+	}
+	if n.warehouse != nil {
+		errs = append(errs, n.warehouse.Close())
+		n.warehouse = nil
+	}
+	if n.accounts != nil {
+		n.accounts.Close()
+		n.accounts = nil
+	}
+	for _, closer := range []interface{ Close() error }{n.o.Console, n.o.Admin, n.o.Agents} {
+		if closer == nil {
+			continue
+		}
+		if err := closer.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func randomKey() ([]byte, error) {
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("make random key: %w", err)
+	}
+	return key, nil
+}
+
+func splitAddress(address string) (host string, port int, err error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return "", 0, fmt.Errorf("resolve %q: %w", address, err)
+	}
+	host = resolved.IP.String()
+	if resolved.IP == nil {
+		host = "0.0.0.0"
+	}
+	return host, resolved.Port, nil
+}
