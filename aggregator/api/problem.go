@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // problem is an answer that is not a success (RFC 9457). Its detail is for people and never holds
@@ -65,11 +68,15 @@ func errTooLarge() *problem {
 func problemOf(err error) *problem {
 	var known *problem
 	var bad *accounts.InvalidError
+	var question *report.InvalidError
+	var network net.Error
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &bad):
 		return badRequest(bad.Reason)
+	case errors.As(err, &question):
+		return badRequest(err.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		return errNoRoute()
 	case errors.Is(err, accounts.ErrLastOwner):
@@ -86,6 +93,8 @@ func problemOf(err error) *problem {
 		return &problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The accounts database cannot be reached: try again.", retryAfter: 2}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "timeout", Detail: "The answer took too long: try again, or ask for less.", retryAfter: 5}
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "A database cannot be reached: try again.", retryAfter: 2}
 	}
 	return refusal(http.StatusInternalServerError, "internal", "Something went wrong inside. The log has it under the request id.")
 }

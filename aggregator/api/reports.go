@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,15 +84,7 @@ func (p parameters) span(now time.Time, zone *time.Location) (from, to time.Time
 			return from, to, err
 		}
 	}
-	switch {
-	case !from.Before(to):
-		err = badRequest("from must be before to.")
-	case to.Sub(from) > report.MaxSpan*24*time.Hour:
-		err = badRequest("The range is longer than " + strconv.Itoa(report.MaxSpan) + " days.")
-	case from.Year() < 1970 || to.Year() > 2200:
-		err = badRequest("The range must lie between 1970 and 2200.")
-	}
-	return from, to, err
+	return from, to, nil
 }
 
 // question makes a report query of the request: the app of the path, the range, and the narrowing of
@@ -110,28 +104,29 @@ func (c *call) question() (report.Query, parameters, error) {
 			"Your roles for this app are narrowed in ways that cannot be put into one report: ask an owner to narrow them alike.")
 	}
 	q := report.Query{
-		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"),
-		MediaSources: filter.MediaSources, Countries: filter.Countries, Limit: report.DefaultLimit, Cursor: p.get("cursor"),
+		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"), AppCurrency: app.Currency,
+		MediaSources: filter.MediaSources, Countries: filter.Countries, Cursor: p.get("cursor"),
 	}
 	if tz := p.get("tz"); tz != "" {
 		q.TZ = tz
 	}
 	zone, err := time.LoadLocation(q.TZ)
-	if err != nil || q.TZ == "Local" {
+	if err != nil {
 		return q, p, badRequest("tz is not an IANA name such as Europe/Berlin.")
 	}
 	if q.Limit, err = p.limit(); err != nil {
 		return q, p, err
 	}
-	if q.Currency != "" && !isCurrency(q.Currency) {
-		return q, p, badRequest("currency must be an ISO 4217 code such as EUR.")
-	}
 	q.From, q.To, err = p.span(c.Now(), zone)
 	return q, p, err
 }
 
-func isCurrency(code string) bool {
-	return len(code) == 3 && !strings.ContainsFunc(code, func(r rune) bool { return r < 'A' || r > 'Z' })
+// ask puts a question to the warehouse if it makes sense.
+func ask[T any](c *call, q report.Query, run func(context.Context, report.Query) (T, error)) (any, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	return answerOf(run(c.ctx, q))
 }
 
 func overview(c *call) (any, error) {
@@ -139,7 +134,7 @@ func overview(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(c.Reports.Overview(c.ctx, q))
+	return ask(c, q, c.Reports.Overview)
 }
 
 func timeseries(c *call) (any, error) {
@@ -147,23 +142,9 @@ func timeseries(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Interval = report.Interval(p.get("interval")); q.Interval == "" {
-		q.Interval = report.Day
-	}
-	if !slices.Contains([]report.Interval{report.Hour, report.Day, report.Week}, q.Interval) {
-		return nil, badRequest("interval must be hour, day or week.")
-	}
-	if q.Metric = report.Metric(p.get("metric")); q.Metric == "" {
-		q.Metric = report.Events
-	}
-	metrics := []report.Metric{report.Events, report.Clicks, report.Impressions, report.Installs, report.Conversions, report.Revenue}
-	if !slices.Contains(metrics, q.Metric) {
-		return nil, badRequest("metric must be events, clicks, impressions, installs, conversions or revenue.")
-	}
-	if q.Interval == report.Hour && q.To.Sub(q.From) > report.MaxPoints*time.Hour {
-		return nil, badRequest("The range has too many hours: ask for days.")
-	}
-	return answerOf(c.Reports.Timeseries(c.ctx, q))
+	q.Interval = report.Interval(cmp.Or(p.get("interval"), string(report.Day)))
+	q.Metric = report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
+	return ask(c, q, c.Reports.Timeseries)
 }
 
 func attributionReport(c *call) (any, error) {
@@ -171,35 +152,15 @@ func attributionReport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := p.get("model")
-	if name == "" {
-		name = attribution.LastTouch.String()
-	}
 	var ok bool
-	if q.Model, ok = attribution.ParseModel(name); !ok {
+	if q.Model, ok = attribution.ParseModel(cmp.Or(p.get("model"), attribution.LastTouch.String())); !ok {
 		models := attribution.Models()
 		return nil, badRequest("model must be one of " + strings.Join(models[:], ", ") + ".")
 	}
-	q.GroupBy = []report.Dimension{report.MediaSource}
-	if text := p.get("group_by"); text != "" {
-		if q.GroupBy, err = dimensions(text); err != nil {
-			return nil, err
-		}
+	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
+		q.GroupBy = append(q.GroupBy, report.Dimension(name))
 	}
-	return answerOf(c.Reports.Attribution(c.ctx, q))
-}
-
-func dimensions(text string) ([]report.Dimension, error) {
-	known := []report.Dimension{report.MediaSource, report.Campaign, report.AdSet, report.Ad, report.Keyword}
-	var list []report.Dimension
-	for name := range strings.SplitSeq(text, ",") {
-		d := report.Dimension(name)
-		if !slices.Contains(known, d) || slices.Contains(list, d) {
-			return nil, badRequest("group_by must be a list of media_source, campaign, adset, ad, keyword, each once.")
-		}
-		list = append(list, d)
-	}
-	return list, nil
+	return ask(c, q, c.Reports.Attribution)
 }
 
 // sources is the attribution report that a list of sources and campaigns needs.
@@ -209,7 +170,7 @@ func sources(c *call) (any, error) {
 		return nil, err
 	}
 	q.Model, q.GroupBy = attribution.LastTouch, []report.Dimension{report.MediaSource, report.Campaign}
-	return answerOf(c.Reports.Attribution(c.ctx, q))
+	return ask(c, q, c.Reports.Attribution)
 }
 
 func conversions(c *call) (any, error) {
@@ -217,7 +178,7 @@ func conversions(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(c.Reports.Conversions(c.ctx, q))
+	return ask(c, q, c.Reports.Conversions)
 }
 
 func conversion(c *call) (any, error) {
@@ -225,9 +186,11 @@ func conversion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, found, err := c.Reports.Conversion(c.ctx, q, c.param("conversion"))
-	if err == nil && !found {
-		return nil, errNoRoute()
-	}
-	return answerOf(result, err)
+	return ask(c, q, func(ctx context.Context, q report.Query) (report.ConversionResult, error) {
+		result, found, err := c.Reports.Conversion(ctx, q, c.param("conversion"))
+		if err == nil && !found {
+			err = errNoRoute()
+		}
+		return result, err
+	})
 }
