@@ -40,5 +40,7 @@ export default defineConfig({
     port: 5173,
     proxy: { '/api': process.env.CONSOLE_API ?? 'http://127.0.0.1:3001' },
   },
+  // Tests run the client's half of Svelte, as the browser does.
+  ...(process.env.VITEST ? { resolve: { conditions: ['browser'] } } : {}),
   test: { include: ['src/**/*.test.ts', 'test/**/*.test.ts'] },
 });
