@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// step is one call of the walk through the API.
+type step struct {
+	method string
+	path   string // with {names} of earlier answers, as the OpenAPI document writes it
+	query  string
+	body   any
+	want   int
+	keep   string // name under which the answer's id is kept
+}
+
+// walk calls every route in an order in which each finds what it needs, and
+// leaves nothing behind but audit entries.
+func walk(unique string) []step {
+	app := map[string]any{"name": "API walk " + unique, "currency": "EUR", "timezone": "UTC"}
+	link := map[string]any{"media_source": "walk", "fallback": "https://example.com/"}
+	viewer := []map[string]any{{"role": "viewer", "apps": "*"}}
+	return []step{
+		{method: "GET", path: "openapi.json", want: 200},
+		{method: "GET", path: "me", want: 200},
+		{method: "PATCH", path: "me", body: map[string]any{"name": adminName}, want: 200},
+		{method: "GET", path: "me/sessions", want: 200},
+		{method: "DELETE", path: "me/sessions/{unknown}", want: 404},
+
+		{method: "GET", path: "apps", want: 200},
+		{method: "POST", path: "apps", body: app, want: 201, keep: "app"},
+		{method: "GET", path: "apps/{app}", want: 200},
+		{method: "PATCH", path: "apps/{app}", body: map[string]any{"timezone": "Europe/Berlin"}, want: 200},
+		{method: "POST", path: "apps/{app}/keys", body: map[string]any{"kind": "client", "name": "walk"}, want: 201, keep: "key"},
+		{method: "GET", path: "apps/{app}/keys", want: 200},
+		{method: "DELETE", path: "apps/{app}/keys/{key}", want: 204},
+		{method: "GET", path: "apps/{app}/attribution", want: 200, keep: "settings"},
+		{method: "PUT", path: "apps/{app}/attribution", body: "{settings}", want: 200},
+		{method: "GET", path: "apps/{app}/attribution/versions", want: 200},
+		{method: "GET", path: "apps/{app}/links", want: 200},
+		{method: "POST", path: "apps/{app}/links", body: link, want: 201, keep: "link"},
+		{method: "GET", path: "apps/{app}/links/{link}", want: 200},
+		{method: "PUT", path: "apps/{app}/links/{link}", body: link, want: 200},
+		{method: "DELETE", path: "apps/{app}/links/{link}", want: 204},
+
+		{method: "GET", path: "apps/{app}/reports/overview", want: 200},
+		{method: "GET", path: "apps/{app}/reports/timeseries", query: "metric=installs&interval=day", want: 200},
+		{method: "GET", path: "apps/{app}/reports/attribution", query: "model=linear&group_by=media_source", want: 200},
+		{method: "GET", path: "apps/{app}/reports/sources", want: 200},
+		{method: "GET", path: "apps/{app}/conversions", want: 200},
+		{method: "GET", path: "apps/{app}/conversions/{unknown}", want: 404},
+
+		{method: "GET", path: "users", want: 200},
+		{method: "GET", path: "roles", want: 200},
+		{method: "POST", path: "users", want: 201, keep: "user", body: map[string]any{"email": "walk-" + unique + "@example.com",
+			"name": "Walk", "password": "a walk through the api " + unique, "roles": viewer}},
+		{method: "GET", path: "users/{user}", want: 200},
+		{method: "PATCH", path: "users/{user}", body: map[string]any{"name": "Walker"}, want: 200},
+		{method: "PUT", path: "users/{user}/roles", body: map[string]any{"roles": viewer}, want: 200},
+		{method: "DELETE", path: "users/{user}", want: 204},
+		{method: "GET", path: "audit", want: 200},
+		{method: "GET", path: "audit/verify", want: 200},
+
+		{method: "GET", path: "agents", want: 200},
+		{method: "GET", path: "agents/{unknown}", want: 404},
+		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
+		{method: "POST", path: "agents/{unknown}/revoke", want: 404},
+		{method: "GET", path: "cluster", want: 200},
+
+		{method: "DELETE", path: "apps/{app}", want: 204},
+		{method: "POST", path: "auth/refresh", want: 200},
+		{method: "POST", path: "auth/logout", want: 204},
+	}
+}
+
+// result is a line of the table.
+type result struct {
+	step
+	got  int
+	took time.Duration
+	note string
+}
+
+func (r result) ok() bool { return r.got == r.want && r.note == "" }
+
+// testAPI calls every route of the running system and prints a table. It fails
+// if an answer is not the expected one or a documented route was not called.
+func testAPI(ctx context.Context, std daemon.Streams, p plan) error {
+	env, err := readEnvironment(p.envFile())
+	if err != nil {
+		return err
+	}
+	api, err := logIn(ctx, env)
+	if err != nil {
+		return err
+	}
+	known := map[string]any{"unknown": "00000000-0000-7000-8000-000000000000"}
+	results := []result{{step: step{method: "POST", path: "auth/login", want: 200}, got: 200}}
+	for _, s := range walk(fmt.Sprint(time.Now().UnixNano())) {
+		results = append(results, api.take(ctx, s, known))
+	}
+	missed, err := uncalled(known["document"], results)
+	if err != nil {
+		return err
+	}
+	for _, route := range missed {
+		method, path, _ := strings.Cut(route, " ")
+		results = append(results, result{step: step{method: method, path: path}, note: "not called by this command"})
+	}
+	return printResults(std, results)
+}
+
+// take calls one step and remembers what later ones need.
+func (c *client) take(ctx context.Context, s step, known map[string]any) result {
+	r := result{step: s}
+	path := s.path
+	for name, value := range known {
+		if id, ok := value.(string); ok {
+			path = strings.ReplaceAll(path, "{"+name+"}", id)
+		}
+	}
+	if s.query != "" {
+		path += "?" + s.query
+	}
+	if name, ok := s.body.(string); ok {
+		s.body = known[strings.Trim(name, "{}")]
+	}
+	start := time.Now()
+	status, answer, err := c.send(ctx, s.method, path, s.body)
+	r.got, r.took = status, time.Since(start)
+	if err != nil {
+		r.note = err.Error()
+		return r
+	}
+	if status != s.want {
+		r.note = problem(answer)
+		return r
+	}
+	var object map[string]any
+	if status != http.StatusNoContent && json.Unmarshal(answer, &object) != nil {
+		r.note = "the answer is not a JSON object"
+		return r
+	}
+	switch {
+	case s.path == "openapi.json":
+		known["document"] = object
+	case s.keep == "settings":
+		known[s.keep] = object
+	case s.keep != "":
+		known[s.keep] = object["id"]
+	}
+	return r
+}
+
+// uncalled lists the routes of the OpenAPI document that no result is of. The
+// names of path parameters may differ.
+func uncalled(document any, results []result) ([]string, error) {
+	paths, ok := document.(map[string]any)["paths"].(map[string]any)
+	if !ok {
+		return nil, errors.New("the OpenAPI document lists no paths")
+	}
+	called := map[string]bool{}
+	for _, r := range results {
+		called[r.method+" "+shape(r.path)] = true
+	}
+	var missed []string
+	for path, item := range paths {
+		methods, ok := item.(map[string]any)
+		if !ok {
+			continue
+		}
+		path = strings.TrimPrefix(strings.TrimPrefix(path, "/api/v1"), "/")
+		for _, method := range slices.Sorted(maps.Keys(methods)) {
+			method = strings.ToUpper(method)
+			if slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, method) && !called[method+" "+shape(path)] {
+				missed = append(missed, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(missed)
+	return missed, nil
+}
+
+// shape replaces the parameters of a path by one sign.
+func shape(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if strings.HasPrefix(part, "{") {
+			parts[i] = "{}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func printResults(std daemon.Streams, results []result) error {
+	table := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tMETHOD\tROUTE\tWANT\tGOT\tTIME\t")
+	failed := 0
+	for _, r := range results {
+		mark := "ok"
+		if !r.ok() {
+			mark = "FAIL"
+			failed++
+		}
+		fmt.Fprintf(table, "%s\t%s\t/api/v1/%s\t%d\t%d\t%s\t%s\n", mark, r.method, r.path, r.want, r.got, r.took.Round(100*time.Microsecond), r.note)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(std.Out, "%d passed, %d failed\n", len(results)-failed, failed); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d calls failed", failed, len(results))
+	}
+	return nil
+}
