@@ -72,7 +72,7 @@ func demo(ctx context.Context, std daemon.Streams, p plan, o demoOptions) error 
 		return err
 	}
 	send := sender{agent: env.get("AGENT_URL"), write: env.get("WRITE_KEY"), server: env.get("SERVER_KEY"), senders: o.senders,
-		http: &http.Client{Timeout: 30 * time.Second}, patience: time.Minute}
+		http: &http.Client{Timeout: 30 * time.Second}, patience: time.Minute, now: time.Now}
 	sending := newProgress(std, len(made.Messages))
 	err = send.all(ctx, made.Requests(), sending.step)
 	sending.end()

@@ -77,7 +77,7 @@ func TestEverythingArrivesAtAMoodyAgent(t *testing.T) {
 	server := httptest.NewServer(agent)
 	defer server.Close()
 	made := sample(t)
-	s := sender{agent: server.URL + "/", write: "write", server: "server", senders: 4, http: server.Client(), patience: 20 * time.Second}
+	s := sender{agent: server.URL + "/", write: "write", server: "server", senders: 4, http: server.Client(), patience: 20 * time.Second, now: time.Now}
 	var mu sync.Mutex
 	done := 0
 	err := s.all(t.Context(), made.Requests(), func(n int) { mu.Lock(); done += n; mu.Unlock() })
@@ -112,7 +112,7 @@ func TestSenderGivesUpWhereNothingCanChange(t *testing.T) {
 			w.WriteHeader(c.status)
 			fmt.Fprint(w, c.body)
 		}))
-		s := sender{agent: server.URL, senders: 2, http: server.Client(), patience: 300 * time.Millisecond}
+		s := sender{agent: server.URL, senders: 2, http: server.Client(), patience: 300 * time.Millisecond, now: time.Now}
 		if err := s.all(t.Context(), sample(t).Requests(), func(int) {}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%d %s: %v", c.status, c.body, err)
 		}

@@ -26,6 +26,7 @@ type sender struct {
 	senders       int    // connections at once
 	http          *http.Client
 	patience      time.Duration // with one request, over all its attempts
+	now           func() time.Time
 }
 
 // all sends everything and calls done with the number of messages of each
@@ -86,7 +87,7 @@ func (s *sender) one(ctx context.Context, r *traffic.Request) error {
 // attempt sends a request once. After an error it says how long to wait before
 // the next attempt: 0 leaves it to the caller, less means that it is of no use.
 func (s *sender) attempt(ctx context.Context, r *traffic.Request) (wait time.Duration, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.agent, "/")+r.Path(), bytes.NewReader(r.Body(time.Now())))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.agent, "/")+r.Path(), bytes.NewReader(r.Body(s.now())))
 	if err != nil {
 		return -1, fmt.Errorf("send to the agent: %w", err)
 	}
