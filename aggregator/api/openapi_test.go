@@ -1,0 +1,161 @@
+package api
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
+)
+
+// contract is the document as a client reads it.
+type contract struct {
+	doc    *openapi3.T
+	router routers.Router
+}
+
+func loadContract(t *testing.T, c *client) contract {
+	t.Helper()
+	text := c.get("openapi.json").want(200).body
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context(), openapi3.IsOpenAPI31OrLater()); err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contract{doc, router}
+}
+
+func TestEveryRouteIsInTheDocument(t *testing.T) {
+	s := newSystem(t)
+	doc := loadContract(t, s.client()).doc
+	ids := map[string]bool{}
+	count := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			count++
+			if ids[op.OperationID] {
+				t.Errorf("%s %s: operation id %s is there twice", method, path, op.OperationID)
+			}
+			ids[op.OperationID] = true
+		}
+	}
+	if count != len(routes()) {
+		t.Errorf("%d operations for %d routes", count, len(routes()))
+	}
+	for _, r := range routes() {
+		item := doc.Paths.Find(base + r.path)
+		if item == nil || item.GetOperation(r.method) == nil {
+			t.Errorf("%s %s is not in the document", r.method, r.path)
+		}
+	}
+}
+
+// TestAnswersAreAsDocumented walks the API and checks each answer, good or bad, with the document.
+func TestAnswersAreAsDocumented(t *testing.T) {
+	s := newSystem(t)
+	c := s.owner()
+	c.http.Transport = &checking{t: t, contract: loadContract(t, c)}
+	var app, key, link, user struct{ ID string }
+	c.get("me").want(200)
+	c.get("me/sessions").want(200)
+	c.send("PATCH", "me", map[string]any{"name": "Ann"}, nil).want(200)
+	c.post("apps", map[string]any{"name": "Shop"}).want(201).decode(&app)
+	at := "apps/" + app.ID
+	c.get("apps").want(200)
+	c.get(at).want(200)
+	c.send("PATCH", at, map[string]any{"origins": []string{"https://example.com"}}, nil).want(200)
+	c.post(at+"/keys", map[string]any{"kind": "server"}).want(201).decode(&key)
+	c.get(at + "/keys").want(200)
+	var settings map[string]any
+	c.get(at + "/attribution").want(200).decode(&settings)
+	settings["conversion_events"] = []string{"Signed Up"}
+	c.send("PUT", at+"/attribution", settings, nil).want(200)
+	c.send("PUT", at+"/attribution", settings, nil).want(409)
+	c.get(at + "/attribution/versions").want(200)
+	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "https://example.com/", "deep_links": map[string]string{"ios": "shop://x"}}).want(201).decode(&link)
+	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "javascript:alert(1)"}).want(400)
+	c.get(at + "/links?limit=1").want(200)
+	c.get(at + "/links/" + link.ID).want(200)
+	for _, path := range []string{"overview", "timeseries?metric=revenue&interval=week&currency=EUR", "attribution?model=linear&group_by=media_source,campaign", "sources"} {
+		c.get(at + "/reports/" + path).want(200)
+	}
+	c.get(at + "/reports/attribution?model=guess").want(400)
+	c.get(at + "/conversions").want(200)
+	c.get(at + "/conversions/known").want(200)
+	c.get(at + "/conversions/unknown").want(404)
+	c.post("users", map[string]any{"email": "v@example.com", "name": "V", "password": testPassword, "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&user)
+	c.get("users").want(200)
+	c.get("users/" + user.ID).want(200)
+	c.get("roles").want(200)
+	c.post("agents/enrollment-tokens", map[string]any{"name": "edge-1", "region": "eu"}).want(201)
+	if err := s.accounts.CreateEnrollment(t.Context(), enrollmentFor("edge-2")); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := s.accounts.ConsumeEnrollment(t.Context(), enrollmentFor("edge-2").SecretHash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.get("agents").want(200)
+	c.get("agents/" + agent.ID).want(200)
+	c.post("agents/"+agent.ID+"/revoke", nil).want(204)
+	c.post("agents/"+agent.ID+"/revoke", nil).want(404)
+	c.get("cluster").want(200)
+	c.get("audit?limit=3").want(200)
+	c.get("audit/verify").want(200)
+	c.send("DELETE", "users/"+user.ID, nil, nil).want(204)
+	c.post("auth/refresh", nil).want(200)
+	c.post("auth/logout", nil).want(204)
+	c.get("me").want(200) // the session is remembered for three seconds
+}
+
+// checking is a transport that checks every request and answer with the document.
+type checking struct {
+	t *testing.T
+	contract
+}
+
+// RoundTrip sends a request.
+func (c *checking) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	route, parameters, err := c.router.FindRoute(request)
+	if err != nil {
+		c.t.Errorf("%s %s: %v", request.Method, request.URL.Path, err)
+		return response, nil
+	}
+	input := &openapi3filter.RequestValidationInput{Request: request, PathParams: parameters, Route: route}
+	err = openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: response.StatusCode, Header: response.Header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: response.StatusCode < 300},
+	})
+	if err != nil {
+		c.t.Errorf("%s %s: the answer is not as documented: %v\n%s", request.Method, request.URL.Path, firstLines(err), body)
+	}
+	return response, nil
+}
+
+func firstLines(err error) string {
+	lines := strings.SplitN(err.Error(), "\n", 6)
+	return strings.Join(lines[:min(len(lines), 5)], "\n")
+}
