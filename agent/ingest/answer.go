@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,7 +57,22 @@ func (c *call) refuse(p *problem) {
 		header.Set("Connection", "close")
 	}
 	header.Set("Cache-Control", "no-store")
-	c.write(p.status, "application/json", append(encoded, '\n'))
+	status := p.status
+	if p.final() && neverGivesUp(c.r.UserAgent()) {
+		status = http.StatusOK
+	}
+	c.write(status, "application/json", append(encoded, '\n'))
+}
+
+// final reports whether the same request can never be accepted.
+func (p *problem) final() bool {
+	return p.status == http.StatusBadRequest || p.status == http.StatusRequestEntityTooLarge
+}
+
+// neverGivesUp knows the SDK that sends a request again after any failure: told
+// the truth in the status it would send a bad one for ever, and nothing else.
+func neverGivesUp(agent string) bool {
+	return strings.HasPrefix(agent, "analytics-swift/") || strings.HasPrefix(agent, "analytics-ios/")
 }
 
 // answer tells that the events are durable, which were refused, and which ids

@@ -128,12 +128,12 @@ func (d *document) step(want state, c byte) (state, error) {
 	switch want {
 	case wantFirstValue:
 		if c == ']' {
-			return d.close(c)
+			return d.close()
 		}
 		return d.value(c)
 	case wantFirstKey:
 		if c == '}' {
-			return d.close(c)
+			return d.close()
 		}
 		return d.key(c)
 	case wantKey:
@@ -213,7 +213,7 @@ func (d *document) separator(c byte) (state, error) {
 		d.at++
 		return wantValue, nil
 	case c == '}' && object, c == ']' && !object:
-		return d.close(c)
+		return d.close()
 	case object:
 		return 0, d.fail("',' or '}' wanted")
 	}
@@ -234,7 +234,7 @@ func (d *document) enter(k kind) error {
 	return nil
 }
 
-func (d *document) close(byte) (state, error) {
+func (d *document) close() (state, error) {
 	d.at++
 	d.depth--
 	self := d.open[d.depth]

@@ -5,12 +5,12 @@ import "time"
 // Limits bound one request. A zero field takes its default.
 type Limits struct {
 	WireBytes    int // bytes of a body as sent; default 1 MiB
-	BodyBytes    int // bytes of a body uncompressed; default 8 MiB
+	BodyBytes    int // bytes of a body uncompressed; default 8 MiB, at most 64 MiB
 	Ratio        int // uncompressed to sent, for bodies over 1 MiB; default 100
 	Events       int // events of a batch; default 2500
 	EventBytes   int // bytes of one event; default 32 KiB
 	Depth        int // nested objects and lists of one event; default 8
-	Keys         int // keys of one object; default 200
+	Keys         int // keys of one object; default 200, at most 512
 	StringBytes  int // bytes of one string; default 8 KiB
 	DecodingSize int // bytes of bodies being read or decoded at once, over all requests; default 64 MiB
 }
@@ -28,11 +28,14 @@ func (l Limits) withDefaults() Limits {
 			*f.field = f.value
 		}
 	}
+	l.Keys = min(l.Keys, tableSize/2)
+	l.BodyBytes = min(l.BodyBytes, maxBody)
 	return l
 }
 
 const (
 	ratioFloor   = 1 << 20 // bytes: a smaller body may be as repetitive as it likes
+	maxBody      = 64 << 20
 	maxNodes     = 1 << 19 // values of a body: bounds the index over it to 8 MiB
 	maxID        = 256     // bytes of a user, device or click id, and of an event's name
 	maxMessageID = 100     // bytes, as in the Segment HTTP API

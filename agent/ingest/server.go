@@ -21,7 +21,7 @@ const (
 	maxHeaderBytes    = 16 << 10
 	maxStreams        = 250 // of one HTTP/2 connection
 
-	defaultConnections = 10_000
+	defaultConnections = 4096
 	defaultGrace       = 10 * time.Second
 )
 
@@ -48,7 +48,7 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 type Part struct {
 	Handler     *Handler
 	Listener    net.Listener  // closed by Run
-	Connections int           // at once, further ones wait; default 10,000
+	Connections int           // at once, further ones wait; default 4096
 	Grace       time.Duration // for requests under way when the process stops; default 10 s
 	Log         *slog.Logger  // nil discards
 }

@@ -245,3 +245,17 @@ func TestUntrustedRevenueIsKept(t *testing.T) {
 		t.Errorf("flags %b and %b", events[0].Flags, events[1].Flags)
 	}
 }
+
+func TestTheSDKThatNeverGivesUpIsNotToldTo(t *testing.T) {
+	d := newDoor(t)
+	for agent, want := range map[string]int{"analytics-swift/1.9.1": 200, "analytics-ios/4.1.8": 200, "analytics-kotlin/1.19.0": 400} {
+		w := d.send("POST", "/v1/b", `{"batch":`, basic(clientKey), "User-Agent: "+agent)
+		if code, _ := refusal(t, w); w.Code != want || code != "malformed_json" {
+			t.Errorf("%s: %d %s, want %d", agent, w.Code, w.Body, want)
+		}
+	}
+	d.buffer.fail = &fullError{time.Second}
+	if w := d.send("POST", "/v1/track", track, basic(clientKey), "User-Agent: analytics-swift/1.9.1"); w.Code != 429 {
+		t.Errorf("full: %d", w.Code)
+	}
+}
