@@ -55,24 +55,31 @@ func (q *Queue) badgerOptions() badger.Options {
 		WithValueThreshold(q.opts.valueThreshold).
 		WithValueLogFileSize(64 << 20).
 		WithVerifyValueChecksum(true).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithChecksumVerificationMode(options.OnBlockRead). // mendTables has read whole tables.
 		WithLogger(q.disk)
 	return o
 }
+
+// moveAway is how to go on when Badger's own bookkeeping is damaged.
+const moveAway = "move this directory away and start with an empty one"
 
 func (q *Queue) openStore() (err error) {
 	// Badger asserts where it finds what it cannot explain. To the operator a
 	// damaged directory is an error, not a stack trace.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("open badger: its files are damaged: %v", r)
+			err = fmt.Errorf("open badger: its files are damaged: %v; %s", r, moveAway)
 		}
 	}()
-	q.disk = &diskLog{log: q.log}
-	q.db, err = badger.Open(q.badgerOptions())
-	if err != nil {
-		return fmt.Errorf("open badger: %w", err)
+	if err := q.mendTables(); err != nil {
+		return fmt.Errorf("check tables: %w", err)
 	}
+	q.disk = &diskLog{log: q.log}
+	db, err := badger.Open(q.badgerOptions())
+	if err != nil {
+		return fmt.Errorf("open badger: %w; if its files are damaged, %s", err, moveAway)
+	}
+	q.db = db
 	q.disk.opened.Store(true)
 	return syncDir(q.opts.Dir)
 }

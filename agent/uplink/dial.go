@@ -62,13 +62,20 @@ func resolve(ctx context.Context, address string) (*net.UDPAddr, error) {
 	return &net.UDPAddr{IP: ip.AsSlice(), Port: int(port), Zone: ip.Zone()}, nil
 }
 
+// A dead aggregator is noticed within deadAfter although nothing says so; what
+// it had not acknowledged then goes to another one.
+const (
+	deadAfter = 8 * time.Second
+	keepAlive = 2500 * time.Millisecond
+)
+
 // quicConfig bounds what an aggregator can make the agent hold: it sends
 // answers and settings, and opens no streams.
 func quicConfig() *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:           5 * time.Second,
-		MaxIdleTimeout:                 protocol.IdleTimeout,
-		KeepAlivePeriod:                10 * time.Second,
+		MaxIdleTimeout:                 min(deadAfter, protocol.IdleTimeout),
+		KeepAlivePeriod:                keepAlive,
 		InitialStreamReceiveWindow:     64 << 10,
 		MaxStreamReceiveWindow:         1 << 20,
 		InitialConnectionReceiveWindow: 256 << 10,

@@ -101,6 +101,7 @@ type fakeAggregator struct {
 	answer func(b protocol.Block) *protocol.Ack
 	// greeting is sent after the welcome.
 	greeting []protocol.Message
+	members  []protocol.Member // told in the welcome; nil: this one only
 	enroll   func(m *protocol.Enroll) *protocol.Enrolled
 
 	mu       sync.Mutex
@@ -189,7 +190,11 @@ func (f *fakeAggregator) serve(ctx context.Context, conn *quic.Conn) {
 	f.controls = append(f.controls, control)
 	greeting := f.greeting
 	f.mu.Unlock()
-	welcome := &protocol.Welcome{Version: protocol.Version, Node: f.address, Window: 8, Members: []protocol.Member{{ID: "x", Address: f.address}}}
+	members := f.members
+	if members == nil {
+		members = []protocol.Member{{ID: "x", Address: f.address}}
+	}
+	welcome := &protocol.Welcome{Version: protocol.Version, Node: f.address, Window: 8, Members: members}
 	_ = protocol.WriteMessage(control, welcome)
 	for _, m := range greeting {
 		_ = protocol.WriteMessage(control, m)

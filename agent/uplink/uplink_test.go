@@ -198,10 +198,11 @@ func TestFailsOverWhenAnAggregatorDies(t *testing.T) {
 		}
 		return &protocol.Ack{Status: protocol.StatusStored}
 	}
-	// The member table that the first one tells puts it before the second.
+	// The first one is preferred while it lives: it is in the agent's region.
+	first.members = []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
+	second.members = first.members
 	h := run(t, ca, 100, nil, first.address)
 	waitFor(t, "20 blocks", func() bool { _, _, n := first.count(); return n >= 20 })
-	h.Uplink.members.replace([]protocol.Member{{ID: "b", Address: second.address}})
 	first.stop()
 	h.queue.waitEmpty(t)
 	if _, _, stored := second.count(); stored < 60 {
@@ -228,10 +229,13 @@ func TestDrainingGoesElsewhere(t *testing.T) {
 	second.start("")
 	first.answer = func(protocol.Block) *protocol.Ack { return &protocol.Ack{Status: protocol.StatusDraining} }
 	first.start("")
-	h := run(t, ca, 10, func(o *Options) { o.Zone = "" }, first.address)
-	waitFor(t, "the first to be asked", func() bool { n, _, _ := first.count(); return n > 0 })
-	h.Uplink.members.replace([]protocol.Member{{ID: "b", Address: second.address, Region: "eu"}})
+	first.members = []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
+	second.members = first.members
+	h := run(t, ca, 10, nil, first.address)
 	h.queue.waitEmpty(t)
+	if n, _, _ := first.count(); n == 0 {
+		t.Fatal("the first was not asked")
+	}
 	if _, _, stored := second.count(); stored != 10 {
 		t.Fatalf("the second stored %d blocks", stored)
 	}

@@ -1,0 +1,344 @@
+package buffer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// childDir is set in the process that TestKilledProcessLosesNothing kills.
+const childDir = "UNMOGROWP_BUFFER_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		appendUntilKilled(dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// appendUntilKilled is the child: 16 writers append and say what was
+// acknowledged; a reader forgets blocks meanwhile, and says so before.
+func appendUntilKilled(dir string) {
+	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, RetentionBytes: 64 << 10, sweepEvery: 20 * time.Millisecond, deleteRange: 10})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	var mu sync.Mutex
+	say := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Printf(format+"\n", args...)
+	}
+	say("open %016x", q.Epoch())
+	run := strconv.FormatInt(time.Now().UnixNano(), 36)
+	var wg sync.WaitGroup
+	for w := range 16 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("%s-%d-%d", run, w, i)
+				if _, err := q.Append(context.Background(), event(id), 1); err != nil {
+					say("error %v", err)
+					return
+				}
+				say("acked %s", id)
+			}
+		})
+	}
+	wg.Go(func() {
+		after := uint64(0)
+		for {
+			block, seq, err := q.Next(context.Background(), after)
+			if err != nil {
+				return
+			}
+			after = seq
+			if seq%3 != 0 { // some stay
+				var ids []string
+				b, _ := protocol.ParseBlock(block)
+				list, _ := q.codec.Events(&b)
+				for _, e := range list {
+					ids = append(ids, e.ID)
+				}
+				say("forgot %s", strings.Join(ids, " "))
+				_ = q.Forget(seq)
+			}
+		}
+	})
+	wg.Wait()
+}
+
+// TestKilledProcessLosesNothing kills a real process with SIGKILL at random
+// moments and reopens what it leaves. UNMOGROWP_BUFFER_KILLS says how often.
+func TestKilledProcessLosesNothing(t *testing.T) {
+	kills := 20
+	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_KILLS")); err == nil {
+		kills = n
+	}
+	dir := filepath.Join(t.TempDir(), "buffer")
+	acked, forgot := map[string]bool{}, map[string]bool{}
+	epoch := ""
+	for n := range kills {
+		var more []string
+		killChild(t, dir, time.Duration(20+rand.IntN(180))*time.Millisecond, func(line string) {
+			verb, rest, _ := strings.Cut(line, " ")
+			switch verb {
+			case "open":
+				if epoch != "" && epoch != rest {
+					t.Fatalf("kill %d: epoch %s became %s", n, epoch, rest)
+				}
+				epoch = rest
+			case "acked":
+				more = append(more, rest)
+			case "forgot":
+				for id := range strings.FieldsSeq(rest) {
+					forgot[id] = true
+				}
+			default:
+				t.Fatalf("kill %d: child says %q", n, line)
+			}
+		})
+		for _, id := range more {
+			acked[id] = true
+		}
+		if n%5 == 4 || n == kills-1 {
+			checkSurvivors(t, dir, acked, forgot)
+		}
+	}
+	t.Logf("%d kills, %d events acknowledged, %d of them shipped", kills, len(acked), len(forgot))
+	if len(acked) < kills {
+		t.Fatalf("only %d events in %d runs: the test is too weak", len(acked), kills)
+	}
+}
+
+// killChild starts the child, kills it after the given time and hands on the
+// complete lines that it wrote.
+func killChild(t *testing.T, dir string, after time.Duration, line func(string)) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	started := false
+	for {
+		text, err := r.ReadString('\n')
+		if err != nil { // the last line may be cut
+			break
+		}
+		if !started {
+			started = true
+			timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+			defer timer.Stop()
+		}
+		line(strings.TrimSuffix(text, "\n"))
+	}
+	_, _ = io.Copy(io.Discard, out)
+	_ = cmd.Wait()
+	if !started {
+		t.Fatalf("the child did not start: %s", &stderr)
+	}
+}
+
+func checkSurvivors(t *testing.T, dir string, acked, forgot map[string]bool) {
+	t.Helper()
+	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if lost := q.Stats().Lost; lost != 0 {
+		t.Errorf("%d blocks are lost after a kill", lost)
+	}
+	found := map[string]bool{}
+	if err := q.Each(t.Context(), func(_ uint64, block []byte) error {
+		for _, e := range events(t, block) {
+			found[e.ID] = true
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	missing := 0
+	for id := range acked {
+		if !found[id] && !forgot[id] {
+			missing++
+		}
+	}
+	if missing > 0 {
+		t.Fatalf("%d acknowledged events are gone", missing)
+	}
+}
+
+// TestFlippedBytesAreNamed damages each file at UNMOGROWP_BUFFER_FLIPS places. Whatever
+// happens then must be told: either Open refuses with an error, or every event
+// is there, or as many blocks are missing as are reported.
+func TestFlippedBytesAreNamed(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	const blocks = 60
+	fillDamaged(t, base, blocks)
+	var files []string
+	_ = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			rel, _ := filepath.Rel(base, path)
+			files = append(files, rel)
+		}
+		return nil
+	})
+	rounds := 6
+	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_FLIPS")); err == nil {
+		rounds = n
+	}
+	silent, named, harmless, refused := 0, 0, 0, 0
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, file := range files {
+		for range rounds {
+			dir := filepath.Join(t.TempDir(), "copy")
+			copyDir(t, dir, base)
+			at, ok := flip(t, filepath.Join(dir, file), r)
+			if !ok {
+				continue
+			}
+			switch lost, found, err := survey(t, dir); {
+			case err != nil:
+				refused++
+				t.Logf("%s flipped at %d: %v", file, at, err)
+			case found == blocks:
+				harmless++
+			case found+lost == blocks:
+				named++
+			default:
+				silent++
+				t.Errorf("%s flipped at %d: %d blocks found, %d reported lost of %d", file, at, found, lost, blocks)
+			}
+			_ = os.RemoveAll(dir)
+		}
+	}
+	t.Logf("%d files: %d damages named, %d harmless, %d refused at open, %d silent", len(files), named, harmless, refused, silent)
+	if named == 0 {
+		t.Fatal("no damage hit a block: the test is too weak")
+	}
+}
+
+// fillDamaged leaves blocks both in a table and in the write-ahead log, the
+// latter by never closing the store.
+func fillDamaged(t *testing.T, dir string, blocks int) {
+	t.Helper()
+	work := filepath.Join(t.TempDir(), "work")
+	o := Options{Dir: work, BallastBytes: -1, MinFree: 1}
+	q := open(t, o)
+	for i := range blocks / 2 {
+		mustAppend(t, q, noise(fmt.Sprint(i), 3000), 1)
+	}
+	if err := q.Close(); err != nil { // flushes the first half into a table
+		t.Fatal(err)
+	}
+	q = open(t, o)
+	for i := range blocks - blocks/2 {
+		mustAppend(t, q, noise(fmt.Sprint("b", i), 3000), 1)
+	}
+	copyDir(t, dir, work)
+}
+
+// flip changes one byte where the file holds data.
+func flip(t *testing.T, path string, r *rand.Rand) (at int64, ok bool) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 4<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.TrimRight(data, "\x00")
+	if len(data) == 0 {
+		return 0, false
+	}
+	at = int64(r.IntN(len(data)))
+	if _, err := f.WriteAt([]byte{data[at] ^ 1<<r.IntN(8)}, at); err != nil {
+		t.Fatal(err)
+	}
+	return at, true
+}
+
+// survey opens a directory and counts the blocks that can be read.
+func survey(t *testing.T, dir string) (lost, found int, err error) {
+	t.Helper()
+	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer q.Close()
+	err = q.Each(t.Context(), func(_ uint64, block []byte) error {
+		if list := events(t, block); len(list) == 1 {
+			found++
+		}
+		return nil
+	})
+	return int(q.Stats().Lost), found, err
+}
+
+// copyDir copies files without the zeros at their ends, which Badger's have
+// many of.
+func copyDir(t *testing.T, to, from string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(from, path)
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(io.LimitReader(f, 4<<20))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, bytes.TrimRight(data, "\x00"), 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(target, info.Size())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
