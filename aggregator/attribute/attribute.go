@@ -86,7 +86,9 @@ const (
 	queueFacts = 20_000 // facts waiting in the fast path; more are left to the sweep
 	chunkFacts = 20_000 // facts recomputed together
 	pageFacts  = 20_000 // facts read by the sweep at once
-	seenFacts  = 500_000
+	seenFacts  = 1_000_000
+
+	fullEvery = 6 // sweeps: the others look at the youngest facts only
 )
 
 // Attributor recomputes attributions.
@@ -96,6 +98,8 @@ type Attributor struct {
 	done    *seen // facts that need no recomputation any more
 	young   *seen // facts recomputed while they were young
 	metrics *metrics
+
+	sweeps int // owned by the sweep loop
 }
 
 // New returns an Attributor; Run starts it.

@@ -8,10 +8,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Bounds of what is read for one chunk. Who has more keys than maxGathered is a
-// robot, or a device that a whole shop shares.
+// Bounds of what is read for one chunk. A chunk with more keys is divided; a
+// single fact with more belongs to a robot, or to a device that a whole shop
+// shares, and its attributions go by the keys that were found first.
 const (
-	maxGathered = 100_000
+	maxGathered = 200_000
 	maxRounds   = 6
 
 	// maxFollowed is how many links away from a seed keys are read. A touch may be
@@ -26,6 +27,17 @@ type seeds struct {
 	ids   []string // conversions to be computed
 	from  int64    // conversions before it are not touched by the keys
 	exact bool     // only the ids, and what they depend on
+}
+
+// halves divides seeds; ok is false when there is nothing to divide.
+func (s seeds) halves() (a, b seeds, ok bool) {
+	if len(s.keys)+len(s.ids) < 2 {
+		return s, seeds{}, false
+	}
+	a, b = s, s
+	a.keys, b.keys = s.keys[:len(s.keys)/2], s.keys[len(s.keys)/2:]
+	a.ids, b.ids = s.ids[:(len(s.ids)+1)/2], s.ids[(len(s.ids)+1)/2:]
+	return a, b, true
 }
 
 // seedsOf groups facts by app and cuts them into chunks.
@@ -70,13 +82,14 @@ func seedsOf(f *attribution.Facts) []seeds {
 // gather reads everything that the conversions of seeds depend on. A conversion
 // depends on the touches and links of its person, and on the person's installs;
 // these in turn on theirs. Keys and conversions are followed until nothing new
-// turns up, and then the touches of all keys are read at once.
-func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, error) {
+// turns up, and then the touches of all keys are read at once. The second result
+// is false when there were more keys than may be read together.
+func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, bool, error) {
 	g := gathering{a: a, app: s.app, keys: make(map[string]bool), ids: make(map[string]bool), from: s.from}
 	if len(s.ids) > 0 {
 		found, err := a.o.Store.ConversionsByID(ctx, s.app, s.ids)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		g.addConversions(found)
 	}
@@ -90,13 +103,13 @@ func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, e
 			break
 		}
 		if err := g.round(ctx); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if len(g.facts.Conversions) == 0 {
-		return &g.facts, nil
+		return &g.facts, !g.full, nil
 	}
-	return &g.facts, g.touches(ctx)
+	return &g.facts, !g.full, g.touches(ctx)
 }
 
 // gathering is the state of one gather.
@@ -108,11 +121,16 @@ type gathering struct {
 	keys  map[string]bool
 	ids   map[string]bool
 	fresh []string // keys that were not yet followed
+	full  bool     // keys were left out
 }
 
 func (g *gathering) addKeys(keys []string) {
 	for _, k := range keys {
-		if !g.keys[k] && len(g.keys) < maxGathered {
+		switch {
+		case g.keys[k]:
+		case len(g.keys) == maxGathered:
+			g.full = true
+		default:
 			g.keys[k] = true
 			g.fresh = append(g.fresh, k)
 		}

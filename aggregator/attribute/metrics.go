@@ -9,12 +9,13 @@ import (
 
 // metrics of one Attributor.
 type metrics struct {
-	computed prometheus.Counter
-	written  prometheus.Counter
-	dropped  prometheus.Counter
-	failures *prometheus.CounterVec
-	sweep    prometheus.Histogram
-	lag      prometheus.Gauge
+	computed  prometheus.Counter
+	written   prometheus.Counter
+	dropped   prometheus.Counter
+	truncated prometheus.Counter
+	failures  *prometheus.CounterVec
+	sweep     prometheus.Histogram
+	lag       prometheus.Gauge
 
 	mismatched     prometheus.Gauge
 	lastMismatched atomic.Int64
@@ -29,6 +30,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "unmogrowp_attributions_written_total", Help: "Attributions that were new or had changed."}),
 		dropped: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_attribution_hints_dropped_total", Help: "New facts left to the sweep because the fast path was full."}),
+		truncated: f.NewCounter(prometheus.CounterOpts{
+			Name: "unmogrowp_attribution_truncated_total", Help: "Recomputations of people with more ids than are followed."}),
 		failures: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "unmogrowp_attribution_failures_total", Help: "Recomputations that failed and are done again by the sweep."}, []string{"path"}),
 		sweep: f.NewHistogram(prometheus.HistogramOpts{

@@ -2,8 +2,8 @@ package attribute
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -11,6 +11,9 @@ import (
 // maxRepairs bounds how often a row is repaired and verified in one go; what is
 // still moving then is left to the next sweep.
 const maxRepairs = 5
+
+// errDivide says that seeds reach too much to be read together.
+var errDivide = errors.New("too many keys for one recomputation")
 
 // Recompute brings the attributions that facts can reach up to date and returns
 // how many rows were wrong or missing. Facts of one chunk are read together.
@@ -28,6 +31,15 @@ func (a *Attributor) Recompute(ctx context.Context, facts *attribution.Facts) (i
 
 func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 	rows, doubtful, err := a.compute(ctx, s, false)
+	if errors.Is(err, errDivide) {
+		first, second, _ := s.halves()
+		n, err := a.recomputeSeeds(ctx, first)
+		if err != nil {
+			return n, err
+		}
+		m, err := a.recomputeSeeds(ctx, second)
+		return n + m, err
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +93,8 @@ func (a *Attributor) write(ctx context.Context, rows []attribution.Row) error {
 }
 
 // compute attributes what seeds can reach and returns the rows to be written,
-// and the ids of those whose stored row differs without giving way.
+// and the ids of those whose stored row differs without giving way. It fails
+// with errDivide when the seeds are too many to be read together.
 func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []attribution.Row, doubtful []string, err error) {
 	var before map[string]attribution.Stamp
 	if repair {
@@ -89,9 +102,18 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 			return nil, nil, err
 		}
 	}
-	facts, err := a.gather(ctx, s)
-	if err != nil || len(facts.Conversions) == 0 {
+	facts, whole, err := a.gather(ctx, s)
+	if err != nil {
 		return nil, nil, err
+	}
+	if !whole {
+		if _, _, ok := s.halves(); ok && !repair {
+			return nil, nil, errDivide
+		}
+		a.metrics.truncated.Inc()
+	}
+	if len(facts.Conversions) == 0 {
+		return nil, nil, nil
 	}
 	stamps := before
 	if !repair {
@@ -109,9 +131,13 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 	for i := range facts.Conversions {
 		byID[facts.Conversions[i].ID] = &facts.Conversions[i]
 	}
+	wanted := make(map[string]bool, len(s.ids))
+	for _, id := range s.ids {
+		wanted[id] = true
+	}
 	for i := range results {
 		r := &results[i]
-		if repair && !slices.Contains(s.ids, r.ID) {
+		if repair && !wanted[r.ID] {
 			continue
 		}
 		stored, ok := stamps[r.ID]

@@ -62,7 +62,14 @@ func (a *Attributor) sweepLoop(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		begun := time.Now()
-		err := a.Sweep(ctx)
+		sweep := a.sweepYoung
+		if a.sweeps%fullEvery == 0 {
+			sweep = a.Sweep
+		}
+		err := sweep(ctx)
+		if err == nil {
+			a.sweeps++ // a full sweep that failed is tried again at once
+		}
 		switch {
 		case ctx.Err() != nil:
 			return

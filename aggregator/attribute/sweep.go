@@ -38,6 +38,28 @@ func (a *Attributor) Sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the sweep's watermark: %w", err)
 	}
+	return a.sweepFrom(ctx, mark, epoch)
+}
+
+// sweepYoung looks only at what was stored a moment ago, where the fast path of
+// another node may have missed something, and leaves the watermark alone.
+func (a *Attributor) sweepYoung(ctx context.Context) error {
+	_, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime)
+	if err != nil {
+		return fmt.Errorf("lease the sweep: %w", err)
+	}
+	if !held {
+		return nil
+	}
+	now, err := a.o.Feed.Now(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = a.sweepRange(ctx, now.Add(-a.o.Young), now, a.young)
+	return err
+}
+
+func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, epoch int64) error {
 	wrong := 0
 	for {
 		now, err := a.o.Feed.Now(ctx) // before anything is read: what comes later is for the next sweep

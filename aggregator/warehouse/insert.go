@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -88,7 +86,7 @@ func pick[R, V any](name string, rows []*R, field func(*R) V) column {
 func (w *Warehouse) send(ctx context.Context, table string, columns []column) error {
 	ctx, cancel := context.WithTimeout(ctx, insertSeconds*time.Second+grace)
 	defer cancel()
-	batch, err := w.write.PrepareBatch(ctx, insertStatement(table, columns), driver.WithCloseOnFlush())
+	batch, err := w.write.PrepareBatch(ctx, insertStatement(table, columns))
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", table, err)
 	}
