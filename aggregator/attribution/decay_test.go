@@ -90,3 +90,16 @@ func TestDecayWeightNeverRisesWithAge(t *testing.T) {
 		}
 	}
 }
+
+// TestDecayWeightWhereFixedPointFails holds ages at which 64 bits round to the
+// wrong integer. They are golden values for implementations in other languages.
+func TestDecayWeightWhereFixedPointFails(t *testing.T) {
+	for age, want := range map[int64]uint64{
+		3885: 281473723443879, 26482: 281466433961362, 122577: 281435437139614, 126060: 281434313712071, 217036: 281404971360037,
+		0: 1 << 48, 7 * Day: 1 << 47, 48 * 7 * Day: 1, 48*7*Day + 1: 0,
+	} {
+		if got := decayWeight(age, 7*Day); got != want || got != exactWeight(age, 7*Day) {
+			t.Errorf("decayWeight(%d, 7d) = %d, want %d", age, got, want)
+		}
+	}
+}

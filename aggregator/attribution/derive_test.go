@@ -35,6 +35,8 @@ func TestDeriveTouches(t *testing.T) {
 			"click google      C [click:C click:m1 gaid:ab]"},
 		"click from a server": {protocol.Event{ID: "m1", Kind: protocol.KindClick, MediaSource: "google", ClickID: "C", IDFA: "00000000-0000-0000-0000-000000000000"},
 			"click google      C [click:C]"},
+		"click from a server without a click id": {protocol.Event{ID: "m1", Kind: protocol.KindClick, MediaSource: "google", UserID: "u"},
+			"click google       [click:m1 user:u]"},
 		"impression": {protocol.Event{ID: "m1", Kind: protocol.KindImpression, MediaSource: "tv", UserID: " u "}, "impression tv       [user:u]"},
 		"macro that was not replaced": {protocol.Event{ID: "m1", Kind: protocol.KindImpression, MediaSource: "tv", ClickID: "{click_id}"},
 			"impression tv      {click_id} []"},

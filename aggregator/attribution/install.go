@@ -249,7 +249,7 @@ func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) 
 	}
 	evidence := Verdict("")
 	for i := range list {
-		if v := list[i].Verdict; v != AfterConversion && weight(v) > weight(evidence) {
+		if v := list[i].Verdict; weight(v) > weight(evidence) {
 			evidence = v
 		}
 	}

@@ -17,7 +17,7 @@ func won(c *Candidate) string {
 }
 
 // weight orders the verdicts by how much they explain about an install that
-// nothing won, 0 for no evidence.
+// nothing won, 0 for no evidence: a touch after the install did not cause it.
 func weight(v Verdict) int {
 	switch v {
 	case ConsentWithheld:
