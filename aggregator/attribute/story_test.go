@@ -1,0 +1,137 @@
+package attribute_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+func clicked(id, user, source string, at int64) protocol.Event {
+	return protocol.Event{App: "shop", ID: id, Kind: protocol.KindClick, Original: at, Time: at, Received: at, Digest: 1, UserID: user, MediaSource: source, Payload: []byte("{}")}
+}
+
+func ordered(id, anon string, at int64) protocol.Event {
+	return protocol.Event{
+		App: "shop", ID: id, Kind: protocol.KindTrack, Name: "Order Completed", Original: at, Time: at, Received: at, Digest: 1,
+		AnonymousID: anon, Flags: protocol.FlagHasRevenue, Revenue: 10, Currency: "EUR", Payload: []byte("{}"),
+	}
+}
+
+// sources are the media sources of a stored conversion's path.
+func (n node) sources(t *testing.T, id string) string {
+	t.Helper()
+	rows, err := n.store.Attributions(t.Context(), "shop", []string{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) == 0 {
+		return "nothing stored"
+	}
+	path := []string{}
+	for _, touch := range rows[0].Result.Touches {
+		path = append(path, touch.Touch.MediaSource)
+	}
+	return fmt.Sprint(path)
+}
+
+// TestLateFactsMoveCredit tells of a purchase whose touches become known later,
+// one after the other.
+func TestLateFactsMoveCredit(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	late := clicked("t2", "u1", "late", start-5*minute)
+	late.Received = start + 6*day
+	tooLate := clicked("t3", "u1", "too late", start-4*minute)
+	tooLate.Received = start + 8*day
+	link := protocol.Event{App: "shop", ID: "id", Kind: protocol.KindIdentify, Original: start, Time: start, Received: start + day, Digest: 1,
+		AnonymousID: "a1", UserID: "u1", Payload: []byte("{}")}
+	replaced := clicked("t1", "somebody else", "first", start-10*minute)
+	replaced.Received--
+
+	for _, step := range []struct {
+		name  string
+		event protocol.Event
+		want  string
+	}{
+		{"a click of a user", clicked("t1", "u1", "first", start-10*minute), "nothing stored"},
+		{"a purchase of an unknown visitor", ordered("o1", "a1", start), "[]"},
+		{"who turns out to be that user", link, "[first]"},
+		{"a late click", late, "[first late]"},
+		{"a click over the lateness limit", tooLate, "[first late]"},
+		{"a click after the purchase", clicked("t4", "u1", "after", start+1), "[first late]"},
+		{"the first click was another person's", replaced, "[first late]"}, // hints do not look for variants
+	} {
+		facts := n.insert(t, []protocol.Event{step.event})
+		if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.sources(t, "o1"); got != step.want {
+			t.Errorf("%s: %s, want %s", step.name, got, step.want)
+		}
+	}
+	if err := n.a.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.sources(t, "o1"); got != "[late]" {
+		t.Errorf("after the sweep: %s, want [late]", got)
+	}
+}
+
+// hasty is a feed whose clock is ahead, so that what was just stored seems old.
+type hasty struct{ attribute.Feed }
+
+func (h hasty) Now(ctx context.Context) (time.Time, error) {
+	now, err := h.Feed.Now(ctx)
+	return now.Add(90 * time.Second), err
+}
+
+// TestSweepFindsWhatHintsMissed loses every hint, and tells of it.
+func TestSweepFindsWhatHintsMissed(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	settings := attribution.Default()
+	registry := prometheus.NewRegistry()
+	a, err := attribute.New(attribute.Options{
+		Store: n.store, Feed: hasty{n.store}, Watermarks: &watermarks{}, Owner: "two", Registerer: registry,
+		Settings: func(string, int64) *attribution.Settings { return &settings },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.insert(t, []protocol.Event{clicked("t1", "u1", "google", start), ordered("o1", "a1", start+minute), ordered("o2", "a1", start+minute)})
+	for _, want := range []int{2, 0} {
+		if err := a.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Mismatched(t.Context()); err != nil || got != want {
+			t.Errorf("%d mismatched, want %d (%v)", got, want, err)
+		}
+	}
+	if got := n.sources(t, "o2"); got != "[]" {
+		t.Errorf("o2: %s", got)
+	}
+}
+
+// TestSweepWithoutLeaseDoesNothing leaves the work to the node that has it.
+func TestSweepWithoutLeaseDoesNothing(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{owner: "two"})
+	n.insert(t, []protocol.Event{ordered("o1", "a1", start)})
+	if err := n.a.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.sources(t, "o1"); got != "nothing stored" {
+		t.Errorf("o1: %s", got)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	if _, err := attribute.New(attribute.Options{}); err == nil {
+		t.Error("an attributor without a store")
+	}
+}
