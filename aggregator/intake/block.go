@@ -56,7 +56,9 @@ func (s *session) store(ctx context.Context, b *protocol.Block) *protocol.Ack {
 	for i := range events {
 		rows[i] = Row{Event: events[i], Agent: s.agent}
 	}
-	rejected, err := s.in.coalescer.store(ctx, rows)
+	full := s.waiting.Add(1) >= protocol.MaxInFlight
+	defer s.waiting.Add(-1)
+	rejected, err := s.in.coalescer.store(ctx, rows, full)
 	if err != nil {
 		s.log.Warn("block not stored, the agent will send it again", "seq", b.Seq, "events", b.Count, "error", err)
 		return retry("not stored")

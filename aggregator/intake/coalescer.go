@@ -17,8 +17,8 @@ const inserts = 2
 const insertTimeout = 45 * time.Second
 
 // coalescer turns the blocks of many sessions into few large inserts: one is
-// made when enough rows have come together or the oldest has waited long
-// enough.
+// made when enough rows have come together, when the oldest has waited long
+// enough, or when an agent has nothing left that it may send.
 type coalescer struct {
 	o       Options
 	metrics metrics
@@ -29,6 +29,7 @@ type coalescer struct {
 // submission is one block on its way into an insert.
 type submission struct {
 	rows []Row
+	full bool         // its agent has its whole window waiting: it sends nothing more until this is stored
 	done chan outcome // buffered: the inserter never waits for a session
 }
 
@@ -57,9 +58,10 @@ func (c *coalescer) reserve(ctx, session context.Context, bytes int) bool {
 
 func (c *coalescer) release(bytes int) { c.memory.Release(int64(bytes)) }
 
-// store hands rows in and waits for what became of them.
-func (c *coalescer) store(ctx context.Context, rows []Row) ([]Rejected, error) {
-	s := submission{rows: rows, done: make(chan outcome, 1)}
+// store hands rows in and waits for what became of them. full says that the
+// agent waits with its whole window.
+func (c *coalescer) store(ctx context.Context, rows []Row, full bool) ([]Rejected, error) {
+	s := submission{rows: rows, full: full, done: make(chan outcome, 1)}
 	select {
 	case c.in <- s:
 	case <-ctx.Done():
@@ -102,7 +104,7 @@ func (c *coalescer) run(ctx context.Context) {
 				due.Reset(c.o.InsertDelay)
 			}
 			batch = append(batch, s)
-			if rows += len(s.rows); rows >= c.o.InsertRows {
+			if rows += len(s.rows); rows >= c.o.InsertRows || s.full {
 				due.Stop()
 				flush()
 			}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -44,6 +45,7 @@ type session struct {
 	log   *slog.Logger
 
 	software string
+	waiting  atomic.Int32          // blocks handed to the coalescer and not answered
 	outbox   chan protocol.Message // to the control stream's writer
 	poked    chan struct{}
 
