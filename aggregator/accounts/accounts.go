@@ -136,7 +136,7 @@ func (a *Accounts) Close() { a.pool.Close() }
 // Ping says whether Postgres answers.
 func (a *Accounts) Ping(ctx context.Context) error {
 	if err := a.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("reach postgres: %w", err)
+		return wrap("reach postgres", err)
 	}
 	return nil
 }

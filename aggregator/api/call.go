@@ -187,7 +187,7 @@ type rawAnswer struct {
 // fail answers with the problem that the error is.
 func (c *call) fail(err error) {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		c.Logger.Error("request failed", "request_id", c.id, "route", c.name(), "status", p.Status, "error", err)
 	}
 	if errors.Is(err, accounts.ErrNotHeld) {

@@ -163,6 +163,23 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+func TestOnlyAVerdictChangesTheCount(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	th := newThrottle(30)
+	o := originOf("ann@example.com", "192.0.2.7")
+	for range freeFailures {
+		th.attempt(o, now)
+	}
+	now = now.Add(2 * time.Second)
+	if wait := th.attempt(o, now); wait != 0 {
+		t.Fatalf("waits %v", wait)
+	}
+	th.undo(o) // the server was too busy
+	if got := th.failed[o].count; got != freeFailures {
+		t.Errorf("%d failures are remembered, want %d", got, freeFailures)
+	}
+}
+
 func TestThrottleForgets(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	th := newThrottle(30)

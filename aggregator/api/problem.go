@@ -91,6 +91,8 @@ func problemOf(err error) *problem {
 		return &problem{Status: http.StatusTooManyRequests, Code: "busy", Detail: "Too many people log in at this moment: try again.", retryAfter: 1}
 	case errors.Is(err, accounts.ErrUnavailable):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The accounts database cannot be reached: try again.", retryAfter: 2}
+	case errors.Is(err, context.Canceled):
+		return refusal(http.StatusServiceUnavailable, "cancelled", "The request was given up.")
 	case errors.Is(err, context.DeadlineExceeded):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "timeout", Detail: "The answer took too long: try again, or ask for less.", retryAfter: 5}
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

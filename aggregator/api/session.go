@@ -60,10 +60,11 @@ func login(c *call) (any, error) {
 	if errors.Is(err, accounts.ErrUnauthorized) {
 		return nil, refusal(http.StatusUnauthorized, "credentials", "The email or the password is wrong.")
 	}
-	c.logins.success(from) // or not a refusal
 	if err != nil {
+		c.logins.undo(from) // no verdict on the password
 		return nil, err
 	}
+	c.logins.success(from)
 	return c.granted(session, token)
 }
 
@@ -145,7 +146,9 @@ func changeMe(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.logins.success(from)
+	if body.Password != "" {
+		c.logins.success(from)
+	}
 	return personOf(&user), nil
 }
 

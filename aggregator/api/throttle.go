@@ -120,11 +120,22 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 	return 0
 }
 
-// success takes an attempt back.
+// success forgets the failures, and takes the attempt back.
 func (t *throttle) success(o origin) {
+	t.undo(o)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.failed, o)
+}
+
+// undo takes an attempt back that neither succeeded nor failed.
+func (t *throttle) undo(o origin) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f, ok := t.failed[o]; ok {
+		f.count--
+		t.failed[o] = f
+	}
 	if network := t.networks[o.network]; network != nil {
 		network.giveBack()
 	}
