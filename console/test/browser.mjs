@@ -11,7 +11,7 @@ import { mkdirSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
 import { Visit } from './visit.mjs';
-import { checkConversions, checkJourney, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
+import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
 
 const { env } = process;
 
@@ -39,7 +39,6 @@ async function walk(visit, { admin, app }) {
   await checkOverview(visit);
   await checkModels(visit);
   await checkConversions(visit);
-  await checkJourney(visit);
   if (await page.getByRole('link', { name: 'Cluster' }).count()) {
     await page.getByRole('link', { name: 'Cluster' }).click();
     await page.getByRole('heading', { name: 'Aggregators' }).waitFor();

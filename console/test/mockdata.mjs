@@ -176,8 +176,8 @@ function journey(id) {
 
 const CLUSTER = {
   members: [
-    { name: 'aggregator-1', state: 'alive', address: '10.0.0.4:7946', lag_ms: 41, version: '0.1.0', started: '2026-11-20T08:00:00Z' },
-    { name: 'aggregator-2', state: 'suspect', address: '10.0.0.5:7946', lag_ms: 1840, version: '0.1.0', started: '2026-11-21T08:00:00Z' },
+    { id: 'aggregator-1', address: '10.0.0.4:7443', region: 'eu-central', zone: 'a', state: 'alive', lag_ms: 41, self: true },
+    { id: 'aggregator-2', address: '10.0.0.5:7443', region: 'eu-central', zone: 'b', state: 'suspect', lag_ms: 18_400, self: false },
   ],
   mismatched_attributions: 0,
 };

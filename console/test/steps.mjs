@@ -105,23 +105,29 @@ export async function checkConversions(visit) {
     await more.click();
     await page.waitForFunction((before) => document.querySelectorAll('tbody tr').length > before, data.length);
   }
-  // The longest journey has the most to show.
-  const best = data.reduce((longest, row) => (row.touches > longest.touches ? row : longest));
-  ok(best.touches > 0, 'no conversion has a touch; send some touches first (make demo)');
-  await page.locator('tbody a').nth(data.indexOf(best)).click();
+  // The longest journeys have the most to show: one that earned something, and one of an install.
+  const longest = (rows) => rows.reduce((best, row) => (row.touches > (best?.touches ?? 0) ? row : best), null);
+  const chosen = { 'journey': longest(data.filter((row) => row.currency)), 'journey-install': longest(data.filter((row) => /install/i.test(row.event))) };
+  ok(chosen.journey || chosen['journey-install'], 'no conversion has a touch; send some touches first (make demo)');
+  for (const [name, row] of Object.entries(chosen)) {
+    if (!row) continue;
+    await page.locator('tbody a').nth(data.indexOf(row)).click();
+    await checkJourney(visit, name, row);
+  }
 }
 
-export async function checkJourney(visit) {
+async function checkJourney(visit, name, row) {
   const { page } = visit;
   await page.getByRole('heading', { name: 'Journey and credit' }).waitFor();
-  await visit.inspect('journey');
-  const [path, journey] = [...visit.answers].findLast(([name]) => name.startsWith('conversions/'));
-  equal(decodeURIComponent(path.slice('conversions/'.length)), journey.id, 'the journey that was asked for');
+  await visit.inspect(name);
+  const journey = visit.answers.get(`conversions/${encodeURIComponent(row.id)}`);
+  equal(journey.id, row.id, 'the journey that was asked for');
+  equal(journey.touches.length, row.touches, 'the list and the journey count the same touches');
   equal(await page.locator('[data-touch]').count(), journey.touches.length, 'every touch is a row');
   for (const [column, model] of MODELS.entries()) {
     const shown = await page.locator('[data-touch]').evaluateAll((rows, at) => rows.map((row) => row.querySelectorAll('[data-credit]')[at].dataset.credit), column);
     equal(shown.reduce((all, credit) => all + BigInt(credit), 0n), 1_000_000n, `${model}: the credits sum to one`);
-    if (!journey.revenue) continue;
+    if (!journey.revenue || !journey.currency) continue;
     const shares = journey.touches.map((touch) => micros(touch.revenue[model] ?? '0'));
     equal(shares.reduce((all, share) => all + share, 0n), micros(journey.revenue), `${model}: the shares sum to the revenue`);
   }

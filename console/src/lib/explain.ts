@@ -17,8 +17,8 @@ const VERDICTS: Record<string, [string, string]> = {
 };
 
 const RESULTS: Record<string, [string, string]> = {
-  non_organic: ['Non-organic', 'A touch led to this install.'],
-  organic: ['Organic', 'No touch could be found for this install.'],
+  non_organic: ['Non-organic', 'A touch led to it.'],
+  organic: ['Organic', 'No touch could be found.'],
   unattributed: ['Unattributed', 'There is evidence of a touch, but it cannot be used.'],
   reinstall: ['Reinstall', 'The app was installed before, inside the re-attribution window: not a new install.'],
   re_attribution: ['Re-attribution', 'Installed again after a retargeting touch.'],

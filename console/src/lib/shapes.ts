@@ -108,7 +108,9 @@ export interface Journey {
   input_digest: string;
   /** True where there were more touches than are kept. */
   truncated?: boolean;
+  /** The install behind the conversion; without an id, none is known. */
   install?: {
+    id?: string;
     result: string;
     reason?: string;
     touch_id?: string;
@@ -135,8 +137,19 @@ export interface Agent {
   last_seen: string | null;
 }
 
+export interface Member {
+  id: string;
+  address: string;
+  region: string;
+  zone: string;
+  state: string;
+  /** How far the member's work is behind, in milliseconds. */
+  lag_ms: number;
+  /** The member that answered. */
+  self: boolean;
+}
+
 export interface Cluster {
-  members?: Record<string, unknown>[] | null;
-  mismatched_attributions?: number;
-  [key: string]: unknown;
+  members: Member[] | null;
+  mismatched_attributions: number;
 }
