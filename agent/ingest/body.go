@@ -29,17 +29,19 @@ func (c *call) read() *problem {
 	if c.r.ContentLength > int64(limit) {
 		return c.bodyProblem(errTooLarge)
 	}
+	c.raw = c.h.wires.Get().(*wire)
 	var err error
-	c.wire, err = c.fill(c.wire[:0], c.r.Body, limit, int(c.r.ContentLength))
-	c.h.metrics.wireBytes.Add(float64(len(c.wire)))
+	c.raw.bytes, err = c.fill(c.raw.bytes[:0], c.r.Body, limit, int(c.r.ContentLength))
+	c.h.metrics.wireBytes.Add(float64(len(c.raw.bytes)))
 	if err != nil {
 		return c.bodyProblem(err)
 	}
+	c.compute()
 	encoding := c.r.Header.Get("Content-Encoding")
 	if err := c.decode(strings.ToLower(strings.TrimSpace(encoding))); err != nil {
 		return c.bodyProblem(err)
 	}
-	if over := len(c.body) > ratioFloor && len(c.body) > c.h.Limits.Ratio*len(c.wire); over {
+	if over := len(c.body) > ratioFloor && len(c.body) > c.h.Limits.Ratio*len(c.raw.bytes); over {
 		return c.bodyProblem(errTooLarge)
 	}
 	c.h.metrics.bodyBytes.Add(float64(len(c.body)))
@@ -49,28 +51,28 @@ func (c *call) read() *problem {
 	return nil
 }
 
-// decode uncompresses c.wire into c.body.
+// decode uncompresses c.raw.bytes into c.body.
 func (c *call) decode(encoding string) error {
-	limit := min(c.h.Limits.BodyBytes, max(ratioFloor, c.h.Limits.Ratio*len(c.wire)))
+	limit := min(c.h.Limits.BodyBytes, max(ratioFloor, c.h.Limits.Ratio*len(c.raw.bytes)))
 	var err error
 	switch encoding {
 	case "", "identity":
-		c.wire, c.body = c.body[:0], c.wire
+		c.raw.bytes, c.body = c.body[:0], c.raw.bytes
 	case "gzip", "x-gzip":
 		if c.gzip == nil {
 			c.gzip = new(gzip.Reader)
 		}
-		if err = c.gzip.Reset(bytes.NewReader(c.wire)); err == nil {
+		if err = c.gzip.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
 			c.body, err = c.fill(c.body[:0], c.gzip, limit, 0)
 		}
 	case "br":
-		if err = checkBrotliWindow(c.wire); err != nil {
+		if err = checkBrotliWindow(c.raw.bytes); err != nil {
 			return err
 		}
 		if c.brotli == nil {
 			c.brotli = brotli.NewReader(nil)
 		}
-		if err = c.brotli.Reset(bytes.NewReader(c.wire)); err == nil {
+		if err = c.brotli.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
 			c.body, err = c.fill(c.body[:0], c.brotli, limit, 0)
 		}
 	case "zstd":
@@ -85,7 +87,7 @@ func (c *call) decode(encoding string) error {
 // while it comes out. The decoders are shared, as each holds a window.
 func (c *call) decodeZstd(limit int) error {
 	var header zstd.Header
-	if err := header.Decode(c.wire); err != nil {
+	if err := header.Decode(c.raw.bytes); err != nil {
 		return err
 	}
 	if header.WindowSize > uint64(c.h.Limits.BodyBytes) || header.FrameContentSize > uint64(limit) && header.HasFCS {
@@ -99,7 +101,7 @@ func (c *call) decodeZstd(limit int) error {
 		return errBusy
 	}
 	defer c.h.decoders.Put(decoder)
-	err := decoder.Reset(bytes.NewReader(c.wire))
+	err := decoder.Reset(bytes.NewReader(c.raw.bytes))
 	if err == nil {
 		c.body, err = c.fill(c.body[:0], decoder, limit, int(header.FrameContentSize))
 	}

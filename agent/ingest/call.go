@@ -5,15 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// A call is one request and the memory it needs. Calls are pooled: strings of
-// the event being built are views of the body, so nothing of a call may outlive
-// end.
+// A call is one request. Calls are pooled: nothing of one may be used after end.
 type call struct {
 	h        *Handler
 	w        http.ResponseWriter
@@ -24,21 +19,12 @@ type call struct {
 	key protocol.Key
 	app protocol.App
 
-	wire     []byte // the body as sent
-	body     []byte // uncompressed, and JSON
-	reserved int64  // bytes counted in Handler.using
+	raw      *wire // from read to release
+	*scratch       // from compute to release
+	reserved int64 // bytes counted in Handler.using
 
-	converted bool // body was msgpack: places in it mean nothing to the client
-	gzip      *gzip.Reader
-	brotli    *brotli.Reader
-
-	doc     document
-	shared  shared
-	message message
-	event   protocol.Event
-	payload []byte
-	address string // of the client
-	agents  agentCache
+	converted bool   // body was msgpack: places in it mean nothing to the client
+	address   string // of the client
 
 	encoded  []byte
 	chunks   []chunk
@@ -60,7 +46,6 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	now := c.h.Now()
 	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
 	c.key, c.app, c.address, c.converted = protocol.Key{}, protocol.App{}, "", false
-	c.doc.faults, c.shared = c.doc.faults[:0], shared{}
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
 	allowOrigin(w.Header(), r)
@@ -69,11 +54,10 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 // end records the request and gives its memory back, unless it is large.
 func (c *call) end(p *problem) {
 	c.h.metrics.request(p, c.h.Now().Sub(c.began))
-	c.h.using.Add(-c.reserved)
-	c.reserved, c.w, c.r = 0, nil, nil
-	c.message, c.event = message{}, protocol.Event{}
-	if cap(c.wire)+cap(c.body)+cap(c.encoded)+cap(c.payload)+16*cap(c.doc.nodes)+cap(c.doc.unescaped) > 4*keepScratch {
-		return // left to the garbage collector
+	c.release()
+	c.w, c.r = nil, nil
+	if cap(c.encoded) > keepScratch {
+		c.encoded = nil
 	}
 	c.h.calls.Put(c)
 }
@@ -94,7 +78,6 @@ func (c *call) one(k protocol.Kind) *problem {
 	if len(c.doc.faults) > 0 {
 		return c.rejectedProblem(rejection{offset: c.doc.faults[0].offset, reason: c.doc.faults[0].reason})
 	}
-	c.shared = shared{}
 	if r := c.accept(0, 0, k); r.reason != accepted {
 		return c.rejectedProblem(r)
 	}

@@ -175,10 +175,13 @@ func (q *query) take(name, value string) {
 	}
 	if strings.ContainsAny(value, "%+") {
 		plain, err := url.QueryUnescape(value)
-		if err != nil || !utf8.ValidString(plain) {
+		if err != nil {
 			return
 		}
 		value = plain
+	}
+	if !utf8.ValidString(value) {
+		return
 	}
 	*field = short(strings.ReplaceAll(value, "\x00", ""))
 }

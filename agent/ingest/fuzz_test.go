@@ -158,6 +158,7 @@ func FuzzURLCampaign(f *testing.F) {
 	f.Add("https://shop.example.com/?utm_source=a&utm_medium=b+c&gclid=1#x")
 	f.Add("?utm_source=%zz&utm_source=b&click_id=")
 	f.Add("utm_source%3Da%26click_id%3D1")
+	f.Add("utm_source%3D%ff%26click_id%3D%00")
 	f.Fuzz(func(t *testing.T, address string) {
 		var q query
 		q.read(address)
@@ -176,5 +177,10 @@ func FuzzURLCampaign(f *testing.F) {
 		}
 		var r query
 		r.readReferrer(address)
+		for _, s := range [...]string{r.source, r.campaign, r.clickID} {
+			if utf8.ValidString(address) && !utf8.ValidString(s) || strings.Contains(s, "\x00") {
+				t.Errorf("referrer %q gives %q", address, s)
+			}
+		}
 	})
 }

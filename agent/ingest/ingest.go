@@ -69,12 +69,14 @@ type Options struct {
 // Handler serves the SDK side of an agent.
 type Handler struct {
 	Options
-	mux      *http.ServeMux
-	metrics  *metrics
-	calls    sync.Pool    // of *call
-	decoders sync.Pool    // of *zstd.Decoder
-	using    atomic.Int64 // bytes of bodies in memory
-	steps    []step
+	mux       *http.ServeMux
+	metrics   *metrics
+	calls     sync.Pool    // of *call
+	scratches sync.Pool    // of *scratch
+	wires     sync.Pool    // of *wire
+	decoders  sync.Pool    // of *zstd.Decoder
+	using     atomic.Int64 // bytes of bodies in memory
+	steps     []step
 
 	jsonType, nosniff []string // header values that are never changed
 
@@ -101,6 +103,8 @@ func New(o Options) (*Handler, error) {
 		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
 	h.calls.New = func() any { return &call{h: h} }
+	h.scratches.New = func() any { return new(scratch) }
+	h.wires.New = func() any { return new(wire) }
 	h.decoders.New = h.newDecoder
 	var err error
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {

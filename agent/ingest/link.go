@@ -69,6 +69,7 @@ func (c *call) link() (protocol.Link, *problem) {
 
 // storeTouch makes a click or an impression durable.
 func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
+	c.compute()
 	e := &c.event
 	*e = protocol.Event{
 		App: link.App, ID: id, Kind: kind, LinkID: link.ID, MediaSource: link.MediaSource,

@@ -29,7 +29,7 @@ func (c *call) fromMsgpack() *problem {
 	if err != nil {
 		return &problem{status: http.StatusBadRequest, code: "malformed_msgpack", text: "the body is not msgpack as accepted here: " + err.Error()}
 	}
-	converter := converter{rest: c.body, out: c.wire[:0], limit: c.h.Limits.BodyBytes}
+	converter := converter{rest: c.body, out: c.raw.bytes[:0], limit: c.h.Limits.BodyBytes}
 	converter.value()
 	if converter.err != nil {
 		return &problem{status: http.StatusBadRequest, code: "malformed_msgpack", text: converter.err.Error()}
@@ -37,7 +37,7 @@ func (c *call) fromMsgpack() *problem {
 	if len(converter.out) >= converter.limit {
 		return c.bodyProblem(errTooLarge)
 	}
-	c.wire, c.body, c.converted = c.body, converter.out, true
+	c.raw.bytes, c.body, c.converted = c.body, converter.out, true
 	return nil
 }
 

@@ -24,6 +24,7 @@ func (c *call) pixel() *problem {
 	if !ok {
 		return &problem{status: http.StatusBadRequest, code: "malformed_data", text: `the parameter "data" must be a JSON object in base64`}
 	}
+	c.compute()
 	c.body = append(c.body[:0], data...)
 	if p := c.parse(1); p != nil {
 		return p

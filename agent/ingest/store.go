@@ -40,6 +40,7 @@ func (c *call) encode() reason {
 // ones are stored although the request is refused: the client sends all of it
 // again, and message ids make the second time harmless.
 func (c *call) append() *problem {
+	c.release()
 	from, total := 0, 0
 	for _, part := range c.chunks {
 		seq, err := c.h.Buffer.Append(c.r.Context(), c.encoded[from:part.end:part.end], part.count)
