@@ -7,13 +7,24 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exactPower returns 2^(−numerator/denominator) to about 300 bits, by roots.
-func exactPower(numerator, denominator uint64) *big.Float {
-	value := new(big.Float).SetPrec(320).SetInt64(1)
+// powers holds 2^(−1/2), 2^(−1/4), 2^(−1/8) … to 320 bits.
+type powers []*big.Float
+
+func newPowers() powers {
+	var p powers
 	root := new(big.Float).SetPrec(320).SetFloat64(0.5)
-	n, d := new(big.Int).SetUint64(numerator), new(big.Int).SetUint64(denominator)
 	for range 280 {
 		root = new(big.Float).SetPrec(320).Sqrt(root)
+		p = append(p, root)
+	}
+	return p
+}
+
+// exact returns 2^(−numerator/denominator) to about 300 bits, by roots.
+func (p powers) exact(numerator, denominator uint64) *big.Float {
+	value := new(big.Float).SetPrec(320).SetInt64(1)
+	n, d := new(big.Int).SetUint64(numerator), new(big.Int).SetUint64(denominator)
+	for _, root := range p {
 		if n.Lsh(n, 1); n.Cmp(d) >= 0 {
 			n.Sub(n, d)
 			value.Mul(value, root)
@@ -22,9 +33,9 @@ func exactPower(numerator, denominator uint64) *big.Float {
 	return value
 }
 
-// exactWeight is the definition of decayWeight in floating point of 320 bits.
-func exactWeight(age, halfLife int64) uint64 {
-	v := exactPower(uint64(age%halfLife), uint64(halfLife))
+// weight is the definition of decayWeight in floating point of 320 bits.
+func (p powers) weight(age, halfLife int64) uint64 {
+	v := p.exact(uint64(age%halfLife), uint64(halfLife))
 	v.SetMantExp(v, weightBits-int(min(age/halfLife, 100)))
 	w, _ := v.Uint64()
 	return w
@@ -33,6 +44,7 @@ func exactWeight(age, halfLife int64) uint64 {
 // TestDecayWeightIsTheExactFloor compares with 320 bits on random ages, many of
 // them next to a whole number of half-lives.
 func TestDecayWeightIsTheExactFloor(t *testing.T) {
+	p := newPowers()
 	rapid.Check(t, func(t *rapid.T) {
 		halfLife := rapid.OneOf(rapid.Just(7*Day), rapid.Int64Range(1, 100), rapid.Int64Range(Hour, 365*Day)).Draw(t, "halfLife")
 		for range 20 {
@@ -40,7 +52,7 @@ func TestDecayWeightIsTheExactFloor(t *testing.T) {
 			if rapid.Bool().Draw(t, "edge") {
 				age = max(0, halfLife*rapid.Int64Range(0, 52).Draw(t, "halvings")+rapid.Int64Range(-2, 2).Draw(t, "ms"))
 			}
-			if got, want := decayWeight(age, halfLife), exactWeight(age, halfLife); got != want {
+			if got, want := decayWeight(age, halfLife), p.weight(age, halfLife); got != want {
 				t.Fatalf("decayWeight(%d, %d) = %d, want %d", age, halfLife, got, want)
 			}
 		}
@@ -49,11 +61,11 @@ func TestDecayWeightIsTheExactFloor(t *testing.T) {
 
 // TestFixedPointErrorIsWithinItsBound measures exp2neg over its whole domain.
 func TestFixedPointErrorIsWithinItsBound(t *testing.T) {
-	worst := new(big.Float)
+	p, worst := newPowers(), new(big.Float)
 	unit := new(big.Float).SetPrec(320).SetMantExp(big.NewFloat(1), 64)
 	for i := uint64(1); i < 3000; i++ {
 		x := i * 6148914691236517 // spread over 64 bits, prime to 2^64
-		exact := exactPower(x>>1, 1<<63)
+		exact := p.exact(x>>1, 1<<63)
 		exact.Mul(exact, unit)
 		diff := new(big.Float).Sub(exact, new(big.Float).SetPrec(320).SetUint64(exp2neg(x&^1)))
 		if diff.Abs(diff).Cmp(worst) > 0 {
@@ -94,11 +106,12 @@ func TestDecayWeightNeverRisesWithAge(t *testing.T) {
 // TestDecayWeightWhereFixedPointFails holds ages at which 64 bits round to the
 // wrong integer. They are golden values for implementations in other languages.
 func TestDecayWeightWhereFixedPointFails(t *testing.T) {
+	p := newPowers()
 	for age, want := range map[int64]uint64{
 		3885: 281473723443879, 26482: 281466433961362, 122577: 281435437139614, 126060: 281434313712071, 217036: 281404971360037,
 		0: 1 << 48, 7 * Day: 1 << 47, 48 * 7 * Day: 1, 48*7*Day + 1: 0,
 	} {
-		if got := decayWeight(age, 7*Day); got != want || got != exactWeight(age, 7*Day) {
+		if got := decayWeight(age, 7*Day); got != want || got != p.weight(age, 7*Day) {
 			t.Errorf("decayWeight(%d, 7d) = %d, want %d", age, got, want)
 		}
 	}

@@ -51,17 +51,16 @@ func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 	}
 }
 
-func noID() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^([-0]*|null|\(null\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|` +
-		`\[object object\]|9774d56d682e549c|02:00:00:00:00:00|.*[{}].*|__.*__|__)$`)
-}
+// noID matches what stands for "no id".
+var noID = regexp.MustCompile(`(?i)^([-0]*|null|\(null\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|` +
+	`\[object object\]|9774d56d682e549c|02:00:00:00:00:00|.*[{}].*|__.*__|__)$`)
 
 func key(kind, id string) string {
 	id = strings.TrimSpace(id)
 	if strings.Contains("gaid idfa idfv oaid", kind) {
 		id = strings.ToLower(id)
 	}
-	if len(id) > 256 || noID().MatchString(id) {
+	if len(id) > 256 || noID.MatchString(id) {
 		return ""
 	}
 	return kind + ":" + id

@@ -7,7 +7,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-const precision = 320 // bits of the roots of two
+const precision = 256 // bits of the roots of two
 
 // models shares conversions out in rational arithmetic.
 type models struct {
@@ -17,7 +17,7 @@ type models struct {
 func newModels() *models {
 	m := &models{}
 	r := new(big.Float).SetPrec(precision).SetFloat64(0.5)
-	for range 160 {
+	for range 128 {
 		r = new(big.Float).SetPrec(precision).Sqrt(r)
 		m.roots = append(m.roots, r)
 	}
@@ -94,15 +94,13 @@ func (m *models) decay(age, halfLife int64) *big.Int {
 	} else {
 		value.Quo(value, new(big.Float).SetInt64(1<<halvings))
 	}
-	fraction := big.NewRat(age%halfLife, halfLife)
-	one := big.NewRat(1, 1)
+	rest := age % halfLife
 	for _, root := range m.roots {
-		fraction.Add(fraction, fraction)
-		if fraction.Cmp(one) >= 0 {
-			fraction.Sub(fraction, one)
+		if rest *= 2; rest >= halfLife {
+			rest -= halfLife
 			value.Mul(value, root)
 		}
-		if fraction.Sign() == 0 {
+		if rest == 0 {
 			break
 		}
 	}
