@@ -35,7 +35,7 @@ func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.R
 	all := pointers(rows)
 	for len(all) > 0 {
 		n := min(len(all), maxInsertRows)
-		if err := w.send(ctx, "attributions", attributionColumns(all[:n])); err != nil {
+		if err := w.send(ctx, "attributions", attributionColumns(all[:n]), n); err != nil {
 			return err
 		}
 		all = all[n:]

@@ -64,6 +64,7 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 		return nil, err
 	}
 	rejections = appendRejections(rejections, origins, refusedConversions, conversionID)
+	w.metrics.rejected.Add(float64(len(rejections)))
 	return rejections, w.quarantine(ctx, b.Rows, rejections)
 }
 
@@ -83,23 +84,31 @@ func pick[R, V any](name string, rows []*R, field func(*R) V) column {
 }
 
 // send inserts rows in one statement and waits until they are stored.
-func (w *Warehouse) send(ctx context.Context, table string, columns []column) error {
+func (w *Warehouse) send(ctx context.Context, table string, columns []column, rows int) error {
+	begun := time.Now()
+	if err := w.sendColumns(ctx, table, columns); err != nil {
+		w.metrics.failures.WithLabelValues(table).Inc()
+		return fmt.Errorf("insert into %s: %w", table, err)
+	}
+	w.metrics.inserts.WithLabelValues(table).Observe(time.Since(begun).Seconds())
+	w.metrics.rows.WithLabelValues(table).Add(float64(rows))
+	return nil
+}
+
+func (w *Warehouse) sendColumns(ctx context.Context, table string, columns []column) error {
 	ctx, cancel := context.WithTimeout(ctx, insertSeconds*time.Second+grace)
 	defer cancel()
 	batch, err := w.write.PrepareBatch(ctx, insertStatement(table, columns))
 	if err != nil {
-		return fmt.Errorf("insert into %s: %w", table, err)
+		return err
 	}
 	defer batch.Close()
 	for i, c := range columns {
 		if err := batch.Column(i).Append(c.values); err != nil {
-			return fmt.Errorf("insert into %s: column %s: %w", table, c.name, err)
+			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("insert into %s: %w", table, err)
-	}
-	return nil
+	return batch.Send()
 }
 
 func insertStatement(table string, columns []column) string {

@@ -79,7 +79,7 @@ func (w *Warehouse) quarantine(ctx context.Context, rows []Row, rejections []Rej
 		pick("reason", all, func(r *rejection) string { return r.Reason }),
 		pick("event", all, func(r *rejection) string { return string(protocol.AppendEvent(nil, &row(r).Event)) }),
 		pick("received", all, func(r *rejection) int64 { return row(r).Event.Received }),
-	})
+	}, len(all))
 }
 
 // QuarantineBlock stores a block that cannot be decoded as it came, under the
@@ -94,5 +94,5 @@ func (w *Warehouse) QuarantineBlock(ctx context.Context, agent string, block []b
 		pick("reason", one, constant(reason)),
 		pick("event", one, func(b *[]byte) string { return string(*b) }),
 		pick("received", one, func(*[]byte) int64 { return 0 }),
-	})
+	}, 1)
 }

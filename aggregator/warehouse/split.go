@@ -66,7 +66,7 @@ func storeChunk[R any](ctx context.Context, w *Warehouse, t table[R], rows []*R,
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	err := w.send(ctx, t.name, t.columns(rows))
+	err := w.send(ctx, t.name, t.columns(rows), len(rows))
 	if err == nil {
 		return nil, nil
 	}

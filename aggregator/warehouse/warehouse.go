@@ -16,6 +16,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Bounds of one statement. A read or an insert that takes longer is cancelled by
@@ -40,6 +41,8 @@ type Options struct {
 	DSN      string // clickhouse://user:password@host:9000/database
 	MaxConns int    // connections for inserts, and as many for reads; 0 is 8
 	Logger   *slog.Logger
+
+	Registerer prometheus.Registerer // nil registers nothing
 }
 
 // Warehouse is a connection pool for writing and one for reading. It is safe for
@@ -49,6 +52,7 @@ type Warehouse struct {
 	read    driver.Conn
 	options *clickhouse.Options
 	logger  *slog.Logger
+	metrics *metrics
 }
 
 // Open connects to ClickHouse and verifies that it is reachable. It neither
@@ -77,6 +81,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if w.read, err = connect(options, readSettings()); err != nil {
 		return nil, errors.Join(err, w.write.Close())
 	}
+	w.metrics = newMetrics(o.Registerer, w.OpenConnections)
 	if err := w.write.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach ClickHouse at %v: %w", options.Addr, err), w.Close())
 	}
@@ -131,7 +136,7 @@ func (w *Warehouse) Ping(ctx context.Context) error {
 	return nil
 }
 
-// OpenConnections returns how many connections are open, for a metric.
+// OpenConnections returns how many connections are open.
 func (w *Warehouse) OpenConnections() int {
 	return w.write.Stats().Open + w.read.Stats().Open
 }
