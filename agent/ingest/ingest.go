@@ -64,6 +64,8 @@ type Options struct {
 	NewID          func() string    // message ids to mint; nil makes UUIDs of version 7
 	Limits         Limits
 	TrustedProxies []netip.Prefix // whose X-Forwarded headers are believed
+
+	EventsPerSecond int // of one app, over that it is told to wait; 0 is no limit
 }
 
 // Handler serves the SDK side of an agent.
@@ -77,6 +79,7 @@ type Handler struct {
 	decoders  sync.Pool    // of *zstd.Decoder
 	using     atomic.Int64 // bytes of bodies in memory
 	steps     []step
+	quotas    quotas
 
 	jsonType, nosniff []string // header values that are never changed
 
@@ -99,7 +102,7 @@ func New(o Options) (*Handler, error) {
 		o.NewID = newID
 	}
 	o.Limits = o.Limits.withDefaults()
-	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(),
+	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{perSecond: o.EventsPerSecond},
 		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
 	h.calls.New = func() any { return &call{h: h} }

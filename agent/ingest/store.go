@@ -41,6 +41,9 @@ func (c *call) encode() reason {
 // again, and message ids make the second time harmless.
 func (c *call) append() *problem {
 	c.release()
+	if p := c.checkQuota(); p != nil {
+		return p
+	}
 	from, total := 0, 0
 	for _, part := range c.chunks {
 		seq, err := c.h.Buffer.Append(c.r.Context(), c.encoded[from:part.end:part.end], part.count)
