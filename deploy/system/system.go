@@ -9,8 +9,6 @@ package system
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -100,20 +98,7 @@ func launch(name string, r runner) *Part {
 // two keys.
 func New(t testing.TB, clickhouseDSN, postgresDSN string, aggregators, agents int) *Cluster {
 	t.Helper()
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		t.Fatal(err)
-	}
-	c := &Cluster{T: t, ClickHouseDSN: clickhouseDSN, PostgresDSN: postgresDSN, MasterKey: hex.EncodeToString(key), dir: t.TempDir()}
-	var err error
-	if c.Accounts, err = accounts.Open(t.Context(), accounts.Options{DSN: postgresDSN, MasterKey: key}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Accounts.Close)
-	if err := c.Accounts.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.people()
+	c := bare(t, clickhouseDSN, postgresDSN)
 	for range aggregators {
 		c.AddAggregator()
 	}
