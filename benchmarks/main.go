@@ -1,0 +1,91 @@
+// Command benchmarks measures how many events an agent takes a second, what it costs, and how
+// long a client waits for the answer that says its events are on disk.
+//
+// It runs the real agent binary, cut off from any aggregator, and beside it two baselines that
+// store nothing: a bare net/http handler that reads the body, and one that also parses it. Each
+// is a child process of its own; the load comes from one thread that costs as little as it can,
+// since both share the machine. What the figures mean is written in README.md beside this file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+func main() { daemon.Main("benchmarks", commands) }
+
+// options are the flags of the suite.
+type options struct {
+	duration, warmup time.Duration
+	connections      int // 0: by the size of the requests
+	only             string
+	asJSON           bool
+	output           string
+	profile          string
+	dir              string
+}
+
+func commands(root *cobra.Command) {
+	var o options
+	suite := daemon.Command("benchmarks", "", nil, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		return runSuite(ctx, std, o)
+	})
+	root.Short = "Measure the agent beside bare net/http"
+	root.Args, root.RunE = suite.Args, suite.RunE
+	data := os.Getenv("DATA_DIR")
+	if data == "" {
+		data = ".data"
+	}
+	f := root.Flags()
+	f.DurationVar(&o.duration, "duration", 5*time.Second, "how long each cell is measured")
+	f.DurationVar(&o.warmup, "warmup", time.Second, "how long a cell runs before it is measured")
+	f.IntVar(&o.connections, "connections", 0, "connections at once (default 256, 64 and 32 for 1, 100 and 500 events a request)")
+	f.StringVar(&o.only, "only", "", "run only cells whose name holds this, such as agent or agent/100")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON instead of the table")
+	f.StringVarP(&o.output, "output", "o", "", "also write the results to this `file`.json and, for people, file.md")
+	f.StringVar(&o.profile, "profile", "", "save CPU profiles of the agent in this `directory`")
+	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
+	root.AddCommand(targetCommand())
+}
+
+// runSuite measures and reports.
+func runSuite(ctx context.Context, std daemon.Streams, o options) error {
+	if o.duration < 100*time.Millisecond || o.warmup < 0 {
+		return daemon.Usagef("--duration must be at least 100ms and --warmup not negative")
+	}
+	if o.connections < 0 || o.connections > maxConnections {
+		return daemon.Usagef("--connections is %d, 1 to %d are possible", o.connections, maxConnections)
+	}
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	dir, err := os.MkdirTemp(o.dir, "bench-")
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // only figures are kept
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	s := &suite{options: o, dir: dir, log: std.Err}
+	results, err := s.run(ctx)
+	if err != nil {
+		return err
+	}
+	if o.output != "" {
+		if err := results.write(o.output); err != nil {
+			return err
+		}
+	}
+	if o.asJSON {
+		return results.encode(std.Out)
+	}
+	return results.table(std.Out)
+}

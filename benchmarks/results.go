@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// results are what one run of the suite has measured.
+type results struct {
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds_per_cell"`
+	Machine machine   `json:"machine"`
+	Cells   []cell    `json:"cells"`
+}
+
+// cell is one target under one kind of load.
+type cell struct {
+	Target      string `json:"target"`
+	Events      int    `json:"events_per_request"`
+	EventBytes  int    `json:"bytes_per_event"`
+	Connections int    `json:"connections"`
+
+	EventsPerSecond    float64 `json:"events_per_second"`
+	EventsPerCPUSecond float64 `json:"events_per_server_cpu_second"`
+	P50                ms      `json:"ack_p50_ms"`
+	P99                ms      `json:"ack_p99_ms"`
+	Max                ms      `json:"ack_max_ms"`
+	HalfP50            ms      `json:"half_load_ack_p50_ms"`
+	HalfP99            ms      `json:"half_load_ack_p99_ms"`
+	HalfMax            ms      `json:"half_load_ack_max_ms"`
+	HalfKept           bool    `json:"half_load_pace_kept"`
+	PeakMB             float64 `json:"peak_resident_mb"`
+	ServerCores        float64 `json:"server_cores"`
+	ClientCores        float64 `json:"client_cores"`
+	OfBare             float64 `json:"of_bare,omitempty"` // events a second, as a part of the bare handler's
+
+	Requests   uint64 `json:"requests"`
+	Failed     uint64 `json:"failed"`
+	HalfFailed uint64 `json:"half_load_failed"`
+	Failure    string `json:"failure,omitempty"`
+}
+
+// compare relates each cell to the bare one of the same size.
+func (r *results) compare() {
+	base := map[int]float64{}
+	for _, c := range r.Cells {
+		if c.Target == bare {
+			base[c.Events] = c.EventsPerSecond
+		}
+	}
+	for i := range r.Cells {
+		if b := base[r.Cells[i].Events]; b > 0 {
+			r.Cells[i].OfBare = r.Cells[i].EventsPerSecond / b
+		}
+	}
+}
+
+func (r *results) encode(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// header are the columns, and row a cell's.
+func header() []string {
+	return []string{"events/request", "target", "events/s", "of bare", "events/CPU-s", "p50 ms", "p99 ms", "max ms", "half p50", "half p99", "half max", "peak MB", "server cores", "client cores", "failed"}
+}
+
+func (c *cell) row() []string {
+	ratio := ""
+	if c.OfBare > 0 {
+		ratio = fmt.Sprintf("%.2f", c.OfBare)
+	}
+	half := fmt.Sprintf("%.2f", c.HalfP99)
+	if !c.HalfKept {
+		half += " (pace lost)"
+	}
+	number := func(v ms) string { return fmt.Sprintf("%.2f", v) }
+	return []string{strconv.Itoa(c.Events), c.Target, group(c.EventsPerSecond), ratio, group(c.EventsPerCPUSecond), number(c.P50), number(c.P99), number(c.Max),
+		number(c.HalfP50), half, number(c.HalfMax), fmt.Sprintf("%.0f", c.PeakMB), fmt.Sprintf("%.2f", c.ServerCores), fmt.Sprintf("%.2f", c.ClientCores),
+		strconv.FormatUint(c.Failed+c.HalfFailed, 10)}
+}
+
+func (r *results) describe() string {
+	m := &r.Machine
+	size := 0
+	if len(r.Cells) > 0 {
+		size = r.Cells[len(r.Cells)-1].EventBytes
+	}
+	return fmt.Sprintf("%s, %d cores, %.1f GB, Linux %s, %s, %s; 4 KiB and fsync %.2f ms (p99 %.2f ms); load before %.2f.\n%s, %.3g s a cell, events of %d bytes; load and server share the cores.\n",
+		m.CPU, m.Cores, m.MemoryGB, m.Kernel, m.Go, m.Disk, m.SyncP50, m.SyncP99, m.Load, r.Started.Format("2006-01-02 15:04 MST"), r.Seconds, size)
+}
+
+func (r *results) table(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "\n%s\n", r.describe()); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, strings.Join(header(), "\t")+"\t")
+	for i := range r.Cells {
+		fmt.Fprintln(t, strings.Join(r.Cells[i].row(), "\t")+"\t")
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	for i := range r.Cells {
+		if c := &r.Cells[i]; c.Failed > 0 {
+			fmt.Fprintf(w, "%s/%d: %d requests failed, the first with %.300q\n", c.Target, c.Events, c.Failed, c.Failure)
+		}
+	}
+	return nil
+}
+
+// markdown is the table for a document.
+func (r *results) markdown(w io.Writer) {
+	fmt.Fprintf(w, "%s\n| %s |\n|%s\n", r.describe(), strings.Join(header(), " | "), strings.Repeat("---:|", len(header())))
+	for i := range r.Cells {
+		fmt.Fprintf(w, "| %s |\n", strings.Join(r.Cells[i].row(), " | "))
+	}
+}
+
+// write keeps the results as path.json and path.md.
+func (r *results) write(path string) error {
+	path = strings.TrimSuffix(path, ".json")
+	var data, text bytes.Buffer
+	if err := r.encode(&data); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	r.markdown(&text)
+	if err := os.WriteFile(path+".json", data.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	if err := os.WriteFile(path+".md", text.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return nil
+}
+
+// group writes a number with spaces between thousands.
+func group(f float64) string {
+	digits := strconv.FormatInt(int64(f), 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + " " + digits[i:]
+	}
+	return digits
+}

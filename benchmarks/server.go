@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/deploy/children"
+)
+
+// ticksPerSecond is what the kernel counts CPU time in: 100 on every Linux that Go runs on.
+const ticksPerSecond = 100
+
+// server is a child process under measurement.
+type server struct {
+	address netip.AddrPort
+	admin   string // address of the agent's admin listener
+	program *children.Program
+}
+
+// startBaseline starts this program as a baseline.
+func startBaseline(ctx context.Context, kind, dir string) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{address: address, program: &children.Program{
+		Command: children.Command{Name: kind, Path: self, Args: []string{"target", "--kind", kind, "--listen", address.String()},
+			Log: filepath.Join(dir, kind+".log")},
+		Ready: func(ctx context.Context) error {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", address.String())
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+	}}
+	return s, s.program.Start(ctx)
+}
+
+func freeAddress() (netip.AddrPort, error) {
+	port, err := children.FreePort(0)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)), nil
+}
+
+// cpu is the CPU time that the process has used, in user code and in the kernel.
+func (s *server) cpu() (time.Duration, error) {
+	data, err := os.ReadFile(s.proc("stat"))
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time: %w", err)
+	}
+	return parseStat(data)
+}
+
+// parseStat reads utime and stime, the fields 14 and 15. The second, the program's name, may
+// hold spaces and parentheses, so counting begins behind the last one. proc(5).
+func parseStat(data []byte) (time.Duration, error) {
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read CPU time: %q", data)
+	}
+	ticks := int64(0)
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read CPU time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
+}
+
+// peak is the most memory that the process has had resident, in bytes.
+func (s *server) peak() (int64, error) {
+	data, err := os.ReadFile(s.proc("status"))
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	return parsePeak(data)
+}
+
+func parsePeak(data []byte) (int64, error) {
+	_, rest, _ := bytes.Cut(data, []byte("VmHWM:"))
+	number, _, ok := bytes.Cut(rest, []byte(" kB"))
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(number)), 10, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("read memory: no VmHWM in %.200q", data)
+	}
+	return n << 10, nil
+}
+
+func (s *server) proc(file string) string {
+	return filepath.Join("/proc", strconv.Itoa(s.program.Process().PID()), file)
+}

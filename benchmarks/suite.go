@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const agent = "agent" // beside bare and parse
+
+// size is a number of events in each request, and how many connections send them.
+type size struct{ events, connections int }
+
+func sizes() []size { return []size{{1, 256}, {100, 64}, {500, 32}} }
+
+// suite measures all targets with all sizes, one target after the other for each size, so that
+// what slows the machine for a while slows them alike.
+type suite struct {
+	options
+	dir     string
+	log     io.Writer
+	program string // the built agent
+	results results
+}
+
+func (s *suite) run(ctx context.Context) (*results, error) {
+	s.results.Started, s.results.Seconds = time.Now().UTC().Truncate(time.Second), s.duration.Seconds()
+	var err error
+	if s.results.Machine, err = thisMachine(s.dir); err != nil {
+		return nil, err
+	}
+	if s.program, err = buildAgent(ctx, s.dir); err != nil {
+		return nil, err
+	}
+	for _, size := range sizes() {
+		if s.connections != 0 {
+			size.connections = s.connections
+		}
+		for _, target := range []string{bare, parse, agent} {
+			name := fmt.Sprintf("%s/%d", target, size.events)
+			if !strings.Contains(name, s.only) {
+				continue
+			}
+			c, err := s.cell(ctx, target, name, size)
+			if err != nil {
+				return nil, fmt.Errorf("measure %s: %w", name, err)
+			}
+			s.results.Cells = append(s.results.Cells, c)
+		}
+	}
+	if len(s.results.Cells) == 0 {
+		return nil, fmt.Errorf("no cell's name holds %q: they are called bare/1, parse/100, agent/500 and so on", s.only)
+	}
+	s.results.compare()
+	return &s.results, nil
+}
+
+// cell measures one target with one size: at full speed, and paced at half of that.
+func (s *suite) cell(ctx context.Context, target, name string, size size) (c cell, err error) {
+	fmt.Fprintf(s.log, "%-10s ", name)
+	dir := filepath.Join(s.dir, strings.ReplaceAll(name, "/", "-"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return c, fmt.Errorf("make directory: %w", err)
+	}
+	server, err := s.start(ctx, target, dir)
+	defer func() {
+		if server == nil {
+			return
+		}
+		if stopErr := server.program.Stop(); err == nil && stopErr != nil {
+			err = fmt.Errorf("stop: %w", stopErr)
+		}
+		_ = os.RemoveAll(dir) // gone with the rest at the latest
+	}()
+	if err != nil {
+		return c, err
+	}
+	c = cell{Target: target, Events: size.events, Connections: size.connections}
+	l := &load{server: server.address, templates: templates(size.events, pool, writeKey, time.Now()), connections: size.connections,
+		warmup: s.warmup, duration: s.duration}
+	c.EventBytes = eventBytes(l.templates)
+	if err := s.full(ctx, server, l, &c); err != nil {
+		return c, err
+	}
+	fmt.Fprintf(s.log, "%12s events/s ", group(c.EventsPerSecond))
+	if err := s.half(ctx, l, &c); err != nil {
+		return c, err
+	}
+	peak, err := server.peak()
+	c.PeakMB = float64(peak>>10) / 1024
+	fmt.Fprintf(s.log, "  p99 at half of it %8.3f ms\n", c.HalfP99)
+	return c, err
+}
+
+func (s *suite) start(ctx context.Context, target, dir string) (*server, error) {
+	if target == agent {
+		return startAgent(ctx, s.program, dir)
+	}
+	return startBaseline(ctx, target, dir)
+}
+
+// eventBytes is what an event has on average, with its share of the batch around it.
+func eventBytes(list []template) int {
+	bytes, events := 0, 0
+	for _, t := range list {
+		bytes += len(t.bytes) - strings.Index(string(t.bytes), "\r\n\r\n") - 4
+		events += t.events
+	}
+	return bytes / events
+}
+
+// full measures at full speed.
+func (s *suite) full(ctx context.Context, server *server, l *load, c *cell) error {
+	var before, client time.Duration
+	var failed error
+	var group errgroup.Group
+	o, err := l.run(ctx, func() {
+		before, failed = server.cpu()
+		client = ownCPU()
+		if s.profile != "" && server.admin != "" {
+			group.Go(func() error { return s.saveProfile(ctx, server, c) })
+		}
+	})
+	if err != nil || failed != nil {
+		return firstError(err, failed)
+	}
+	after, err := server.cpu()
+	if err != nil {
+		return err
+	}
+	client = ownCPU() - client
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	seconds := l.duration.Seconds()
+	c.Requests, c.Failed, c.Failure = o.requests, o.failed, o.failure
+	c.EventsPerSecond = float64(o.requests) * float64(c.Events) / seconds
+	c.P50, c.P99, c.Max = milliseconds(o.latency.quantile(0.5)), milliseconds(o.latency.quantile(0.99)), milliseconds(o.latency.max)
+	if cpu := (after - before).Seconds(); cpu > 0 {
+		c.EventsPerCPUSecond = float64(o.requests) * float64(c.Events) / cpu
+		c.ServerCores = cpu / seconds
+	}
+	c.ClientCores = client.Seconds() / seconds
+	return nil
+}
+
+// half measures how long answers take at half of the full speed.
+func (s *suite) half(ctx context.Context, l *load, c *cell) error {
+	if c.Requests == 0 {
+		return fmt.Errorf("not one request was taken: %.300q", c.Failure)
+	}
+	l.rate, l.next = float64(c.Requests)/l.duration.Seconds()/2, 1<<40
+	o, err := l.run(ctx, func() {})
+	if err != nil {
+		return err
+	}
+	c.HalfP50, c.HalfP99, c.HalfMax = milliseconds(o.latency.quantile(0.5)), milliseconds(o.latency.quantile(0.99)), milliseconds(o.latency.max)
+	c.HalfFailed = o.failed
+	c.HalfKept = o.late < 100*time.Millisecond
+	return nil
+}
+
+// saveProfile keeps a CPU profile of the agent of the time that is measured.
+func (s *suite) saveProfile(ctx context.Context, server *server, c *cell) error {
+	seconds := max(int(s.duration.Seconds()), 1)
+	profile, err := server.ask(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	if err := os.MkdirAll(s.profile, 0o755); err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	return os.WriteFile(filepath.Join(s.profile, fmt.Sprintf("agent-%d.prof", c.Events)), profile, 0o644)
+}
+
+// ownCPU is the CPU time of this process: what the load costs.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0 // cannot fail with these arguments
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
