@@ -100,7 +100,7 @@ func TestLimitsOfABody(t *testing.T) {
 	events := func(n int) string {
 		return batchOf(strings.Split(strings.Repeat(event("")+"\n", n-1)+event(""), "\n")...)
 	}
-	zeros := strings.Repeat("\x00", 64<<20)
+	zeros := strings.Repeat("\x00", 16<<20)
 	for name, c := range map[string]struct {
 		body, encoding string
 		status         int
