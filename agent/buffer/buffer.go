@@ -69,6 +69,8 @@ type Options struct {
 	valueThreshold  int64 // values from this length on lie in Badger's value log
 	sweepEvery      time.Duration
 	collectGarbage  time.Duration
+	reclaimEvery    time.Duration
+	reclaimSlack    int64
 	deleteRange     int
 	commitFault     func() error // test: an error of the disk
 	unsyncedForTest bool
@@ -84,6 +86,8 @@ func (o *Options) defaults() {
 	setDefault(&o.valueThreshold, defaultValueThreshold)
 	setDefault(&o.sweepEvery, time.Second)
 	setDefault(&o.collectGarbage, 10*time.Minute)
+	setDefault(&o.reclaimEvery, 10*time.Second)
+	setDefault(&o.reclaimSlack, reclaimSlack)
 	setDefault(&o.deleteRange, 1000)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -484,6 +484,55 @@ func TestRetentionIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+func TestRetentionGivesWayOnAShortDisk(t *testing.T) {
+	o := testOptions(t)
+	free := int64(10 << 30)
+	now := time.Unix(1_760_000_000, 0)
+	o.FreeSpace = func(string) (int64, error) { return free, nil }
+	o.Now = func() time.Time { return now }
+	o.MinFree, o.sweepEvery, o.reclaimEvery = 1<<30, time.Hour, time.Hour
+	q := open(t, o)
+	mustAppend(t, q, event("a"), 1)
+	_, _, _ = q.Next(t.Context(), 0)
+	_ = q.Forget(1)
+	if _, err := q.sweepOnce(mark{}); err != nil || q.Stats().KeptBlocks != 1 {
+		t.Fatal(err, q.Stats())
+	}
+	free, now = 1<<20, now.Add(2*time.Second)
+	if _, err := q.sweepOnce(mark{}); err != nil || q.Stats().KeptBlocks != 0 {
+		t.Fatal(err, q.Stats())
+	}
+}
+
+func TestSpaceOfDeletedBlocksComesBack(t *testing.T) {
+	o := testOptions(t)
+	o.RetentionBytes, o.reclaimSlack = 1, 1<<20
+	o.reclaimEvery = time.Hour
+	q := open(t, o)
+	var big []byte
+	for i := range 20 {
+		big = append(big, noise(fmt.Sprint(i), 38000+i)...)
+	}
+	for i := range 100 { // 76 MB
+		mustAppend(t, q, big, 20)
+		_, _, _ = q.Next(t.Context(), uint64(i))
+		_ = q.Forget(uint64(i + 1))
+	}
+	seq := mustAppend(t, q, noise("last", 38000), 1)
+	if _, err := q.sweepOnce(mark{}); err != nil {
+		t.Fatal(err)
+	}
+	var r reclaimer
+	r.run(q)
+	// Badger may leave its log and the few tables of the first level.
+	if used := q.Stats().DiskUsed; used > 4*memTableBytes {
+		t.Fatalf("%d bytes on disk for one block", used)
+	}
+	if _, got, err := q.Next(t.Context(), 0); err != nil || got != seq {
+		t.Fatal(got, err)
+	}
+}
+
 func TestLostTailIsNamed(t *testing.T) {
 	var log bytes.Buffer
 	o := testOptions(t)

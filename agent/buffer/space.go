@@ -29,7 +29,7 @@ func (q *Queue) admit(bytes int) error {
 	if live+int64(bytes) > q.opts.QuotaBytes {
 		return &FullError{After: retryAfterQuota, Reason: fmt.Sprintf("%d bytes wait for an aggregator, the quota is %d", live, q.opts.QuotaBytes)}
 	}
-	free, err := q.space.free()
+	free, err := q.space.free(int64(bytes))
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
@@ -39,7 +39,15 @@ func (q *Queue) admit(bytes int) error {
 	return nil
 }
 
-// spaceGauge asks for the free space of a disk at most once a second.
+// diskShort says whether events are refused for want of space on the disk.
+func (q *Queue) diskShort() bool {
+	free, err := q.space.free(0)
+	return err == nil && free < q.opts.MinFree
+}
+
+// spaceGauge asks for the free space of a disk once a second, and between two
+// questions assumes that what was taken since has been written several times
+// over: log, table, compaction.
 type spaceGauge struct {
 	dir     string
 	measure func(dir string) (int64, error)
@@ -48,17 +56,30 @@ type spaceGauge struct {
 	mu    sync.Mutex
 	asked time.Time
 	bytes int64
+	taken int64 // since asked
 	err   error
 }
 
-func (s *spaceGauge) free() (int64, error) {
+// Between two questions a byte taken counts writeFactor times; after askAfter
+// bytes the disk is asked again early.
+const (
+	writeFactor = 3
+	askAfter    = 4 << 20
+)
+
+// free is what the disk has left before taking more bytes.
+func (s *spaceGauge) free(more int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.taken += more
+	if s.taken > askAfter {
+		s.asked = time.Time{}
+	}
 	if now := s.now(); s.asked.IsZero() || now.Sub(s.asked) >= time.Second || now.Before(s.asked) {
 		s.bytes, s.err = s.measure(s.dir)
-		s.asked = now
+		s.asked, s.taken = now, more
 	}
-	return s.bytes, s.err
+	return s.bytes - writeFactor*s.taken, s.err
 }
 
 // freeSpace is what an ordinary user may still write.

@@ -43,7 +43,7 @@ func (q *Queue) Stats() Stats {
 		out.OldestEvent = q.oldest.of(out.FirstSeq, q.readOldest)
 	}
 	out.DiskUsed = diskUsed(q.opts.Dir)
-	out.DiskFree, _ = q.space.free()
+	out.DiskFree, _ = q.space.free(0)
 	out.Full = out.QueuedBytes >= out.DiskQuota/100*95 || out.DiskFree < q.opts.MinFree
 	return out
 }

@@ -19,6 +19,10 @@ import (
 // defaultValueThreshold keeps blocks inside Badger's tree.
 const defaultValueThreshold = 1 << 20
 
+// memTableBytes is small so that little is mapped, and little is needed to
+// merge the first level. A transaction may hold 15 % of it: a whole block.
+const memTableBytes = 8 << 20
+
 // Badger's keys: 'b' epoch sequence for blocks, and two of our own.
 const (
 	blockPrefix = 'b'
@@ -38,6 +42,9 @@ func seqOf(key []byte) uint64   { return binary.BigEndian.Uint64(key[9:]) }
 func markKey() []byte { return []byte("m") }
 func keptKey() []byte { return []byte("r") }
 
+// fillerKey sorts before the blocks.
+func fillerKey() []byte { return []byte("a") }
+
 // badgerOptions are measured, not guessed: small and few memtables bound the
 // memory, compression off because blocks are compressed already.
 func (q *Queue) badgerOptions() badger.Options {
@@ -45,11 +52,11 @@ func (q *Queue) badgerOptions() badger.Options {
 		WithSyncWrites(!q.opts.unsyncedForTest).
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
-		WithMemTableSize(16 << 20).
+		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
-		WithNumLevelZeroTables(5).
-		WithNumLevelZeroTablesStall(15).
+		WithNumLevelZeroTables(3).
+		WithNumLevelZeroTablesStall(8).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithValueThreshold(q.opts.valueThreshold).

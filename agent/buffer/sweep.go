@@ -15,13 +15,20 @@ func (q *Queue) sweep() {
 	defer tick.Stop()
 	garbage := time.NewTicker(q.opts.collectGarbage)
 	defer garbage.Stop()
+	space := time.NewTicker(q.opts.reclaimEvery)
+	defer space.Stop()
 	var saved mark
+	var reclaim reclaimer
 	for {
 		select {
 		case <-q.closing:
 			return
 		case <-garbage.C:
 			q.collectGarbage()
+		case <-space.C:
+			if q.Healthy() == nil {
+				reclaim.run(q)
+			}
 		case <-tick.C:
 			if q.Healthy() != nil {
 				continue
@@ -38,9 +45,13 @@ func (q *Queue) sweep() {
 
 // sweepOnce persists the mark if it has moved and deletes expired blocks.
 func (q *Queue) sweepOnce(saved mark) (mark, error) {
+	limits := q.opts
+	if q.diskShort() { // new events are worth more than the chance of a replay
+		limits.RetentionBytes = 0
+	}
 	q.mu.Lock()
 	s := &q.state
-	gone := s.kept.expire(q.opts.Now().UnixMilli(), &q.opts)
+	gone := s.kept.expire(q.opts.Now().UnixMilli(), &limits)
 	if n := len(gone); n > 0 {
 		s.mark.floor = max(s.mark.floor, gone[n-1].last+1)
 	}

@@ -92,7 +92,7 @@ func (c *Config) validateSizes() error {
 		name       string
 		value, min daemon.Size
 	}{
-		{"quota", c.Quota, 16 << 20}, {"min_free", c.MinFree, 16 << 20}, {"memory_limit", c.MemoryLimit, 64 << 20},
+		{"quota", c.Quota, 16 << 20}, {"min_free", c.MinFree, 128 << 20}, {"memory_limit", c.MemoryLimit, 64 << 20},
 	} {
 		if s.value < s.min {
 			errs = append(errs, fmt.Errorf("%s: %s is less than %s", s.name, s.value, s.min))

@@ -39,7 +39,7 @@ func enrolled(t *testing.T) Config {
 	c := DefaultConfig()
 	c.DataDir = t.TempDir()
 	c.Aggregators = []string{"127.0.0.1:1"} // nobody is there: the agent is cut off
-	c.MinFree, c.Ballast = 16<<20, 0
+	c.MinFree, c.Ballast = 128<<20, 0
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
