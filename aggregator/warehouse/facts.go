@@ -41,12 +41,12 @@ func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(drive
 	if err != nil {
 		return err
 	}
-	return w.each(ctx, scan, query, args...)
+	return each(ctx, w.facts, scan, query, args...)
 }
 
 // each runs a read and gives every row to scan.
-func (w *Warehouse) each(ctx context.Context, scan func(driver.Rows) error, query string, args ...any) error {
-	rows, err := w.read.Query(ctx, query, args...)
+func each(ctx context.Context, conn driver.Conn, scan func(driver.Rows) error, query string, args ...any) error {
+	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}

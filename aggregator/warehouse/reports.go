@@ -13,7 +13,7 @@ import (
 
 // answer runs a report's statement and gives every row to scan.
 func (w *Warehouse) answer(ctx context.Context, s report.Statement, scan func(driver.Rows) error) error {
-	return w.each(ctx, scan, s.SQL, s.Args...)
+	return each(ctx, w.read, scan, s.SQL, s.Args...)
 }
 
 // Overview counts what is stored, every message once.

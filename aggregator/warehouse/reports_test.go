@@ -81,8 +81,17 @@ func same(t *testing.T, got any, want string) {
 	}
 }
 
+// TestReports asks everything of one shop.
 func TestReports(t *testing.T) {
 	w, q := shop(t)
+	for name, test := range map[string]func(*testing.T, *Warehouse, report.Query){
+		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, w, q) })
+	}
+}
+
+func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 	t.Run("overview", func(t *testing.T) {
 		got, err := w.Overview(t.Context(), q)
 		if err != nil {
@@ -137,8 +146,7 @@ func TestReports(t *testing.T) {
 	}
 }
 
-func TestAttributionReport(t *testing.T) {
-	w, q := shop(t)
+func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 	for m, want := range map[attribution.Model]string{
 		attribution.FirstTouch: `[{"media_source":"Google Ads","conversions":"2.000000","revenue":"140.000000","share":0.5,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"}]},` +
 			`{"media_source":"TikTok","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[]},` +
@@ -181,8 +189,7 @@ func TestAttributionReport(t *testing.T) {
 	})
 }
 
-func TestConversionsPageByPage(t *testing.T) {
-	w, q := shop(t)
+func testPages(t *testing.T, w *Warehouse, q report.Query) {
 	q.Limit = 3
 	var ids []string
 	for {
@@ -207,8 +214,7 @@ func TestConversionsPageByPage(t *testing.T) {
 	}
 }
 
-func TestOneConversion(t *testing.T) {
-	w, q := shop(t)
+func testConversion(t *testing.T, w *Warehouse, q report.Query) {
 	got, found, err := w.Conversion(t.Context(), q, "o1")
 	if err != nil || !found {
 		t.Fatal(found, err)

@@ -85,7 +85,7 @@ func (w *Warehouse) touchesSince(ctx context.Context, f *attribution.Facts, at *
 		n++
 		return nil
 	}
-	err := w.each(ctx, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, touch_id, time, received, digest, keys FROM touches
+	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, touch_id, time, received, digest, keys FROM touches
 WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)
     AND (at, app_id, touch_id, received, digest) > (?, ?, ?, ?, ?)
 ORDER BY at, app_id, touch_id, received, digest LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Received, at.Digest, limit)
@@ -104,7 +104,7 @@ func (w *Warehouse) conversionsSince(ctx context.Context, f *attribution.Facts, 
 		n++
 		return nil
 	}
-	err := w.each(ctx, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, conversion_id, time, received, digest, keys FROM conversions
+	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, conversion_id, time, received, digest, keys FROM conversions
 WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)
     AND (at, app_id, conversion_id, received, digest) > (?, ?, ?, ?, ?)
 ORDER BY at, app_id, conversion_id, received, digest LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Received, at.Digest, limit)
@@ -123,7 +123,7 @@ func (w *Warehouse) linksSince(ctx context.Context, f *attribution.Facts, at *po
 		n++
 		return nil
 	}
-	err := w.each(ctx, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, a, b, received FROM identity_links
+	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, a, b, received FROM identity_links
 WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?) AND a < b
     AND (at, app_id, a, b, received) > (?, ?, ?, ?, ?)
 ORDER BY at, app_id, a, b, received LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Other, at.Received, limit)

@@ -39,16 +39,18 @@ const MaxInsertTime = insertSeconds*time.Second + grace
 // Options say where ClickHouse is.
 type Options struct {
 	DSN      string // clickhouse://user:password@host:9000/database
-	MaxConns int    // connections for inserts, and as many for reads; 0 is 8
+	MaxConns int    // connections of each of three pools; 0 is 8
 	Logger   *slog.Logger
 
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
-// Warehouse is a connection pool for writing and one for reading. It is safe for
-// use by several goroutines.
+// Warehouse is three connection pools: for inserts, for what attribution reads
+// and for reports, so that a busy console holds up neither of the others. It is
+// safe for use by several goroutines.
 type Warehouse struct {
 	write   driver.Conn
+	facts   driver.Conn
 	read    driver.Conn
 	options *clickhouse.Options
 	logger  *slog.Logger
@@ -75,11 +77,13 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 
 	w := &Warehouse{options: options, logger: o.Logger}
-	if w.write, err = connect(options, writeSettings()); err != nil {
-		return nil, err
-	}
-	if w.read, err = connect(options, readSettings()); err != nil {
-		return nil, errors.Join(err, w.write.Close())
+	for _, pool := range []struct {
+		conn     *driver.Conn
+		settings clickhouse.Settings
+	}{{&w.write, writeSettings()}, {&w.facts, readSettings()}, {&w.read, readSettings()}} {
+		if *pool.conn, err = connect(options, pool.settings); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
 	}
 	w.metrics = newMetrics(o.Registerer, w.OpenConnections)
 	if err := w.write.Ping(ctx); err != nil {
@@ -125,7 +129,13 @@ func readSettings() clickhouse.Settings {
 
 // Close closes the connections.
 func (w *Warehouse) Close() error {
-	return errors.Join(w.read.Close(), w.write.Close())
+	var faults []error
+	for _, pool := range []driver.Conn{w.read, w.facts, w.write} {
+		if pool != nil {
+			faults = append(faults, pool.Close())
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Ping reports whether ClickHouse answers.
@@ -138,13 +148,13 @@ func (w *Warehouse) Ping(ctx context.Context) error {
 
 // OpenConnections returns how many connections are open.
 func (w *Warehouse) OpenConnections() int {
-	return w.write.Stats().Open + w.read.Stats().Open
+	return w.write.Stats().Open + w.facts.Stats().Open + w.read.Stats().Open
 }
 
 // Now returns the server's clock, which stamps inserted_at.
 func (w *Warehouse) Now(ctx context.Context) (time.Time, error) {
 	var now time.Time
-	if err := w.read.QueryRow(ctx, "SELECT now64(3, 'UTC')").Scan(&now); err != nil {
+	if err := w.facts.QueryRow(ctx, "SELECT now64(3, 'UTC')").Scan(&now); err != nil {
 		return time.Time{}, fmt.Errorf("read ClickHouse clock: %w", err)
 	}
 	return now.UTC(), nil

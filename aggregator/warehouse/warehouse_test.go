@@ -139,33 +139,31 @@ func TestSmallestReceivedAndDigestWinsInAnyOrder(t *testing.T) {
 		received int64
 		digest   uint64
 	}{{base + 500, 7}, {base + 400, 9}, {base + 400, 8}, {base + 600, 1}}
+	w := open(t)
 	for shift := range variants {
-		t.Run(fmt.Sprint(shift), func(t *testing.T) {
-			w := open(t)
-			for i := range variants {
-				v := variants[(i+shift)%len(variants)]
-				e := click("same", "u1", base)
-				e.Received, e.Digest = v.received, v.digest
-				insert(t, w, e)
-			}
-			if got := one[uint64](t, w, "SELECT digest FROM events FINAL"); got != 8 {
-				t.Errorf("winner has digest %d, want 8", got)
-			}
-		})
+		for i := range variants {
+			v := variants[(i+shift)%len(variants)]
+			e := click(fmt.Sprint("same", shift), "u1", base)
+			e.Received, e.Digest = v.received, v.digest
+			insert(t, w, e)
+		}
+	}
+	if got := one[uint64](t, w, "SELECT countIf(digest = 8) FROM events FINAL"); got != uint64(len(variants)) {
+		t.Errorf("the right variant won %d times, want %d", got, len(variants))
 	}
 }
 
 func TestManyMonthsAreSplit(t *testing.T) {
 	w := open(t)
 	var events []protocol.Event
-	for m := range 150 { // more partitions than one insert may have
+	for m := range 110 { // more partitions than the server lets one insert have
 		at := base - int64(m)*31*24*3_600_000
-		events = append(events, click(fmt.Sprintf("c%d", m), "u1", at))
+		events = append(events, protocol.Event{ID: fmt.Sprintf("e%d", m), Kind: protocol.KindTrack, Name: "x", Original: at, Time: at})
 	}
 	events = append(events, protocol.Event{ID: "no-time", Kind: protocol.KindTrack, Name: "x", Time: base})
 	insert(t, w, events...)
-	if got := one[uint64](t, w, "SELECT count() FROM events FINAL"); got != 151 {
-		t.Errorf("%d events, want 151", got)
+	if got := one[uint64](t, w, "SELECT count() FROM events FINAL"); got != 111 {
+		t.Errorf("%d events, want 111", got)
 	}
 }
 
