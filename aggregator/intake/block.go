@@ -60,7 +60,7 @@ func (s *session) store(ctx context.Context, b *protocol.Block) *protocol.Ack {
 	defer s.waiting.Add(-1)
 	rejected, err := s.in.coalescer.store(ctx, rows, full)
 	if err != nil {
-		s.log.Warn("block not stored, the agent will send it again", "seq", b.Seq, "events", b.Count, "error", err)
+		s.log.Debug("block not stored, the agent will send it again", "seq", b.Seq, "events", b.Count, "error", err)
 		return retry("not stored")
 	}
 	if len(rejected) == 0 {

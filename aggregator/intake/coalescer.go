@@ -133,6 +133,9 @@ func (c *coalescer) insert(ctx context.Context, batch []submission) {
 	start := c.o.Now()
 	rejected, err := c.o.Sink.Store(within, rows)
 	c.metrics.inserted(total, c.o.Now().Sub(start), err)
+	if err != nil {
+		c.o.Logger.Warn("insert failed, the agents will send its blocks again", "blocks", len(batch), "rows", total, "error", err)
+	}
 	for _, s := range batch {
 		s.done <- outcome{rejected: take(&rejected, len(s.rows)), err: err}
 	}

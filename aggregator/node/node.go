@@ -57,27 +57,26 @@ type Node struct {
 
 // New opens the databases and wires the parts, downstream first. On an error
 // it closes what it opened.
-func New(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator")}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.Close())
-		}
-	}()
+func New(ctx context.Context, o Options) (*Node, error) {
+	n := &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator")}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// open makes the parts, each with those before it.
+func (n *Node) open(ctx context.Context) error {
 	if err := n.sockets(); err != nil {
-		return nil, err
+		return err
 	}
-	n.admin = daemon.NewAdmin(n.o.Admin, n.registry, o.NotifySocket)
-	if err := n.databases(ctx); err != nil {
-		return nil, err
+	n.admin = daemon.NewAdmin(n.o.Admin, n.registry, n.o.NotifySocket)
+	for _, step := range []func(context.Context) error{n.databases, n.membership, n.pipeline, n.front} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err := n.membership(ctx); err != nil {
-		return nil, err
-	}
-	if err := n.pipeline(ctx); err != nil {
-		return nil, err
-	}
-	return n, n.front(ctx)
+	return nil
 }
 
 // sockets opens the ones that were not handed in.

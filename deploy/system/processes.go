@@ -45,7 +45,12 @@ func StartProcesses(t testing.TB, postgresDSN string, aggregators, agents int) *
 	if err := p.ClickHouse.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.ClickHouse.Kill() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("clickhouse: %v", p.ClickHouse.Process().Err())
+		}
+		_ = p.ClickHouse.Kill()
+	})
 	if err := p.ClickHouse.Exec(t.Context(), "CREATE DATABASE unmogrowp ENGINE = Atomic"); err != nil {
 		t.Fatal(err)
 	}
