@@ -152,9 +152,9 @@ func (a *Accounts) RevokeAgent(ctx context.Context, id string) error {
 	})
 }
 
-// RevokedAgents lists the ids of agents whose certificates may not be accepted any more.
+// RevokedAgents lists the ids of all agents whose certificates may not be accepted. It only grows.
 func (a *Accounts) RevokedAgents(ctx context.Context) ([]string, error) {
-	rows, err := a.pool.Query(ctx, `SELECT id FROM agents WHERE revoked_at IS NOT NULL AND certificate_expires > now() - interval '1 day' ORDER BY id`)
+	rows, err := a.pool.Query(ctx, `SELECT id FROM agents WHERE revoked_at IS NOT NULL ORDER BY id`)
 	if err != nil {
 		return nil, wrap("list revoked agents", err)
 	}

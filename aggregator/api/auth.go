@@ -30,7 +30,7 @@ const (
 	keyRefresh = 10 * time.Minute
 
 	rememberSession = 3 * time.Second // a change is effective after that at the latest
-	maxRemembering  = 20_000          // sessions
+	maxRemembering  = 20_000          // tokens
 )
 
 // Sessions is where an Authenticator looks sessions and keys up; accounts is.
@@ -45,7 +45,7 @@ type tokenError struct{ reason string }
 
 func (e *tokenError) Error() string { return e.reason }
 
-// remembered is a session as it was read a moment ago.
+// remembered is the session of a token that was verified a moment ago.
 type remembered struct {
 	session accounts.Session
 	until   time.Time
@@ -63,8 +63,8 @@ type Authenticator struct {
 	parser   *jwt.Parser
 
 	mu    sync.RWMutex
-	keys  map[string]signingKey // by kid
-	cache map[string]remembered // by session
+	keys  map[string]signingKey            // by kid
+	cache map[[sha256.Size]byte]remembered // by digest of the token
 }
 
 type signingKey struct {
@@ -81,7 +81,7 @@ type claims struct {
 // NewAuthenticator loads the signing keys, making them on the first start of the first node.
 func NewAuthenticator(ctx context.Context, sessions Sessions, now func() time.Time, log *slog.Logger) (*Authenticator, error) {
 	a := &Authenticator{
-		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[string]remembered{},
+		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[[sha256.Size]byte]remembered{},
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now)),
@@ -185,18 +185,50 @@ func (a *Authenticator) session(ctx context.Context, authorization string) (acco
 	if !ok || len(token) > maxToken {
 		return accounts.Session{}, &tokenError{"no bearer token"}
 	}
-	var said claims
-	if _, err := a.parser.ParseWithClaims(token, &said, a.verificationKey); err != nil {
-		return accounts.Session{}, &tokenError{err.Error()}
+	digest := sha256.Sum256([]byte(token))
+	now := a.now()
+	a.mu.RLock()
+	r, ok := a.cache[digest]
+	a.mu.RUnlock()
+	if ok && now.Before(r.until) {
+		return r.session, nil
 	}
-	session, err := a.lookUp(ctx, said.Session)
+	r, err := a.verify(ctx, token, now)
 	if err != nil {
 		return accounts.Session{}, err
 	}
-	if session.User.ID != said.Subject || !a.now().Before(session.Expires.Add(leeway)) {
-		return accounts.Session{}, &tokenError{"session does not fit the token"}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cache) >= maxRemembering {
+		clear(a.cache)
 	}
-	return session, nil
+	a.cache[digest] = r
+	return r.session, nil
+}
+
+// verify checks a token and reads its session.
+func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (remembered, error) {
+	var said claims
+	if _, err := a.parser.ParseWithClaims(token, &said, a.verificationKey); err != nil {
+		return remembered{}, &tokenError{err.Error()}
+	}
+	session, err := a.sessions.Session(ctx, said.Session)
+	if errors.Is(err, accounts.ErrNotFound) {
+		return remembered{}, &tokenError{"session ended"}
+	}
+	if err != nil {
+		return remembered{}, err
+	}
+	if session.User.ID != said.Subject {
+		return remembered{}, &tokenError{"session does not fit the token"}
+	}
+	until := now.Add(rememberSession)
+	for _, end := range []time.Time{said.ExpiresAt.Time, session.Expires} {
+		if end.Before(until) {
+			until = end
+		}
+	}
+	return remembered{session: session, until: until}, nil
 }
 
 // verificationKey finds the key that the header names. Nothing else in the header is looked at, and
@@ -219,37 +251,13 @@ func (a *Authenticator) verificationKey(token *jwt.Token) (any, error) {
 	return key.private.Public(), nil
 }
 
-func (a *Authenticator) lookUp(ctx context.Context, id string) (accounts.Session, error) {
-	now := a.now()
-	a.mu.RLock()
-	r, ok := a.cache[id]
-	a.mu.RUnlock()
-	if ok && now.Before(r.until) {
-		return r.session, nil
-	}
-	session, err := a.sessions.Session(ctx, id)
-	if errors.Is(err, accounts.ErrNotFound) {
-		return accounts.Session{}, &tokenError{"session ended"}
-	}
-	if err != nil {
-		return accounts.Session{}, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.cache) >= maxRemembering {
-		clear(a.cache)
-	}
-	a.cache[id] = remembered{session: session, until: now.Add(rememberSession)}
-	return session, nil
-}
-
 // forget drops what is remembered of a person, of everybody if it is empty.
 func (a *Authenticator) forget(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id, r := range a.cache {
+	for digest, r := range a.cache {
 		if user == "" || r.session.User.ID == user {
-			delete(a.cache, id)
+			delete(a.cache, digest)
 		}
 	}
 }
