@@ -77,7 +77,7 @@ console/node_modules/.package-lock.json: console/package.json console/package-lo
 
 console/dist/index.html: console/node_modules/.package-lock.json console/index.html \
 		$(wildcard console/*.ts console/*.js) $(shell find console/src -type f 2>/dev/null)
-	@cd console && npm run --silent build -- --logLevel warn
+	@cd console && npm run --silent build -- --logLevel error
 	@touch console/dist/index.html
 
 test: console ## run every test, including those on real ClickHouse, Postgres and a real browser
