@@ -4,7 +4,7 @@ import { words } from './format.ts';
 
 const VERDICTS: Record<string, [string, string]> = {
   won: ['Won', 'The latest eligible touch with the strongest evidence.'],
-  window_expired: ['Too old', 'It happened before the lookback window that applied at the time.'],
+  window_expired: ['Too old', 'It was older than the lookback window that applied to it.'],
   lower_tier: ['Weaker evidence', 'Another touch had stronger evidence: a click beats an impression, a click id beats a device id.'],
   older_touch: ['Not the latest', 'A later touch had evidence of the same strength.'],
   after_conversion: ['Afterwards', 'It happened after the conversion, so it cannot have caused it.'],
