@@ -73,7 +73,7 @@ func demo(ctx context.Context, std daemon.Streams, p plan, o demoOptions) error 
 	}
 	send := sender{agent: env.get("AGENT_URL"), write: env.get("WRITE_KEY"), server: env.get("SERVER_KEY"), senders: o.senders,
 		http: &http.Client{Timeout: 30 * time.Second}, patience: time.Minute, now: time.Now}
-	sending := newProgress(std, len(made.Messages))
+	sending := newProgress(std, len(made.Messages), true)
 	err = send.all(ctx, made.Requests(), sending.step)
 	sending.end()
 	if err != nil {
@@ -85,7 +85,7 @@ func demo(ctx context.Context, std daemon.Streams, p plan, o demoOptions) error 
 	}
 	// What happened just now may be stamped a little later than it was sent.
 	w := watcher{api: api, app: env.get("APP_ID"), from: s.From, to: s.To.Add(5 * time.Minute), every: 500 * time.Millisecond, patience: 2 * time.Minute}
-	shown, err := w.await(ctx, s, newProgress(std, s.Events))
+	shown, err := w.await(ctx, s, newProgress(std, s.Events, false))
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func TestDemoWaitsUntilEveryConversionIsCredited(t *testing.T) {
 	var log, out bytes.Buffer
 	std := daemon.Streams{Err: &log, Getenv: func(string) (string, bool) { return "", false }}
 	w := watcher{api: console(t, &made.Summary, 3), app: "a", every: time.Millisecond, patience: 10 * time.Second}
-	shown, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events))
+	shown, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events, false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestDemoSaysWhatIsMissing(t *testing.T) {
 	made := sample(t)
 	std := daemon.Streams{Err: &bytes.Buffer{}, Getenv: func(string) (string, bool) { return "", false }}
 	w := watcher{api: console(t, &made.Summary, 1_000_000), app: "a", every: time.Millisecond, patience: 50 * time.Millisecond}
-	_, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events))
+	_, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events, false))
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("of %d events", made.Summary.Events)) {
 		t.Error(err)
 	}

@@ -20,14 +20,15 @@ type progress struct {
 	terminal bool
 	total    int
 	began    time.Time
+	rate     bool // say how many a second
 
 	mu    sync.Mutex
 	done  int
 	shown int // tenths, or hundredths on a terminal
 }
 
-func newProgress(std daemon.Streams, total int) *progress {
-	return &progress{w: std.Err, terminal: isTerminal(std), total: max(total, 1), began: time.Now(), shown: -1}
+func newProgress(std daemon.Streams, total int, rate bool) *progress {
+	return &progress{w: std.Err, terminal: isTerminal(std), total: max(total, 1), began: time.Now(), rate: rate, shown: -1}
 }
 
 func isTerminal(std daemon.Streams) bool {
@@ -65,14 +66,17 @@ func (p *progress) showLocked() {
 		return
 	}
 	p.shown = reached
-	rate := float64(p.done) / max(time.Since(p.began).Seconds(), 0.001)
+	rate := ""
+	if p.rate {
+		rate = ", " + grouped(int(float64(p.done)/max(time.Since(p.began).Seconds(), 0.001))) + " a second"
+	}
 	if !p.terminal {
-		fmt.Fprintf(p.w, "  %3d %%  %s of %s, %s a second\n", 10*reached, grouped(p.done), grouped(p.total), grouped(int(rate)))
+		fmt.Fprintf(p.w, "  %3d %%  %s of %s%s\n", 10*reached, grouped(p.done), grouped(p.total), rate)
 		return
 	}
 	const width = 40
 	full := p.done * width / p.total
-	fmt.Fprintf(p.w, "\r  %s%s %3d %%  %s a second ", strings.Repeat("█", full), strings.Repeat("░", width-full), reached, grouped(int(rate)))
+	fmt.Fprintf(p.w, "\r  %s%s %3d %%  %s%s ", strings.Repeat("█", full), strings.Repeat("░", width-full), reached, grouped(p.done), rate)
 }
 
 // end leaves the cursor on a line of its own.
