@@ -20,6 +20,26 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 )
 
+// TestAttacks sends what must be refused to one running system, which must be none the worse for it.
+func TestAttacks(t *testing.T) {
+	s := newSystem(t)
+	s.owner()
+	attacks := []struct {
+		name string
+		run  func(*testing.T, *system)
+	}{
+		{"forged tokens", forgedTokens}, {"huge token", hugeToken}, {"other sites", otherSites}, {"odd paths", oddPaths},
+		{"headers", headersEverywhere}, {"bodies", boundedBodies}, {"mass assignment", massAssignment},
+	}
+	for _, attack := range attacks {
+		t.Run(attack.name, func(t *testing.T) {
+			here := *s
+			here.t = t
+			attack.run(t, &here)
+		})
+	}
+}
+
 // forge signs whatever claims and header a test wants.
 func forge(t *testing.T, method jwt.SigningMethod, key any, header map[string]any, said jwt.MapClaims) string {
 	t.Helper()
@@ -45,9 +65,8 @@ func (s *system) currentKey() (string, ed25519.PrivateKey) {
 	return "", nil
 }
 
-func TestForgedTokensAreRefused(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func forgedTokens(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	session := s.session(c.token)
 	kid, key := s.currentKey()
 	public := key.Public().(ed25519.PublicKey)
@@ -146,8 +165,7 @@ func nextInAlphabet(c byte) string {
 	return string(alphabet[strings.IndexByte(alphabet, c)|1])
 }
 
-func TestAHugeTokenCostsNothing(t *testing.T) {
-	s := newSystem(t)
+func hugeToken(t *testing.T, s *system) {
 	token := "Bearer " + strings.Repeat(".", 1<<20)
 	began := time.Now()
 	allocated := testing.AllocsPerRun(10, func() {
@@ -211,9 +229,8 @@ func header(token string) string {
 	return fmt.Sprint(parsed.Header["kid"])
 }
 
-func TestOtherSitesAreRefused(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func otherSites(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	for name, header := range map[string]map[string]string{
 		"cross-site":  {"Sec-Fetch-Site": "cross-site"},
 		"same-site":   {"Sec-Fetch-Site": "same-site"},
@@ -238,9 +255,8 @@ func TestOtherSitesAreRefused(t *testing.T) {
 	c.send("OPTIONS", "apps", nil, map[string]string{"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}).want(405)
 }
 
-func TestOddPathsAndMethods(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func oddPaths(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	app := s.app("Shop")
 	for _, path := range []string{
 		"/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/apps", "/api/v1//apps", "/api/v1/apps/", "/api/v1/./apps", "/api/v1/x/../apps", "/api/v1/%2e%2e/v1/apps",
@@ -266,9 +282,8 @@ func TestOddPathsAndMethods(t *testing.T) {
 	}
 }
 
-func TestHeadersAreOnEveryAnswer(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func headersEverywhere(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	for _, path := range []string{"me", "nothing", "apps", "openapi.json", "/", "/assets/x.js"} {
 		got := c.get(path)
 		for name, want := range map[string]string{
@@ -298,9 +313,8 @@ func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestBodiesAreBounded(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func boundedBodies(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	c.post("auth/login", map[string]any{"email": "owner@example.com", "password": strings.Repeat("x", 1<<20)}).want(413).problem()
 	c.post("auth/login", map[string]any{"email": "owner@example.com", "password": strings.Repeat("x", 1<<19)}).want(400).problem()
 	for _, body := range []string{"", "{", "[]", `"x"`, `{"name":1}`, `{"name":"x"} {}`, `{"name":"x","is_admin":true}`, `{"name":"x","id":"app_mine"}`, `{"name":"x","created_at":"2020-01-01T00:00:00Z"}`, strings.Repeat("[", 100_000), "\xff"} {
@@ -316,9 +330,8 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-func TestMassAssignmentIsRefused(t *testing.T) {
-	s := newSystem(t)
-	c := s.owner()
+func massAssignment(t *testing.T, s *system) {
+	c := s.login("owner@example.com")
 	for _, field := range []string{"role", "roles", "id", "org_id", "is_admin", "disabled", "created_at", "email", "session_epoch"} {
 		c.send("PATCH", "me", map[string]any{"name": "New", field: "x"}, nil).want(400)
 	}
