@@ -84,7 +84,8 @@ func demo(ctx context.Context, std daemon.Streams, p plan, o demoOptions) error 
 		return err
 	}
 	// What happened just now may be stamped a little later than it was sent.
-	w := watcher{api: api, app: env.get("APP_ID"), from: s.From, to: s.To.Add(5 * time.Minute), every: 500 * time.Millisecond, patience: 2 * time.Minute}
+	w := watcher{api: api, app: env.get("APP_ID"), from: s.From, to: s.To.Add(5 * time.Minute), sent: time.UnixMilli(send.last.Load()),
+		every: 500 * time.Millisecond, patience: 2 * time.Minute}
 	shown, err := w.await(ctx, s, newProgress(std, s.Events, false))
 	if err != nil {
 		return err

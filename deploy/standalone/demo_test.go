@@ -132,7 +132,7 @@ func console(t *testing.T, want *traffic.Summary, questions int) *client {
 		}
 		asked++
 		events := min(want.Events*asked/questions, want.Events)
-		fmt.Fprintf(w, `{"events":%d,"clicks":2,"impressions":1,"installs":%d,"conversions":%d,"revenue":[{"currency":"EUR","amount":"-12345.670000"}]}`, events, want.Installs, conversions)
+		fmt.Fprintf(w, `{"events":%d,"clicks":2,"impressions":1,"installs":%d,"conversions":%d,"revenue":[{"currency":"EUR","amount":"-12345.670000"}],"fresh_until":"2026-03-18T12:00:%02dZ"}`, events, want.Installs, conversions, min(asked, 10))
 	}))
 	t.Cleanup(server.Close)
 	return &client{base: server.URL + "/api/v1/", http: server.Client()}
@@ -142,10 +142,14 @@ func TestDemoWaitsUntilEveryConversionIsCredited(t *testing.T) {
 	made := sample(t)
 	var log, out bytes.Buffer
 	std := daemon.Streams{Err: &log, Getenv: func(string) (string, bool) { return "", false }}
-	w := watcher{api: console(t, &made.Summary, 3), app: "a", every: time.Millisecond, patience: 10 * time.Second}
+	w := watcher{api: console(t, &made.Summary, 3), app: "a", every: time.Millisecond, patience: 10 * time.Second,
+		sent: time.Date(2026, 3, 18, 12, 0, 8, 0, time.UTC)}
 	shown, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events, false))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if shown.counts.FreshUntil.Before(w.sent) {
+		t.Errorf("did not wait for the last request: %s", shown.counts.FreshUntil)
 	}
 	if err := (report{standing: shown, env: &environment{}}).print(&out); err != nil {
 		t.Fatal(err)
@@ -157,6 +161,16 @@ func TestDemoWaitsUntilEveryConversionIsCredited(t *testing.T) {
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 3 {
 		t.Errorf("%d lines of progress:\n%s", lines, log.String())
+	}
+}
+
+// TestDemoEndsWhenNothingNewWasSent is the demo run again at once.
+func TestDemoEndsWhenNothingNewWasSent(t *testing.T) {
+	made := sample(t)
+	std := daemon.Streams{Err: &bytes.Buffer{}, Getenv: func(string) (string, bool) { return "", false }}
+	w := watcher{api: console(t, &made.Summary, 1), app: "a", every: time.Millisecond, patience: 10 * time.Second, sent: time.Now()}
+	if _, err := w.await(t.Context(), &made.Summary, newProgress(std, made.Summary.Events, false)); err != nil {
+		t.Error(err)
 	}
 }
 

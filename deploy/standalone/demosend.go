@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,8 @@ type sender struct {
 	http          *http.Client
 	patience      time.Duration // with one request, over all its attempts
 	now           func() time.Time
+
+	last atomic.Int64 // when the latest request that was taken was sent, in milliseconds
 }
 
 // all sends everything and calls done with the number of messages of each
@@ -87,7 +90,8 @@ func (s *sender) one(ctx context.Context, r *traffic.Request) error {
 // attempt sends a request once. After an error it says how long to wait before
 // the next attempt: 0 leaves it to the caller, less means that it is of no use.
 func (s *sender) attempt(ctx context.Context, r *traffic.Request) (wait time.Duration, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.agent, "/")+r.Path(), bytes.NewReader(r.Body(s.now())))
+	now := s.now()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.agent, "/")+r.Path(), bytes.NewReader(r.Body(now)))
 	if err != nil {
 		return -1, fmt.Errorf("send to the agent: %w", err)
 	}
@@ -108,6 +112,7 @@ func (s *sender) attempt(ctx context.Context, r *traffic.Request) (wait time.Dur
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK:
+		s.last.Store(now.UnixMilli()) // several at once: one of the latest will do
 		return -1, refused(answer)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout || resp.StatusCode >= http.StatusInternalServerError:
 		return retryAfter(resp.Header), fmt.Errorf("%s answered %s: %s", r.Path(), resp.Status, bytes.TrimSpace(answer))

@@ -16,6 +16,7 @@ type watcher struct {
 	api      *client
 	app      string
 	from, to time.Time
+	sent     time.Time     // of the last request
 	every    time.Duration // between two questions
 	patience time.Duration
 }
@@ -30,6 +31,7 @@ type standing struct {
 type overviewCounts struct {
 	Events, Clicks, Impressions, Installs, Conversions int
 	Revenue                                            []struct{ Currency, Amount string }
+	FreshUntil                                         time.Time `json:"fresh_until"`
 }
 
 // attributed is the attribution report by media source under one model.
@@ -50,7 +52,12 @@ func (s *standing) shows(want *traffic.Summary) bool {
 		s.counts.Conversions >= want.Installs+want.Orders && credited == fmt.Sprint(s.counts.Conversions)
 }
 
-// await returns what the reports show once they show everything.
+// calmAfter is how many equal answers in a row mean that nothing more comes.
+const calmAfter = 10
+
+// await returns what the reports show once they show everything. They may have
+// shown as much before, of other traffic: so the last request must have arrived
+// too, or, since it may have held nothing new, nothing have changed for a while.
 func (w *watcher) await(ctx context.Context, want *traffic.Summary, shown *progress) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
@@ -58,9 +65,14 @@ func (w *watcher) await(ctx context.Context, want *traffic.Summary, shown *progr
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
 	var now standing
-	for {
+	for calm := 0; ; {
+		before := fmt.Sprint(now)
 		err := w.ask(ctx, want, &now)
-		if err == nil && now.shows(want) {
+		if calm++; fmt.Sprint(now) != before {
+			calm = 0
+		}
+		arrived := !now.counts.FreshUntil.Before(w.sent) && calm > 0
+		if err == nil && now.shows(want) && (arrived || calm >= calmAfter) {
 			shown.at(now.counts.Events)
 			return now, nil
 		}
