@@ -21,8 +21,8 @@ func (q *Query) Overview() OverviewSQL {
 	var o OverviewSQL
 	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q)
 
-	o.Touches.add("SELECT kind, uniqExact(touch_id) FROM touches FINAL\n").within(q).sources(q).countries(q).
-		add("\nGROUP BY kind ORDER BY kind")
+	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
+		within(q).sources(q).countries(q).add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
 
 	o.Conversions.add("SELECT countIf(install), count() FROM (\n    SELECT argMax(install, version) AS install FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id)")

@@ -4,9 +4,11 @@ WHERE app_id = ? AND time >= ? AND time < ?
   ← 1767225600000
   ← 1769904000000
 
-SELECT kind, uniqExact(touch_id) FROM touches FINAL
-WHERE app_id = ? AND time >= ? AND time < ?
-GROUP BY kind ORDER BY kind
+SELECT kind_of, count() FROM (
+    SELECT argMax(kind, version) AS kind_of FROM touches FINAL
+    WHERE app_id = ? AND time >= ? AND time < ?
+    GROUP BY touch_id)
+GROUP BY kind_of ORDER BY kind_of
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

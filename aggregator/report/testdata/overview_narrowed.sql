@@ -6,9 +6,11 @@ WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country 
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← ["DE","\\"]
 
-SELECT kind, uniqExact(touch_id) FROM touches FINAL
-WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
-GROUP BY kind ORDER BY kind
+SELECT kind_of, count() FROM (
+    SELECT argMax(kind, version) AS kind_of FROM touches FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    GROUP BY touch_id)
+GROUP BY kind_of ORDER BY kind_of
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
