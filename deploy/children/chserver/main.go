@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -28,7 +30,12 @@ func main() {
 
 // run blocks for the life of the server. The library installs its own signal
 // handlers, so SIGTERM reaches it and not the Go runtime.
+//
+// SIGPIPE is ignored before: the library's threads get it when a client dies in
+// the middle of an answer, and the Go runtime, which knows nothing of those
+// threads, would abort the server. Ignored, the write fails and the query ends.
 func run(library string, args []string) error {
+	signal.Ignore(syscall.SIGPIPE)
 	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return fmt.Errorf("load library: %w", err)
