@@ -237,7 +237,7 @@ func (q *Queue) compressGroups() {
 // pack makes blocks of a group: one, or more if it compresses badly.
 func (q *Queue) pack(raw []byte, count int) ([]protocol.Block, error) {
 	protocol.AppendEvents(raw[:0], count)
-	payload := q.codec.Compress(nil, raw)
+	payload := q.codec.Compress(q.payload(), raw)
 	codec := protocol.CodecZstd
 	if len(payload) >= len(raw) {
 		payload, codec = append(payload[:0], raw...), protocol.CodecNone
@@ -261,6 +261,31 @@ func (q *Queue) pack(raw []byte, count int) ([]protocol.Block, error) {
 	return append(first, second...), err
 }
 
+// payload returns memory for a compressed group.
+func (q *Queue) payload() []byte {
+	select {
+	case b := <-q.payloads:
+		return b[:0]
+	default:
+		return make([]byte, 0, 64<<10)
+	}
+}
+
+// release gives the memory of a group back.
+func (q *Queue) release(s *sealedGroup) {
+	q.collector.recycle(s.raw)
+	for _, b := range s.blocks {
+		if cap(b.Payload) > 2*protocol.MaxBlockPayload {
+			continue
+		}
+		select {
+		case q.payloads <- b.Payload:
+		default:
+			return
+		}
+	}
+}
+
 // commitGroups writes groups one after the other and wakes those who wait.
 func (q *Queue) commitGroups() {
 	var buf []byte
@@ -271,7 +296,7 @@ func (q *Queue) commitGroups() {
 			buf, s.err = q.commit(s, buf[:0])
 		}
 		close(s.done)
-		q.collector.recycle(s.raw)
+		q.release(s)
 	}
 }
 

@@ -81,13 +81,15 @@ func cpuTime() time.Duration {
 
 func BenchmarkPack(b *testing.B) {
 	c, _ := protocol.NewCompressor()
-	q := &Queue{codec: c}
+	q := &Queue{codec: c, payloads: make(chan []byte, 1)}
 	raw := append(make([]byte, arrayHeader), benchEvents(2000)...)
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		if _, err := q.pack(raw, 2000); err != nil {
+		blocks, err := q.pack(raw, 2000)
+		if err != nil {
 			b.Fatal(err)
 		}
+		q.payloads <- blocks[0].Payload
 	}
 }
 

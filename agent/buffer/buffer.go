@@ -123,6 +123,7 @@ type Queue struct {
 	// The stages of the group commit; see append.go.
 	collector collector
 	sealed    chan *sealedGroup
+	payloads  chan []byte   // memory of compressed groups, to use again
 	closing   chan struct{} // closed by Close: stop the background work
 	wg        sync.WaitGroup
 	failure   atomic.Pointer[error] // why the disk is no longer trusted; never reset
@@ -159,7 +160,7 @@ type size struct {
 // every block that has not been acknowledged. Close must be called.
 func Open(opts Options) (*Queue, error) {
 	opts.defaults()
-	q := &Queue{opts: opts, log: opts.Logger, sealed: make(chan *sealedGroup), closing: make(chan struct{})}
+	q := &Queue{opts: opts, log: opts.Logger, sealed: make(chan *sealedGroup), payloads: make(chan []byte, 3), closing: make(chan struct{})}
 	q.state = state{handed: map[uint64]size{}, acked: map[uint64]size{}, spans: map[uint64]uint64{},
 		stored: make(chan struct{}), forgotten: make(chan struct{})}
 	if err := q.open(); err != nil {

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,6 +18,9 @@ func (q *Queue) sweep() {
 	defer garbage.Stop()
 	space := time.NewTicker(q.opts.reclaimEvery)
 	defer space.Stop()
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
+	dir := realPath(q.opts.Dir)
 	var saved mark
 	var reclaim reclaimer
 	for {
@@ -25,6 +29,13 @@ func (q *Queue) sweep() {
 			return
 		case <-garbage.C:
 			q.collectGarbage()
+		case <-trim.C:
+			if diskUsed(q.opts.Dir) < trimAbove {
+				continue
+			}
+			if err := trimMapped(dir); err != nil {
+				q.log.Debug("buffer memory is not trimmed", "error", err)
+			}
 		case <-space.C:
 			if q.Healthy() == nil {
 				reclaim.run(q)
@@ -41,6 +52,24 @@ func (q *Queue) sweep() {
 			saved = m
 		}
 	}
+}
+
+// A store larger than trimAbove is not left mapped in memory for longer than
+// trimEvery.
+const (
+	trimEvery = 5 * time.Second
+	trimAbove = 128 << 20
+)
+
+// realPath is how the kernel names a directory.
+func realPath(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return dir
 }
 
 // sweepOnce persists the mark if it has moved and deletes expired blocks.
