@@ -101,10 +101,10 @@ type fakeAggregator struct {
 	answer func(b protocol.Block) *protocol.Ack
 	// greeting is sent after the welcome.
 	greeting []protocol.Message
-	members  []protocol.Member // told in the welcome; nil: this one only
 	enroll   func(m *protocol.Enroll) *protocol.Enrolled
 
 	mu       sync.Mutex
+	members  []protocol.Member // told in the welcome; nil: this one only
 	hellos   []protocol.Hello
 	beats    int
 	received map[uint64]int // blocks by sequence
@@ -114,6 +114,20 @@ type fakeAggregator struct {
 
 func newServer(t testing.TB, ca *testCA) *fakeAggregator {
 	return &fakeAggregator{t: t, ca: ca, received: map[uint64]int{}, stored: map[uint64]bool{}}
+}
+
+// knows sets what the welcome tells about the cluster.
+func (f *fakeAggregator) knows(members []protocol.Member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = members
+}
+
+// times says how often a block came.
+func (f *fakeAggregator) times(seq uint64) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.received[seq]
 }
 
 // start listens on address, or on a free port if it is "".
@@ -188,9 +202,8 @@ func (f *fakeAggregator) serve(ctx context.Context, conn *quic.Conn) {
 	f.mu.Lock()
 	f.hellos = append(f.hellos, *first.(*protocol.Hello))
 	f.controls = append(f.controls, control)
-	greeting := f.greeting
+	greeting, members := f.greeting, f.members
 	f.mu.Unlock()
-	members := f.members
 	if members == nil {
 		members = []protocol.Member{{ID: "x", Address: f.address}}
 	}

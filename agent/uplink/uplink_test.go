@@ -93,7 +93,9 @@ func TestEveryBlockIsForgottenOnceStored(t *testing.T) {
 		t.Fatalf("%d blocks stored", stored)
 	}
 	waitFor(t, "heartbeats", func() bool { _, beats, _ := server.count(); return beats > 1 })
+	server.mu.Lock()
 	hello := server.hellos[0]
+	server.mu.Unlock()
 	if hello.Epoch != testEpoch || hello.Region != "eu" || hello.Chain != 5 || hello.Version != protocol.Version {
 		t.Fatalf("hello %+v", hello)
 	}
@@ -120,6 +122,8 @@ func TestRetryIsSentAgain(t *testing.T) {
 	server.start("")
 	h := run(t, ca, 20, nil, server.address)
 	h.queue.waitEmpty(t)
+	mu.Lock()
+	defer mu.Unlock()
 	for seq := uint64(1); seq <= 20; seq++ {
 		if times[seq] != 3 {
 			t.Errorf("block %d was sent %d times", seq, times[seq])
@@ -143,6 +147,8 @@ func TestUnknownStatusIsRetry(t *testing.T) {
 	server.start("")
 	h := run(t, ca, 1, nil, server.address)
 	h.queue.waitEmpty(t)
+	mu.Lock()
+	defer mu.Unlock()
 	if seen != 2 {
 		t.Fatalf("sent %d times", seen)
 	}
@@ -186,8 +192,6 @@ func TestForeignAckIsIgnored(t *testing.T) {
 func TestFailsOverWhenAnAggregatorDies(t *testing.T) {
 	ca := newCA(t)
 	first, second := newServer(t, ca), newServer(t, ca)
-	first.start("")
-	second.start("")
 	var mu sync.Mutex
 	seen := 0
 	first.answer = func(protocol.Block) *protocol.Ack {
@@ -198,9 +202,12 @@ func TestFailsOverWhenAnAggregatorDies(t *testing.T) {
 		}
 		return &protocol.Ack{Status: protocol.StatusStored}
 	}
+	first.start("")
+	second.start("")
 	// The first one is preferred while it lives: it is in the agent's region.
-	first.members = []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
-	second.members = first.members
+	members := []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
+	first.knows(members)
+	second.knows(members)
 	h := run(t, ca, 100, nil, first.address)
 	waitFor(t, "20 blocks", func() bool { _, _, n := first.count(); return n >= 20 })
 	first.stop()
@@ -229,8 +236,9 @@ func TestDrainingGoesElsewhere(t *testing.T) {
 	second.start("")
 	first.answer = func(protocol.Block) *protocol.Ack { return &protocol.Ack{Status: protocol.StatusDraining} }
 	first.start("")
-	first.members = []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
-	second.members = first.members
+	members := []protocol.Member{{ID: "a", Address: first.address, Region: "eu"}, {ID: "b", Address: second.address, Region: "us"}}
+	first.knows(members)
+	second.knows(members)
 	h := run(t, ca, 10, nil, first.address)
 	h.queue.waitEmpty(t)
 	if n, _, _ := first.count(); n == 0 {
@@ -254,8 +262,8 @@ func TestGoodbyeLetsWhatIsInFlightLand(t *testing.T) {
 	server.start("")
 	h := run(t, ca, 1, nil, server.address)
 	h.queue.waitEmpty(t)
-	if server.received[1] != 1 {
-		t.Fatalf("block 1 was sent %d times", server.received[1])
+	if n := server.times(1); n != 1 {
+		t.Fatalf("block 1 was sent %d times", n)
 	}
 	waitFor(t, "the session to end", func() bool { return strings.Contains(h.log.String(), "draining") })
 }
@@ -314,7 +322,9 @@ func TestReplayIsSentOverTheSameSession(t *testing.T) {
 	h := run(t, ca, 3, nil, server.address)
 	h.queue.waitEmpty(t)
 	server.tell(&protocol.Replay{Since: 123})
-	waitFor(t, "block 1 again", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return server.received[1] == 2 })
+	waitFor(t, "block 1 again", func() bool { return server.times(1) == 2 })
+	h.queue.mu.Lock()
+	defer h.queue.mu.Unlock()
 	if n, _, _ := server.count(); n != 1 || h.queue.replays[0] != 123 {
 		t.Fatalf("%d sessions, replays %v", n, h.queue.replays)
 	}
