@@ -50,7 +50,7 @@ func commands(root *cobra.Command) {
 	f.StringVar(&o.only, "only", "", "run only cells whose name holds this, such as agent or agent/100")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON instead of the table")
 	f.StringVarP(&o.output, "output", "o", "", "also write the results to this `file`.json and, for people, file.md")
-	f.StringVar(&o.profile, "profile", "", "save CPU profiles of the agent in this `directory`")
+	f.StringVar(&o.profile, "profile", "", "save CPU and heap profiles of the agent in this `directory`")
 	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
 	root.AddCommand(targetCommand())
 }

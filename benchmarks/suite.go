@@ -167,17 +167,26 @@ func (s *suite) half(ctx context.Context, l *load, c *cell) error {
 	return nil
 }
 
-// saveProfile keeps a CPU profile of the agent of the time that is measured.
+// saveProfile keeps a CPU profile of the agent of the time that is measured, and what its heap
+// held at the end of it.
 func (s *suite) saveProfile(ctx context.Context, server *server, c *cell) error {
-	seconds := max(int(s.duration.Seconds()), 1)
-	profile, err := server.ask(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
-	if err != nil {
-		return fmt.Errorf("profile: %w", err)
-	}
 	if err := os.MkdirAll(s.profile, 0o755); err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	return os.WriteFile(filepath.Join(s.profile, fmt.Sprintf("agent-%d.prof", c.Events)), profile, 0o644)
+	seconds := max(int(s.duration.Seconds()), 1)
+	for _, p := range []struct{ path, name string }{
+		{fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), "cpu"},
+		{"/debug/pprof/heap", "heap"},
+	} {
+		data, err := server.ask(ctx, p.path)
+		if err != nil {
+			return fmt.Errorf("profile: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(s.profile, fmt.Sprintf("agent-%d-%s.prof", c.Events, p.name)), data, 0o644); err != nil {
+			return fmt.Errorf("profile: %w", err)
+		}
+	}
+	return nil
 }
 
 // ownCPU is the CPU time of this process: what the load costs.
