@@ -30,6 +30,7 @@ type options struct {
 	output           string
 	profile          string
 	dir              string
+	program          string
 }
 
 func commands(root *cobra.Command) {
@@ -52,6 +53,7 @@ func commands(root *cobra.Command) {
 	f.StringVarP(&o.output, "output", "o", "", "also write the results to this `file`.json and, for people, file.md")
 	f.StringVar(&o.profile, "profile", "", "save CPU and heap profiles of the agent in this `directory`")
 	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
+	f.StringVar(&o.program, "agent", "", "measure this built agent `program`; without it one is built from the source")
 	root.AddCommand(targetCommand())
 }
 

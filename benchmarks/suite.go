@@ -26,7 +26,6 @@ type suite struct {
 	options
 	dir     string
 	log     io.Writer
-	program string // the built agent
 	results results
 }
 
@@ -36,8 +35,10 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 	if s.results.Machine, err = thisMachine(s.dir); err != nil {
 		return nil, err
 	}
-	if s.program, err = buildAgent(ctx, s.dir); err != nil {
-		return nil, err
+	if s.program == "" {
+		if s.program, err = buildAgent(ctx, s.dir); err != nil {
+			return nil, err
+		}
 	}
 	for _, size := range sizes() {
 		if s.connections != 0 {
