@@ -32,7 +32,7 @@ func (w *Warehouse) Check(ctx context.Context) error {
 }
 
 func (w *Warehouse) checkTables(ctx context.Context) error {
-	rows, err := w.write.Query(ctx, "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
+	rows, err := w.write.Query(context.WithoutCancel(ctx), "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
 	if err != nil {
 		return fmt.Errorf("read ClickHouse tables: %w", err)
 	}

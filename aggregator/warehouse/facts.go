@@ -44,9 +44,14 @@ func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(drive
 	return each(ctx, w.facts, scan, query, args...)
 }
 
-// each runs a read and gives every row to scan.
+// each runs a read and gives every row to scan. Once begun it runs to its end,
+// which the server's limits bound: when a context ends while rows arrive,
+// clickhouse-go 2.50 sends on a channel that it has closed, and the process dies.
 func each(ctx context.Context, conn driver.Conn, scan func(driver.Rows) error, query string, args ...any) error {
-	rows, err := conn.Query(ctx, query, args...)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	rows, err := conn.Query(context.WithoutCancel(ctx), query, args...)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (w *Warehouse) OpenConnections() int {
 // Now returns the server's clock, which stamps inserted_at.
 func (w *Warehouse) Now(ctx context.Context) (time.Time, error) {
 	var now time.Time
-	if err := w.facts.QueryRow(ctx, "SELECT now64(3, 'UTC')").Scan(&now); err != nil {
+	if err := each(ctx, w.facts, func(r driver.Rows) error { return r.Scan(&now) }, "SELECT now64(3, 'UTC')"); err != nil {
 		return time.Time{}, fmt.Errorf("read ClickHouse clock: %w", err)
 	}
 	return now.UTC(), nil
