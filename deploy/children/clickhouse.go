@@ -34,8 +34,9 @@ type ClickHouse struct {
 	// ExtraConfig is XML for the inside of <clickhouse>, such as remote_servers.
 	ExtraConfig string
 
-	password string
-	process  *Process // nil until the server was up once
+	password    string
+	privatePort int      // where the library listens, behind the relay
+	process     *Process // nil until the server was up once
 }
 
 const (
@@ -102,7 +103,7 @@ func (c *ClickHouse) start(ctx context.Context) error {
 	process, err := Start(Command{
 		Name: "ClickHouse",
 		Path: c.Software.Launcher,
-		Args: []string{c.Software.Library, "clickhouse", "--config-file=" + c.file("config.xml"), "--queries-file=" + c.file("boot.sql")},
+		Args: []string{c.relay(), c.Software.Library, "clickhouse", "--config-file=" + c.file("config.xml"), "--queries-file=" + c.file("boot.sql")},
 		Dir:  c.Dir,
 		Log:  c.file("server.log"),
 	})
@@ -134,6 +135,9 @@ func (c *ClickHouse) configure() error {
 	if c.HTTPPort, err = serverPort(c.HTTPPort, c.process != nil); err != nil {
 		return err
 	}
+	if c.privatePort, err = FreePort(0); err != nil {
+		return err
+	}
 	memory := c.MemoryBytes
 	if memory == 0 {
 		memory = 3 << 30
@@ -141,7 +145,7 @@ func (c *ClickHouse) configure() error {
 	files := map[string]string{
 		"boot.sql":   clickHouseBoot,
 		"users.xml":  fmt.Sprintf(clickHouseUsers, clickHouseUser, sha256Hex(c.password)),
-		"config.xml": fmt.Sprintf(clickHouseConfig, escape(c.file("data")), escape(c.file("users.xml")), c.NativePort, c.HTTPPort, memory, c.ExtraConfig),
+		"config.xml": fmt.Sprintf(clickHouseConfig, escape(c.file("data")), escape(c.file("users.xml")), c.privatePort, c.HTTPPort, memory, c.ExtraConfig),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(c.file(name), []byte(content), 0o600); err != nil {
@@ -150,6 +154,10 @@ func (c *ClickHouse) configure() error {
 	}
 	return nil
 }
+
+// relay is where the launcher serves the native protocol, and where the library
+// does.
+func (c *ClickHouse) relay() string { return loopback(c.NativePort) + "=" + loopback(c.privatePort) }
 
 func (c *ClickHouse) file(name string) string { return filepath.Join(c.Dir, name) }
 

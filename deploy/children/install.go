@@ -19,7 +19,7 @@ import (
 
 // pinned is what npm installs, and the launcher's source as a cache key.
 //
-//go:embed npm/package.json npm/package-lock.json npm/.npmrc chserver/main.go
+//go:embed npm/package.json npm/package-lock.json npm/.npmrc chserver/main.go chserver/relay.go
 var pinned embed.FS
 
 const (
@@ -87,7 +87,7 @@ func Install(ctx context.Context) (Software, error) {
 		return Software{}, fmt.Errorf("make cache: %w", err)
 	}
 	packages := filepath.Join(cache, "npm-"+digest("npm/package.json", "npm/package-lock.json"))
-	launcher := filepath.Join(cache, "chserver-"+digest("chserver/main.go"))
+	launcher := filepath.Join(cache, "chserver-"+digest("chserver/main.go", "chserver/relay.go"))
 	if !exists(filepath.Join(packages, "complete")) || !exists(launcher) {
 		lock, err := lockFile(ctx, filepath.Join(cache, "lock"))
 		if err != nil {

@@ -2,27 +2,31 @@
 // libchdb: it loads the library without cgo and hands its arguments to the
 // library's own main function. See children.ClickHouse for the arguments.
 //
-//	chserver /path/to/libchdb.so clickhouse --path=DIR --tcp_port=9000 ...
+//	chserver 127.0.0.1:9000=127.0.0.1:40001 /path/to/libchdb.so clickhouse --config-file=config.xml ...
+//
+// Clients use the first port; the second is the library's, see relay.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
 )
 
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: chserver LIBRARY clickhouse [ARGUMENT...]")
+	if len(os.Args) < 4 {
+		fmt.Fprintln(os.Stderr, "usage: chserver PUBLIC=PRIVATE LIBRARY clickhouse [ARGUMENT...]")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2:]); err != nil {
+	if err := relay(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "chserver:", err)
+		os.Exit(1)
+	}
+	if err := run(os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, "chserver:", err)
 		os.Exit(1)
 	}
@@ -30,12 +34,7 @@ func main() {
 
 // run blocks for the life of the server. The library installs its own signal
 // handlers, so SIGTERM reaches it and not the Go runtime.
-//
-// SIGPIPE is ignored before: the library's threads get it when a client dies in
-// the middle of an answer, and the Go runtime, which knows nothing of those
-// threads, would abort the server. Ignored, the write fails and the query ends.
 func run(library string, args []string) error {
-	signal.Ignore(syscall.SIGPIPE)
 	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return fmt.Errorf("load library: %w", err)
