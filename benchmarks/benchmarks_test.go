@@ -216,3 +216,18 @@ func TestResultsAreRelatedToTheBareServer(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestCellsAreChosenByTargetAndSize(t *testing.T) {
+	for only, want := range map[string]string{"": "agent/1 agent/100 bare/100", "agent": "agent/1 agent/100", "agent/": "agent/1 agent/100",
+		"agent/1": "agent/1", "100": "agent/100 bare/100", "/1": "agent/1", "age": ""} {
+		var got []string
+		for _, name := range []string{"agent/1", "agent/100", "bare/100"} {
+			if wanted(name, only) {
+				got = append(got, name)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q chooses %q", only, got)
+		}
+	}
+}

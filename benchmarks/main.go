@@ -48,7 +48,7 @@ func commands(root *cobra.Command) {
 	f.DurationVar(&o.duration, "duration", 5*time.Second, "how long each cell is measured")
 	f.DurationVar(&o.warmup, "warmup", time.Second, "how long a cell runs before it is measured")
 	f.IntVar(&o.connections, "connections", 0, "connections at once (default 256, 64 and 32 for 1, 100 and 500 events a request)")
-	f.StringVar(&o.only, "only", "", "run only cells whose name holds this, such as agent or agent/100")
+	f.StringVar(&o.only, "only", "", "run only these cells: a target, a size or both, such as agent, 100 or agent/100")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON instead of the table")
 	f.StringVarP(&o.output, "output", "o", "", "also write the results to this `file`.json and, for people, file.md")
 	f.StringVar(&o.profile, "profile", "", "save CPU and heap profiles of the agent in this `directory`")

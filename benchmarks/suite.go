@@ -46,7 +46,7 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 		}
 		for _, target := range []string{bare, parse, agent} {
 			name := fmt.Sprintf("%s/%d", target, size.events)
-			if !strings.Contains(name, s.only) {
+			if !wanted(name, s.only) {
 				continue
 			}
 			c, err := s.cell(ctx, target, name, size)
@@ -57,10 +57,16 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 		}
 	}
 	if len(s.results.Cells) == 0 {
-		return nil, fmt.Errorf("no cell's name holds %q: they are called bare/1, parse/100, agent/500 and so on", s.only)
+		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent), a size (1, 100, 500) or both (agent/100)", s.only)
 	}
 	s.results.compare()
 	return &s.results, nil
+}
+
+// wanted says whether a cell is among those asked for: all, a target's, a size's or the one.
+func wanted(name, only string) bool {
+	only = strings.Trim(only, "/")
+	return only == "" || name == only || strings.HasPrefix(name, only+"/") || strings.HasSuffix(name, "/"+only)
 }
 
 // cell measures one target with one size: at full speed, and paced at half of that.
