@@ -506,6 +506,8 @@ func TestRetentionGivesWayOnAShortDisk(t *testing.T) {
 
 func TestSpaceOfDeletedBlocksComesBack(t *testing.T) {
 	o := testOptions(t)
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	o.RetentionBytes, o.reclaimSlack = 1, 1<<20
 	o.reclaimEvery = time.Hour
 	q := open(t, o)
@@ -526,7 +528,7 @@ func TestSpaceOfDeletedBlocksComesBack(t *testing.T) {
 	r.run(q)
 	// Badger may leave its log and the few tables of the first level.
 	if used := q.Stats().DiskUsed; used > 6*memTableBytes {
-		t.Fatalf("%d bytes on disk for one block", used)
+		t.Fatalf("%d bytes on disk for one block\n%s", used, &log)
 	}
 	if _, got, err := q.Next(t.Context(), 0); err != nil || got != seq {
 		t.Fatal(got, err)

@@ -137,7 +137,7 @@ func (q *Queue) layBallast() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, size); err != nil { // some file systems cannot
+	if err := reserve(f, size); err != nil { // some file systems cannot
 		q.log.Warn("buffer has no ballast", "error", err)
 		return errors.Join(f.Close(), os.Remove(path))
 	}

@@ -2,5 +2,13 @@
 
 package buffer
 
+import (
+	"errors"
+	"os"
+)
+
 // trimMapped does nothing where the kernel cannot be asked.
 func trimMapped(string) error { return nil }
+
+// reserve is for file systems that can.
+func reserve(*os.File, int64) error { return errors.ErrUnsupported }

@@ -40,3 +40,6 @@ func trimMapped(dir string) error {
 	}
 	return lines.Err()
 }
+
+// reserve gives a file real blocks of the disk.
+func reserve(f *os.File, size int64) error { return unix.Fallocate(int(f.Fd()), 0, 0, size) }
