@@ -212,7 +212,7 @@ func TestFlippedBytesAreNamed(t *testing.T) {
 		}
 		return nil
 	})
-	rounds := 6
+	rounds := 3
 	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_FLIPS")); err == nil {
 		rounds = n
 	}
