@@ -55,8 +55,8 @@ func (q *Queue) badgerOptions() badger.Options {
 		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
-		WithNumLevelZeroTables(3).
-		WithNumLevelZeroTablesStall(8).
+		WithNumLevelZeroTables(5).
+		WithNumLevelZeroTablesStall(10).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithValueThreshold(q.opts.valueThreshold).
