@@ -120,9 +120,14 @@ func node(t testing.TB, script string, env map[string]string) {
 
 func jsonText(t testing.TB, v any) string {
 	t.Helper()
+	return string(jsonBytes(t, v))
+}
+
+func jsonBytes(t testing.TB, v any) []byte {
+	t.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data)
+	return data
 }

@@ -57,6 +57,7 @@ type Cluster struct {
 type Part struct {
 	Name    string
 	URL     string // the console's or the agent's
+	Admin   string // an agent's health and status
 	Agents  string // an aggregator's QUIC address
 	Gossip  string // an aggregator's gossip address
 	cancel  context.CancelFunc
@@ -166,6 +167,10 @@ func (c *Cluster) AddAgent() *Part {
 // the first time only.
 func (c *Cluster) StartAgent(name, token string) *Part {
 	c.T.Helper()
+	return c.runAgent(name, c.agentConfig(name, token), listenPacket(c.T))
+}
+
+func (c *Cluster) agentConfig(name, token string) agent.Config {
 	config := agent.DefaultConfig()
 	config.DataDir = filepath.Join(c.dir, name)
 	config.Region = "test"
@@ -173,12 +178,17 @@ func (c *Cluster) StartAgent(name, token string) *Part {
 	for _, a := range c.Aggregators {
 		config.Aggregators = append(config.Aggregators, a.Agents)
 	}
-	n, err := agent.New(agent.Options{Config: config, Listener: listen(c.T), Admin: listen(c.T), Uplink: listenPacket(c.T), Logger: c.log(name)})
+	return config
+}
+
+func (c *Cluster) runAgent(name string, config agent.Config, uplink net.PacketConn) *Part {
+	c.T.Helper()
+	n, err := agent.New(agent.Options{Config: config, Listener: listen(c.T), Admin: listen(c.T), Uplink: uplink, Logger: c.log(name)})
 	if err != nil {
 		c.T.Fatal(err)
 	}
 	p := launch(name, n)
-	p.URL = "http://" + n.Addr().String()
+	p.URL, p.Admin = "http://"+n.Addr().String(), "http://"+n.AdminAddr().String()
 	c.awaitKey(p)
 	return p
 }
