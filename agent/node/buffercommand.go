@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,30 @@ func bufferCommand(c *Config) *cobra.Command {
 			return withBuffer(ctx, std, c, sub.do)
 		}))
 	}
+	cmd.AddCommand(replayCommand(c))
+	return cmd
+}
+
+// replayCommand makes a stopped agent send again what it still keeps, for a
+// ClickHouse that was restored from a backup.
+func replayCommand(c *Config) *cobra.Command {
+	var since string
+	cmd := daemon.Command("replay", "at the next start, send again what was acknowledged since a time and is still kept", c,
+		func(ctx context.Context, std daemon.Streams, _ []string) error {
+			from, err := time.Parse(time.RFC3339, since)
+			if err != nil {
+				return daemon.Usagef("--since %q is not a time as in 2026-01-31T08:00:00Z", since)
+			}
+			return withBuffer(ctx, std, c, func(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
+				blocks, err := q.Replay(from.UnixMilli())
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(std.Out, "%d blocks will be sent again when the agent starts\n", blocks)
+				return err
+			})
+		})
+	cmd.Flags().StringVar(&since, "since", "", "time of the backup, RFC 3339")
 	return cmd
 }
 
