@@ -57,6 +57,10 @@ func (a *Attributor) dropKnownLinks(f *attribution.Facts) {
 	f.Links = fresh
 }
 
+// Period is how long the watermark stands still between two full sweeps when all
+// is well.
+func (a *Attributor) Period() time.Duration { return fullEvery * a.o.SweepEvery }
+
 func (a *Attributor) sweepLoop(ctx context.Context) {
 	ticker := time.NewTicker(a.o.SweepEvery)
 	defer ticker.Stop()

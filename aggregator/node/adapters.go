@@ -86,9 +86,9 @@ func (v clusterView) State(ctx context.Context) (api.ClusterState, error) {
 	if err != nil {
 		return api.ClusterState{}, err
 	}
-	lag := int64(0)
+	lag := int64(0) // beyond the time for which the watermark always stands still
 	if !watermark.IsZero() {
-		lag = max(0, v.now().Sub(watermark).Milliseconds())
+		lag = max(0, (v.now().Sub(watermark) - v.attributor.Period()).Milliseconds())
 	}
 	state := api.ClusterState{Mismatched: int64(mismatched)}
 	for _, m := range v.cluster.Members() {
