@@ -24,6 +24,7 @@ const (
 // Login is an attempt to log in.
 type Login struct {
 	Email, Password string
+	Code            string // of the second factor, of whoever has one
 	IP, UserAgent   string
 }
 
@@ -40,6 +41,7 @@ type Session struct {
 
 // Login checks a password and opens a session. It returns the session's first refresh token. Every
 // refusal is ErrUnauthorized and takes the same time, whoever was named; ErrBusy is not a refusal.
+// Only whoever knows the password hears of a second factor: ErrCodeRequired, ErrCodeWrong, WaitError.
 func (a *Accounts) Login(ctx context.Context, login Login) (Session, string, error) {
 	email, err := normalEmail(login.Email)
 	if err != nil {
@@ -59,7 +61,11 @@ func (a *Accounts) Login(ctx context.Context, login Login) (Session, string, err
 		ctx := WithActor(ctx, withID(actorOf(ctx), "anonymous", ""))
 		return Session{}, "", errors.Join(ErrUnauthorized, a.Record(ctx, "login", Failure, id, "", nil))
 	}
-	return a.openSession(WithActor(ctx, withID(actorOf(ctx), "user", id)), id, login)
+	ctx = WithActor(ctx, withID(actorOf(ctx), "user", id))
+	if err := a.checkFactor(ctx, id, login.Code); err != nil {
+		return Session{}, "", err
+	}
+	return a.openSession(ctx, id, login)
 }
 
 func withID(actor Actor, kind, id string) Actor {

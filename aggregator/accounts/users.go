@@ -24,6 +24,7 @@ type User struct {
 	Name      string              `json:"name"`
 	Roles     []access.Assignment `json:"roles"`
 	Disabled  bool                `json:"disabled"`
+	TOTP      bool                `json:"totp"` // has a second factor
 	Created   time.Time           `json:"created_at"`
 	LastLogin *time.Time          `json:"last_login_at"`
 }
@@ -49,12 +50,13 @@ type UserChange struct {
 }
 
 const userColumns = `u.id, u.email, u.name, u.disabled, u.created_at, u.last_login_at,
+	EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL),
 	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
 		'media_sources', r.media_sources, 'countries', r.countries) ORDER BY r.position)
 		FROM role_assignments r WHERE r.user_id = u.id), '[]')`
 
 func (u *User) fields() []any {
-	return []any{&u.ID, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.Roles}
+	return []any{&u.ID, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Roles}
 }
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {

@@ -75,6 +75,12 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.get("me").want(200)
 	c.get("me/sessions").want(200)
 	c.send("PATCH", "me", map[string]any{"name": "Ann"}, nil).want(200)
+	proof := map[string]any{"current_password": testPassword}
+	c.get("me/totp").want(200)
+	c.post("me/totp/confirm", map[string]any{"code": "123456"}).want(404)
+	c.post("me/totp", proof).want(201)
+	c.post("me/totp/confirm", map[string]any{"code": "no code"}).want(400)
+	c.send("DELETE", "me/totp", proof, nil).want(204)
 	c.post("apps", map[string]any{"name": "Shop"}).want(201).decode(&app)
 	at := "apps/" + app.ID
 	c.get("apps").want(200)

@@ -70,6 +70,7 @@ func problemOf(err error) *problem {
 	var bad *accounts.InvalidError
 	var question *report.InvalidError
 	var network net.Error
+	var wait *accounts.WaitError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -87,6 +88,12 @@ func problemOf(err error) *problem {
 		return refusal(http.StatusForbidden, "not_held", "Nobody can grant, change or take away what they do not hold themselves.")
 	case errors.Is(err, accounts.ErrUnauthorized):
 		return errNoToken()
+	case errors.Is(err, accounts.ErrCodeRequired):
+		return refusal(http.StatusUnauthorized, "totp_required", "This account has a second factor: send the code of the authenticator app, or a recovery code, as totp.")
+	case errors.Is(err, accounts.ErrCodeWrong):
+		return refusal(http.StatusUnauthorized, "totp_wrong", "The code is wrong, or was used already: wait for the next one.")
+	case errors.As(err, &wait):
+		return throttled(wait.Wait)
 	case errors.Is(err, accounts.ErrBusy):
 		return &problem{Status: http.StatusTooManyRequests, Code: "busy", Detail: "Too many people log in at this moment: try again.", retryAfter: 1}
 	case errors.Is(err, accounts.ErrUnavailable):

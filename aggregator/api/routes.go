@@ -119,6 +119,10 @@ func accountRoutes() []route {
 		{method: "PATCH", path: "me", rule: own(), handle: changeMe, summary: "Change own name or password", body: meBody{}, reply: person{}},
 		{method: "GET", path: "me/sessions", rule: own(), handle: mySessions, summary: "Own sessions", reply: page[sessionItem]{}},
 		{method: "DELETE", path: "me/sessions/{session}", rule: own(), handle: endMySession, summary: "End an own session"},
+		{method: "GET", path: "me/totp", rule: own(), handle: readTOTP, summary: "Own second factor", reply: accounts.TOTPState{}},
+		{method: "POST", path: "me/totp", rule: own(), handle: enrolTOTP, summary: "Make the secret of a second factor; it is shown this once", body: proofBody{}, reply: accounts.TOTPSecret{}, status: 201},
+		{method: "POST", path: "me/totp/confirm", rule: own(), handle: confirmTOTP, summary: "Put the second factor into force with its first code", body: codeBody{}, reply: recoveryAnswer{}},
+		{method: "DELETE", path: "me/totp", rule: own(), handle: removeTOTP, summary: "Remove the own second factor", body: proofBody{}},
 	}
 }
 
@@ -168,6 +172,7 @@ func peopleRoutes() []route {
 		{method: "PATCH", path: "users/{user}", rule: needs(access.UsersManage), handle: changeUser, summary: "Change, disable or enable a person, or set their password", body: accounts.UserChange{}, reply: accounts.User{}},
 		{method: "DELETE", path: "users/{user}", rule: needs(access.UsersManage), handle: deleteUser, summary: "Delete a person"},
 		{method: "PUT", path: "users/{user}/roles", rule: needs(access.UsersManage), handle: setRoles, summary: "Replace a person's roles", body: rolesBody{}, reply: accounts.User{}},
+		{method: "DELETE", path: "users/{user}/totp", rule: needs(access.UsersManage), handle: clearTOTP, summary: "Remove the second factor of somebody who lost it"},
 		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: []string{"limit", "cursor", "actor", "action"}, reply: page[accounts.Entry]{}},
 		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log", reply: accounts.Verification{}},
 	}

@@ -29,10 +29,11 @@ type person struct {
 	Name        string              `json:"name"`
 	Roles       []access.Assignment `json:"roles"`
 	Permissions []access.Permission `json:"permissions"`
+	TOTP        bool                `json:"totp"` // has a second factor
 }
 
 func personOf(u *accounts.User) person {
-	return person{ID: u.ID, Email: u.Email, Name: u.Name, Roles: append([]access.Assignment{}, u.Roles...), Permissions: access.Held(u.Principal())}
+	return person{ID: u.ID, Email: u.Email, Name: u.Name, Roles: append([]access.Assignment{}, u.Roles...), Permissions: access.Held(u.Principal()), TOTP: u.TOTP}
 }
 
 type tokenAnswer struct {
@@ -55,10 +56,13 @@ func login(c *call) (any, error) {
 		return nil, throttled(wait)
 	}
 	session, token, err := c.Accounts.Login(c.ctx, accounts.Login{
-		Email: body.Email, Password: body.Password, IP: c.ip, UserAgent: c.r.UserAgent(),
+		Email: body.Email, Password: body.Password, Code: body.TOTP, IP: c.ip, UserAgent: c.r.UserAgent(),
 	})
 	if errors.Is(err, accounts.ErrUnauthorized) {
 		return nil, refusal(http.StatusUnauthorized, "credentials", "The email or the password is wrong.")
+	}
+	if errors.Is(err, accounts.ErrCodeWrong) {
+		return nil, err // counts as a failure
 	}
 	if err != nil {
 		c.logins.undo(from) // no verdict on the password
@@ -134,22 +138,39 @@ func changeMe(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	id := c.session.User.ID
-	from := originOf("\x00"+id, c.ip) // no address begins so
-	if body.Password != "" {
-		// Whoever holds a stolen token must not be able to guess the password with it.
-		if wait := c.logins.attempt(from, c.Now()); wait > 0 {
-			return nil, throttled(wait)
-		}
+	var user accounts.User
+	change := func() (err error) {
+		user, err = c.Accounts.UpdateSelf(c.ctx, c.session.User.ID, c.session.ID, body.Name, body.CurrentPassword, body.Password)
+		return err
 	}
-	user, err := c.Accounts.UpdateSelf(c.ctx, id, c.session.ID, body.Name, body.CurrentPassword, body.Password)
+	var err error
+	if body.Password == "" {
+		err = change()
+	} else {
+		err = c.proving(change)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if body.Password != "" {
-		c.logins.success(from)
-	}
 	return personOf(&user), nil
+}
+
+// proving runs what checks the password, or the code, of whoever is logged in. Failures count as those
+// of logins do: whoever holds a stolen token must not be able to guess with it.
+func (c *call) proving(do func() error) error {
+	from := originOf("\x00"+c.session.User.ID, c.ip) // no address begins so
+	if wait := c.logins.attempt(from, c.Now()); wait > 0 {
+		return throttled(wait)
+	}
+	err := do()
+	var wrong *accounts.InvalidError
+	switch {
+	case err == nil:
+		c.logins.success(from)
+	case !errors.As(err, &wrong):
+		c.logins.undo(from) // no verdict
+	}
+	return err
 }
 
 type sessionItem struct {

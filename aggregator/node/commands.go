@@ -119,19 +119,21 @@ func userCommand() *cobra.Command {
 	create.Flags().StringVar(&name, "name", "", "name to show")
 	create.Flags().StringVar(&role, "role", string(access.Owner), "owner, operator, marketer, analyst or viewer, for all apps")
 	var whose string
+	var lostPhone bool
 	reset := onAccounts("reset", "set a new password, read from standard input, and end all sessions", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
 		password, err := readPassword(std.In)
 		if err != nil {
 			return err
 		}
-		return resetPassword(ctx, std, a, whose, password)
+		return resetPassword(ctx, std, a, whose, password, lostPhone)
 	})
 	reset.Flags().StringVar(&whose, "email", "", "email address of the person")
+	reset.Flags().BoolVar(&lostPhone, "totp", false, "remove the second factor too")
 	user.AddCommand(create, reset)
 	return user
 }
 
-func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts, email, password string) error {
+func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts, email, password string, lostPhone bool) error {
 	users, err := a.Users(ctx)
 	if err != nil {
 		return err
@@ -143,6 +145,11 @@ func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts
 		enabled := false
 		if _, err := a.UpdateUser(ctx, u.ID, accounts.UserChange{Password: &password, Disabled: &enabled}); err != nil {
 			return err
+		}
+		if u.TOTP && lostPhone {
+			if err := a.ClearTOTP(ctx, u.ID); err != nil {
+				return err
+			}
 		}
 		_, err := fmt.Fprintf(std.Out, "%s has a new password, and every session has ended.\n", u.Email)
 		return err

@@ -27,16 +27,21 @@ type step struct {
 
 // walk calls every route in an order in which each finds what it needs, and
 // leaves nothing behind but audit entries.
-func walk(unique string) []step {
+func walk(unique, password string) []step {
 	app := map[string]any{"name": "API walk " + unique, "currency": "EUR", "timezone": "UTC"}
 	link := map[string]any{"media_source": "walk", "fallback": "https://example.com/"}
 	viewer := []map[string]any{{"role": "viewer", "apps": "*"}}
+	proof := map[string]any{"current_password": password}
 	return []step{
 		{method: "GET", path: "openapi.json", want: 200},
 		{method: "GET", path: "me", want: 200},
 		{method: "PATCH", path: "me", body: map[string]any{"name": adminName}, want: 200},
 		{method: "GET", path: "me/sessions", want: 200},
 		{method: "DELETE", path: "me/sessions/{unknown}", want: 404},
+		{method: "GET", path: "me/totp", want: 200},
+		{method: "POST", path: "me/totp", body: proof, want: 201},
+		{method: "POST", path: "me/totp/confirm", body: map[string]any{"code": "no code"}, want: 400},
+		{method: "DELETE", path: "me/totp", body: proof, want: 204},
 
 		{method: "GET", path: "apps", want: 200},
 		{method: "POST", path: "apps", body: app, want: 201, keep: "app"},
@@ -68,6 +73,7 @@ func walk(unique string) []step {
 		{method: "GET", path: "users/{user}", want: 200},
 		{method: "PATCH", path: "users/{user}", body: map[string]any{"name": "Walker"}, want: 200},
 		{method: "PUT", path: "users/{user}/roles", body: map[string]any{"roles": viewer}, want: 200},
+		{method: "DELETE", path: "users/{user}/totp", want: 404},
 		{method: "DELETE", path: "users/{user}", want: 204},
 		{method: "GET", path: "audit", want: 200},
 		{method: "GET", path: "audit/verify", want: 200},
@@ -107,7 +113,7 @@ func testAPI(ctx context.Context, std daemon.Streams, p plan) error {
 	}
 	known := map[string]any{"unknown": "00000000-0000-7000-8000-000000000000"}
 	results := []result{{step: step{method: "POST", path: "auth/login", want: 200}, got: 200}}
-	for _, s := range walk(fmt.Sprint(time.Now().UnixNano())) {
+	for _, s := range walk(fmt.Sprint(time.Now().UnixNano()), env.get("ADMIN_PASSWORD")) {
 		results = append(results, api.take(ctx, s, known))
 	}
 	missed, err := uncalled(known["document"], results)
