@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -74,19 +75,38 @@ func ParseBlock(data []byte) (Block, error) {
 
 // ReadBlock reads one block from a stream, never more than the limits allow.
 func ReadBlock(r io.Reader) (Block, error) {
+	b, _, err := ReadBlockWithin(r, func(int) bool { return true })
+	return b, err
+}
+
+// ReadBlockWithin reads one block from a stream, but asks reserve, once the
+// header is known, for the bytes that reading and decoding it will take. If that
+// answers false, nothing more is read, and the block returned has everything but
+// its payload.
+func ReadBlockWithin(r io.Reader, reserve func(bytes int) bool) (b Block, ok bool, err error) {
 	var header [BlockHeaderSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
-		return Block{}, fmt.Errorf("read block header: %w", err)
+		return Block{}, false, fmt.Errorf("read block header: %w", err)
 	}
 	b, n, err := parseBlockHeader(header[:])
 	if err != nil {
-		return Block{}, err
+		return Block{}, false, err
+	}
+	if !reserve(b.Cost(n)) {
+		return b, false, nil
 	}
 	b.Payload = make([]byte, n)
 	if _, err := io.ReadFull(r, b.Payload); err != nil {
-		return Block{}, fmt.Errorf("read block payload: %w", err)
+		return Block{}, true, fmt.Errorf("read block payload: %w", err)
 	}
-	return b, checkBlockSum(header[:], b.Payload)
+	return b, true, checkBlockSum(header[:], b.Payload)
+}
+
+// Cost is how many bytes of memory a block with a payload of so many bytes takes
+// until its events are stored: the payload, its contents as bytes and as
+// strings, and the events.
+func (b *Block) Cost(payload int) int {
+	return payload + 2*b.RawLen + b.Count*int(unsafe.Sizeof(Event{}))
 }
 
 func parseBlockHeader(h []byte) (b Block, payloadLen int, err error) {

@@ -18,7 +18,15 @@ const retryAfter = time.Second
 func (s *session) block(ctx context.Context, stream *quic.Stream) {
 	defer stream.CancelRead(quic.StreamErrorCode(closeDone)) // gives the flow-control credit back if unread
 	_ = stream.SetReadDeadline(time.Now().Add(protocol.FrameTimeout))
-	b, err := protocol.ReadBlock(stream)
+	reserved := 0
+	b, admitted, err := protocol.ReadBlockWithin(stream, func(bytes int) bool {
+		if !s.in.coalescer.reserve(ctx, s.conn.Context(), bytes) {
+			return false
+		}
+		reserved = bytes
+		return true
+	})
+	defer func() { s.in.coalescer.release(reserved) }()
 	if err != nil {
 		s.in.metrics.blocks.WithLabelValues("malformed").Inc()
 		stream.CancelWrite(quic.StreamErrorCode(closeProtocol))
@@ -28,7 +36,10 @@ func (s *session) block(ctx context.Context, stream *quic.Stream) {
 		}
 		return
 	}
-	ack := s.store(ctx, &b)
+	ack := retry("this node's memory budget is used up")
+	if admitted {
+		ack = s.store(ctx, &b)
+	}
 	ack.Epoch, ack.Seq = b.Epoch, b.Seq
 	s.in.metrics.answer(ack.Status, b.Count)
 	_ = stream.SetWriteDeadline(time.Now().Add(protocol.FrameTimeout))
@@ -44,10 +55,6 @@ func (s *session) store(ctx context.Context, b *protocol.Block) *protocol.Ack {
 	if s.in.isDraining() {
 		return &protocol.Ack{Status: protocol.StatusDraining, Reason: "this node is stopping"}
 	}
-	if !s.in.coalescer.reserve(ctx, s.conn.Context(), b.RawLen) {
-		return retry("this node's memory budget is used up")
-	}
-	defer s.in.coalescer.release(b.RawLen)
 	events, err := s.in.compressor.Events(b)
 	if err != nil {
 		return s.quarantine(ctx, b, err)
@@ -63,12 +70,18 @@ func (s *session) store(ctx context.Context, b *protocol.Block) *protocol.Ack {
 		s.log.Debug("block not stored, the agent will send it again", "seq", b.Seq, "events", b.Count, "error", err)
 		return retry("not stored")
 	}
+	return answer(rejected)
+}
+
+// answer makes the ack of a block that was stored but for some events.
+func answer(rejected []Rejected) *protocol.Ack {
 	if len(rejected) == 0 {
 		return &protocol.Ack{Status: protocol.StatusStored}
 	}
-	ack := &protocol.Ack{Status: protocol.StatusQuarantined, Rejected: make([]protocol.Reject, 0, min(len(rejected), protocol.MaxRejects))}
-	for _, r := range rejected[:min(len(rejected), protocol.MaxRejects)] {
-		ack.Rejected = append(ack.Rejected, protocol.Reject{Index: r.Index, Reason: clip(r.Reason)})
+	named := rejected[:min(len(rejected), protocol.MaxRejects)]
+	ack := &protocol.Ack{Status: protocol.StatusQuarantined, Rejected: make([]protocol.Reject, len(named))}
+	for i, r := range named {
+		ack.Rejected[i] = protocol.Reject{Index: r.Index, Reason: clip(r.Reason)}
 	}
 	return ack
 }

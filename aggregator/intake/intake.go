@@ -87,7 +87,7 @@ type Options struct {
 
 	InsertRows  int           // rows that make an insert due, 10,000 if zero
 	InsertDelay time.Duration // longest wait for more rows, 250 ms if zero
-	MemoryBytes int64         // undecoded and unanswered block bytes, 256 MiB if zero
+	MemoryBytes int64         // what unanswered blocks may take, 256 MiB if zero
 	Sessions    int           // agents connected at once, 4,096 if zero
 }
 

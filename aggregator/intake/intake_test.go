@@ -503,3 +503,21 @@ func TestManyBlocksBecomeFewInserts(t *testing.T) {
 		t.Errorf("%d rows in %d inserts", rows, inserts)
 	}
 }
+
+// A node whose memory is used up reads no payload and says so.
+func TestBlockBeyondTheMemoryBudgetIsSentBack(t *testing.T) {
+	b := protocol.Block{Count: 2, RawLen: 1000}
+	c := newCoalescer(Options{MemoryBytes: int64(b.Cost(100))}, metrics{})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if !c.reserve(t.Context(), t.Context(), b.Cost(100)) {
+		t.Fatal("the budget does not hold one block")
+	}
+	if c.reserve(gone, t.Context(), 1) {
+		t.Error("more than the budget was given out")
+	}
+	c.release(b.Cost(100))
+	if !c.reserve(t.Context(), t.Context(), 1) {
+		t.Error("what was given back is gone")
+	}
+}

@@ -76,8 +76,8 @@ func (c *Config) Validate() error {
 	if c.InsertDelay < time.Millisecond || c.InsertDelay > 10*time.Second {
 		errs = append(errs, fmt.Errorf("insert_delay: %s is not between 1ms and 10s", c.InsertDelay))
 	}
-	if c.IntakeMemory < 16<<20 {
-		errs = append(errs, fmt.Errorf("intake_memory: %s is less than 16MiB", c.IntakeMemory))
+	if c.IntakeMemory < 64<<20 { // one block can take 22 MiB
+		errs = append(errs, fmt.Errorf("intake_memory: %s is less than 64MiB", c.IntakeMemory))
 	}
 	if c.SweepEvery < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("sweep_every: %s is less than 100ms", c.SweepEvery))
