@@ -79,10 +79,12 @@ func (s *system) phase(text string) error {
 	return s.writeState(state{Phase: text})
 }
 
-// storage starts ClickHouse and Postgres, unless the environment names others.
+// storage starts ClickHouse and Postgres, unless the environment names others
+// by the aggregator's own variables. Those of dev.env mean nothing here: whoever
+// sourced it means the system that it describes.
 func (s *system) storage(ctx context.Context, getenv func(string) (string, bool)) error {
-	clickhouseDSN, _ := getenv("CLICKHOUSE_DSN")
-	postgresDSN, _ := getenv("POSTGRES_DSN")
+	clickhouseDSN, _ := getenv("UNMOGROWP_CLICKHOUSE_DSN")
+	postgresDSN, _ := getenv("UNMOGROWP_POSTGRES_DSN")
 	var software children.Software
 	if clickhouseDSN == "" || postgresDSN == "" {
 		if err := s.phase("Installing ClickHouse and Postgres (the first time takes a minute or two)"); err != nil {
