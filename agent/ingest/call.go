@@ -100,6 +100,14 @@ func (c *call) batch() *problem {
 	if p := c.open(3); p != nil {
 		return p
 	}
+	if p := c.each(); p != nil {
+		return p
+	}
+	return c.store()
+}
+
+// each accepts what it can of the events of a batch.
+func (c *call) each() *problem {
 	d := &c.doc
 	var list ref
 	c.shared, list = d.shared()
@@ -116,7 +124,7 @@ func (c *call) batch() *problem {
 		}
 		index++
 	}
-	return c.store()
+	return nil
 }
 
 // reject notes that one event of several was refused.

@@ -184,3 +184,25 @@ func FuzzURLCampaign(f *testing.F) {
 		}
 	})
 }
+
+// Whatever another vendor's SDK may send is refused or becomes a sound event.
+func FuzzVendors(f *testing.F) {
+	addScripts(f)
+	f.Add([]byte(`{"eventName":"a","eventValue":"{\"af_revenue\":\"1\",\"\\u0000\":1}","eventTime":"x"}`))
+	f.Add([]byte("event_token=a&callback_params=%7B%22a%22:1%7D&created_at_unix=1795348744.5."))
+	d := newDoor(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range [...]string{"/inappevent/a", "/event", "/mp/collect"} {
+			w := d.send("POST", path, string(body), basic(serverKey), "Authentication: "+serverKey)
+			if w.Code != 200 && w.Code != 204 && w.Code != 400 && w.Code != 413 {
+				t.Errorf("%s answers %d %s", path, w.Code, w.Body)
+			}
+			d.check(t)
+		}
+		w := d.send("GET", "/event?"+url.QueryEscape(string(body)), "", basic(serverKey))
+		if w.Code != 200 && w.Code != 400 {
+			t.Errorf("answers %d %s", w.Code, w.Body)
+		}
+		d.check(t)
+	})
+}

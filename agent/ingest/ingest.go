@@ -163,6 +163,9 @@ func (h *Handler) routes() {
 	h.mux.Handle("/cluster-info", h.get((*call).clusterInfo))
 	h.mux.Handle("/c/{slug}", h.get((*call).click))
 	h.mux.Handle("/i/{slug}", h.get((*call).impression))
+	h.mux.Handle("/inappevent/{app_id}", h.post((*call).appsflyerEvent))
+	h.mux.Handle("/event", h.route("GET, POST", (*call).adjustEvent))
+	h.mux.Handle("/mp/collect", h.post((*call).measurement))
 	h.mux.Handle("/", h.route("", func(*call) *problem {
 		return &problem{status: http.StatusNotFound, code: "not_found",
 			text: "no such path; events go to POST /v1/batch, /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group or /v1/alias"}
@@ -212,8 +215,13 @@ func (c *call) check(method string) *problem {
 	if c.h.serving.Err() != nil {
 		return closingProblem()
 	}
-	if method == "" || c.r.Method == method || method == http.MethodGet && c.r.Method == http.MethodHead {
+	if method == "" || method == http.MethodGet && c.r.Method == http.MethodHead {
 		return nil
+	}
+	for m := range strings.SplitSeq(method, ", ") {
+		if c.r.Method == m {
+			return nil
+		}
 	}
 	return &problem{status: http.StatusMethodNotAllowed, code: "method_not_allowed", allow: method + ", OPTIONS",
 		text: "this path answers " + method + " and OPTIONS only"}

@@ -146,19 +146,7 @@ func (v *converter) object(n int) {
 // text writes a string as it is. Bytes that are not UTF-8 stay so, for parse to
 // find.
 func (v *converter) text(n int) {
-	const digits = "0123456789abcdef"
-	v.out = append(v.out, '"')
-	for _, b := range v.rest[:n] {
-		switch {
-		case b == '"' || b == '\\':
-			v.out = append(v.out, '\\', b)
-		case b < 0x20:
-			v.out = append(v.out, '\\', 'u', '0', '0', digits[b>>4], digits[b&15])
-		default:
-			v.out = append(v.out, b)
-		}
-	}
-	v.out = append(v.out, '"')
+	v.out = appendString(v.out, v.rest[:n])
 	v.rest = v.rest[n:]
 }
 

@@ -17,6 +17,7 @@ type scratch struct {
 	gzip    *gzip.Reader
 	brotli  *brotli.Reader
 	doc     document
+	second  document // of a JSON text within the body
 	shared  shared
 	message message
 	event   protocol.Event
@@ -45,7 +46,7 @@ func (c *call) release() {
 	if s := c.scratch; s != nil {
 		c.scratch = nil
 		s.message, s.event = message{}, protocol.Event{}
-		if cap(s.body)+cap(s.payload)+16*cap(s.doc.nodes)+cap(s.doc.unescaped) <= 4*keepScratch {
+		if cap(s.body)+cap(s.payload)+16*cap(s.doc.nodes)+cap(s.doc.unescaped)+16*cap(s.second.nodes) <= 4*keepScratch {
 			c.h.scratches.Put(s)
 		}
 	}
