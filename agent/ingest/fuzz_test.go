@@ -192,7 +192,8 @@ func FuzzVendors(f *testing.F) {
 	f.Add([]byte("event_token=a&callback_params=%7B%22a%22:1%7D&created_at_unix=1795348744.5."))
 	d := newDoor(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, path := range [...]string{"/inappevent/a", "/event", "/mp/collect"} {
+		for _, path := range [...]string{"/inappevent/a", "/event", "/mp/collect",
+			"/.well-known/skadnetwork/report-attribution/", "/.well-known/appattribution/report-attribution/"} {
 			w := d.send("POST", path, string(body), basic(serverKey), "Authentication: "+serverKey)
 			if w.Code != 200 && w.Code != 204 && w.Code != 400 && w.Code != 413 {
 				t.Errorf("%s answers %d %s", path, w.Code, w.Body)

@@ -63,7 +63,8 @@ type Options struct {
 	Now            func() time.Time // nil is time.Now
 	NewID          func() string    // message ids to mint; nil makes UUIDs of version 7
 	Limits         Limits
-	TrustedProxies []netip.Prefix // whose X-Forwarded headers are believed
+	TrustedProxies []netip.Prefix    // whose X-Forwarded headers are believed
+	AppleApps      map[string]string // number in the App Store to app: Apple's postbacks carry no key
 
 	EventsPerSecond int // of one app, over that it is told to wait; 0 is no limit
 }
@@ -165,6 +166,12 @@ func (h *Handler) routes() {
 	h.mux.Handle("/i/{slug}", h.get((*call).impression))
 	h.mux.Handle("/inappevent/{app_id}", h.post((*call).appsflyerEvent))
 	h.mux.Handle("/event", h.route("GET, POST", (*call).adjustEvent))
+	for path, serve := range map[string]func(*call) *problem{
+		"/.well-known/skadnetwork/report-attribution": (*call).skadnetwork, "/.well-known/appattribution/report-attribution": (*call).attributionKit,
+	} {
+		h.mux.Handle(path, h.post(serve))
+		h.mux.Handle(path+"/{$}", h.post(serve))
+	}
 	h.mux.Handle("/mp/collect", h.post((*call).measurement))
 	h.mux.Handle("/", h.route("", func(*call) *problem {
 		return &problem{status: http.StatusNotFound, code: "not_found",

@@ -43,7 +43,9 @@ func runScript(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDoor(t, func(o *Options) { o.TrustedProxies = proxies("10.0.0.0/8") })
+	d := newDoor(t, func(o *Options) {
+		o.TrustedProxies, o.AppleApps = proxies("10.0.0.0/8"), map[string]string{"525463029": "app1", "9": "app3"}
+	})
 	for _, l := range scriptLinks() {
 		d.book.links[l.Slug] = l
 	}

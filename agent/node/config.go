@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/agent/uplink"
@@ -32,6 +34,7 @@ type Config struct {
 	RetentionSize daemon.Size   `config:"retention_size" help:"bytes kept after they were acknowledged; 0 is a fifth of quota"`
 
 	TrustedProxies []string    `config:"trusted_proxies" help:"addresses or prefixes of proxies whose X-Forwarded-For is believed"`
+	AppleApps      []string    `config:"apple_apps" help:"number in the App Store=app id, for the postbacks of Apple's devices, which carry no key"`
 	MaxConnections int         `config:"max_connections" help:"connections of SDKs at once; further ones wait"`
 	MemoryLimit    daemon.Size `config:"memory_limit" help:"bytes of memory that the Go runtime tries to stay below (GOMEMLIMIT wins)"`
 
@@ -83,6 +86,9 @@ func (c *Config) Validate() error {
 	if _, err := c.proxies(); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := c.appleApps(); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(append(errs, c.validateSizes())...)
 }
 
@@ -127,6 +133,21 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 		list = append(list, netip.PrefixFrom(addr, addr.BitLen()))
 	}
 	return list, errors.Join(errs...)
+}
+
+// appleApps reads which app has which number in the App Store.
+func (c *Config) appleApps() (map[string]string, error) {
+	apps := make(map[string]string, len(c.AppleApps))
+	var errs []error
+	for _, text := range c.AppleApps {
+		number, app, ok := strings.Cut(text, "=")
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || app == "" {
+			errs = append(errs, fmt.Errorf("apple_apps: %q is not number=app, such as 525463029=app_1", text))
+			continue
+		}
+		apps[number] = app
+	}
+	return apps, errors.Join(errs...)
 }
 
 // What lies where in the data directory.

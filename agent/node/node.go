@@ -126,18 +126,27 @@ func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *
 			err = errors.Join(err, p.queue.Close())
 		}
 	}()
-	proxies, err := c.proxies()
-	if err != nil {
-		return nil, err
-	}
-	p.door, err = ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log, TrustedProxies: proxies})
-	if err != nil {
+	if p.door, err = n.openDoor(p, registry); err != nil {
 		return nil, err
 	}
 	p.uplink, err = uplink.New(uplink.Options{Queue: p.queue, Settings: p.table, Identity: p.id, Dial: dialer.Dial,
 		Aggregators: c.Aggregators, Region: c.Region, Zone: c.Zone, Software: daemon.BuildInfo().Version,
 		Health: p.health, Registerer: registry, Logger: n.log})
 	return p, err
+}
+
+func (n *Node) openDoor(p *parts, registry *prometheus.Registry) (*ingest.Handler, error) {
+	c := &n.opts.Config
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
+	apple, err := c.appleApps()
+	if err != nil {
+		return nil, err
+	}
+	return ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log,
+		TrustedProxies: proxies, AppleApps: apple})
 }
 
 func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {
