@@ -28,6 +28,8 @@ func Floors() map[string]Entry {
 
 		"aggregator/attribution": {Floor: 1, Pure: true, Why: "credits as a function of stored rows: replays and oracles need it without a clock or a disk",
 			Tried: []string{"aggregator/attribution/oracle"}},
+		"aggregator/attribution/script": {Floor: 1, Pure: true, Test: true, Why: "the text scripts that every implementation is held against",
+			Beside: []string{"aggregator/attribution"}},
 		"aggregator/attribution/oracle": {Floor: 1, Pure: true, Test: true, Why: "the same results computed another way, to compare with",
 			Beside: []string{"aggregator/attribution"}},
 		"aggregator/report": {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},

@@ -1,0 +1,202 @@
+// Package script reads the text scripts that specify attribution, for every
+// implementation to be held against: cases of commands, then ---- and what is
+// expected. Times are relative to the script's zero, such as -7d+1ms.
+package script
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// Case is one case of a script: the facts and settings that its commands state.
+type Case struct {
+	Title    string
+	Commands string // as written
+	Want     string // as written
+	Facts    attribution.Facts
+	Settings attribution.Settings
+}
+
+// Parse reads a script: an introduction, and cases that each begin with a line
+// "=== title".
+func Parse(text string) (introduction string, cases []Case, err error) {
+	parts := strings.Split(text, "\n=== ")
+	for _, part := range parts[1:] {
+		title, body, _ := strings.Cut(part, "\n")
+		commands, want, _ := strings.Cut(body, "----\n")
+		c := Case{Title: title, Commands: commands, Want: strings.TrimRight(want, "\n"), Settings: attribution.Default()}
+		if err := c.run(); err != nil {
+			return "", nil, fmt.Errorf("%s: %w", title, err)
+		}
+		cases = append(cases, c)
+	}
+	return strings.TrimRight(parts[0], "\n") + "\n", cases, nil
+}
+
+// run collects what the commands state.
+func (c *Case) run() error {
+	for line := range strings.Lines(c.Commands) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		var read reader
+		err := read.command(&c.Facts, &c.Settings, words[0], options(words[1:]))
+		if err = errors.Join(err, read.fault); err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+	}
+	if faults := c.Settings.Validate(); len(faults) > 0 {
+		return fmt.Errorf("settings: %v", faults)
+	}
+	return nil
+}
+
+// claims are the keys of the click ids that a conversion names itself.
+func claims(c *attribution.Conversion) []string {
+	var f attribution.Facts
+	s := attribution.Default()
+	f.Add(&protocol.Event{App: c.App, ID: c.ID, Kind: protocol.KindTrack, Name: attribution.InstallEvent, ClickID: c.ClickID, Referrer: c.Referrer}, &s)
+	return f.Conversions[0].Keys
+}
+
+func canonical(keys []string) []string {
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// options are the words "name=value" of a command.
+func options(words []string) map[string]string {
+	o := make(map[string]string)
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		o[name] = value
+	}
+	return o
+}
+
+// zero is the instant that times are relative to, 2026-06-01 12:00 UTC.
+const zero = int64(1_780_315_200_000)
+
+// reader reads values and keeps the first fault.
+type reader struct{ fault error }
+
+func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name string, o map[string]string) error {
+	keys := canonical(strings.FieldsFunc(o["keys"], func(r rune) bool { return r == ',' }))
+	if _, given := o["keys"]; !given {
+		keys = []string{"user:u"}
+	}
+	at := zero + read.span(o["t"])
+	received := at
+	if r, given := o["received"]; given {
+		received = zero + read.span(r)
+	}
+	switch name {
+	case "settings":
+		return read.setSettings(s, o)
+	case "touch":
+		t := attribution.Touch{
+			ID: o["id"], App: "app", Time: at, Received: received, Kind: attribution.Click, MediaSource: o["source"], Campaign: o["campaign"],
+			LinkID: o["link"], ClickID: o["click"], Retargeting: o["retargeting"] == "yes", Withheld: o["consent"] == "denied", Keys: keys,
+		}
+		if o["kind"] != "" {
+			t.Kind = attribution.ParseKind(o["kind"])
+		}
+		if t.ClickID != "" {
+			t.Keys = canonical(append(t.Keys, attribution.KeyClick+t.ClickID))
+		}
+		f.Touches = append(f.Touches, t)
+	case "convert", "install":
+		c := attribution.Conversion{
+			ID: o["id"], App: "app", Name: "Order Completed", Time: at, Received: received, Install: name == "install",
+			ClickID: o["click"], Referrer: o["referrer"], Withheld: o["consent"] == "denied", Keys: keys,
+		}
+		if r, given := o["revenue"]; given {
+			c.Revenue, c.HasRevenue = read.micros(r), true
+		}
+		c.Keys = canonical(append(c.Keys, claims(&c)...))
+		f.Conversions = append(f.Conversions, c)
+	case "link":
+		f.Links = append(f.Links, attribution.Link{App: "app", A: min(o["a"], o["b"]), B: max(o["a"], o["b"]), Received: received})
+	default:
+		return fmt.Errorf("unknown command")
+	}
+	return nil
+}
+
+func (read *reader) setSettings(s *attribution.Settings, o map[string]string) error {
+	for name, v := range o {
+		switch name {
+		case "lookback":
+			s.Lookback = read.span(v)
+		case "half_life":
+			s.HalfLife = read.span(v)
+		case "click_window":
+			s.ClickWindow = read.span(v)
+		case "impression_window":
+			s.ImpressionWindow = read.span(v)
+		case "reattribution":
+			s.Reattribution = read.span(v)
+		case "lateness":
+			s.Lateness = read.span(v)
+		case "link":
+			link, window, _ := strings.Cut(v, ":")
+			s.Overrides = append(s.Overrides, attribution.Override{LinkID: link, ClickWindow: read.span(window)})
+		case "source":
+			source, window, _ := strings.Cut(v, ":")
+			s.Overrides = append(s.Overrides, attribution.Override{MediaSource: source, ClickWindow: read.span(window)})
+		case "position":
+			weights := strings.Split(v, ":")
+			s.PositionFirst, s.PositionMiddle, s.PositionLast = read.micros(weights[0]), read.micros(weights[1]), read.micros(weights[2])
+		case "transform":
+			s.Transform = attribution.Transform(v)
+		case "impressions":
+			s.ImpressionsInMTA = v == "yes"
+		default:
+			return fmt.Errorf("unknown setting %s", name)
+		}
+	}
+	return nil
+}
+
+// span reads "-7d+1ms" as milliseconds.
+func (read *reader) span(text string) int64 {
+	units := []struct {
+		name string
+		ms   int64
+	}{{"ms", 1}, {"d", attribution.Day}, {"h", attribution.Hour}, {"m", attribution.Minute}, {"s", attribution.Second}}
+	total := int64(0)
+	for text != "" && text != "0" {
+		end := 1 + strings.IndexAny(text[1:]+"+", "+-")
+		part := text[:end]
+		text = text[end:]
+		for _, u := range units {
+			if number, ok := strings.CutSuffix(part, u.name); ok {
+				n, err := strconv.ParseInt(number, 10, 64)
+				if err != nil {
+					read.fault = errors.Join(read.fault, fmt.Errorf("bad time %s", part))
+				}
+				total += n * u.ms
+				break
+			}
+		}
+	}
+	return total
+}
+
+// micros reads a decimal number with up to 6 places.
+func (read *reader) micros(text string) int64 {
+	whole, fraction, _ := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(whole+(fraction + "000000")[:6], 10, 64)
+	if err != nil {
+		read.fault = errors.Join(read.fault, fmt.Errorf("bad amount %s", text))
+	}
+	return n
+}

@@ -1,0 +1,330 @@
+package warehouse
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/script"
+)
+
+// twinWorld draws facts of few people around the edges of what counts: windows
+// to the millisecond, lateness to the millisecond, touches at one instant,
+// repeated messages, ids used twice, chains of links, refunds and huge amounts.
+type twinWorld struct {
+	r *rand.Rand
+	s attribution.Settings
+	f attribution.Facts
+}
+
+func (w *twinWorld) some(values ...string) string { return values[w.r.IntN(len(values))] }
+
+func (w *twinWorld) keys(click string) []string {
+	set := map[string]bool{}
+	for range w.r.IntN(3) {
+		set[w.key()] = true
+	}
+	if click != "" {
+		set[attribution.KeyClick+click] = true
+	}
+	var keys []string
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (w *twinWorld) key() string {
+	return fmt.Sprintf("%s%d", w.some("user:u", "anon:a", "device:d"), w.r.IntN(12))
+}
+
+func (w *twinWorld) time() int64 {
+	s := &w.s
+	edges := []int64{0, s.Lookback, s.ClickWindow, s.ImpressionWindow, attribution.Day}
+	at := base - edges[w.r.IntN(len(edges))]
+	switch w.r.IntN(4) {
+	case 0:
+		return at
+	case 1:
+		return at + w.r.Int64N(3) - 1
+	case 2:
+		return at + (w.r.Int64N(7)-3)*attribution.Day
+	}
+	return base - w.r.Int64N(45*attribution.Day)
+}
+
+func (w *twinWorld) received(at int64) int64 {
+	late := []int64{0, 0, 0, 1000, w.s.Lateness - 1, w.s.Lateness, w.s.Lateness + 1, w.r.Int64N(10 * attribution.Day)}
+	return at + max(0, late[w.r.IntN(len(late))])
+}
+
+func (w *twinWorld) touch(id string) attribution.Touch {
+	at, click := w.time(), w.some("", "", "k1", "k2")
+	kind := []attribution.Kind{attribution.Click, attribution.Click, attribution.Impression, attribution.Visit}[w.r.IntN(4)]
+	return attribution.Touch{
+		ID: id, App: w.some("app", "app", "app", "other"), Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(), Kind: kind,
+		MediaSource: w.some("google", "facebook", "direct", "", ""), Medium: w.some("", "", "cpc"), Campaign: w.some("", "", "spring"),
+		AdSet: w.some("", "set"), Ad: w.some("", "ad"), Keyword: w.some("", "shoes"), LinkID: w.some("", "", "l1"), ClickID: click,
+		Withheld: w.r.IntN(15) == 0, Keys: w.keys(click),
+	}
+}
+
+func (w *twinWorld) conversion(id string) attribution.Conversion {
+	at, click := w.time(), w.some("", "", "k1")
+	c := attribution.Conversion{
+		ID: id, App: w.some("app", "app", "app", "other"), Name: "Order Completed", Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(),
+		Install: w.r.IntN(4) == 0, HasRevenue: w.r.IntN(4) > 0, Currency: "EUR", ClickID: click, Withheld: w.r.IntN(20) == 0, Keys: w.keys(click),
+	}
+	c.Revenue = []int64{0, 1, -1, w.r.Int64N(2000) - 1000, w.r.Int64N(1 << 62), -1 << 63, 1<<63 - 1}[w.r.IntN(7)]
+	return c
+}
+
+// fill draws count facts.
+func (w *twinWorld) fill(count int) {
+	for i := range count {
+		id := fmt.Sprintf("m%04d", i)
+		switch w.r.IntN(10) {
+		case 0, 1, 2, 3, 4:
+			t := w.touch(id)
+			w.f.Touches = append(w.f.Touches, t)
+			switch w.r.IntN(12) {
+			case 0:
+				w.f.Touches = append(w.f.Touches, t) // a retry
+			case 1:
+				other := w.touch(id) // the id used for something else
+				other.App = t.App
+				w.f.Touches = append(w.f.Touches, other)
+			}
+		case 5, 6, 7:
+			c := w.conversion(id)
+			w.f.Conversions = append(w.f.Conversions, c)
+			if w.r.IntN(12) == 0 {
+				other := w.conversion(id)
+				other.App = c.App
+				w.f.Conversions = append(w.f.Conversions, other)
+			}
+		default:
+			a, b := w.key(), w.key()
+			if a != b {
+				at := w.time()
+				w.f.Links = append(w.f.Links, attribution.Link{App: w.some("app", "app", "other"), A: min(a, b), B: max(a, b), Received: w.received(at)})
+			}
+		}
+	}
+}
+
+// twinSettings draws valid settings.
+func twinSettings(r *rand.Rand) attribution.Settings {
+	s := attribution.Default()
+	s.Generation = 1 + r.Uint64N(9)
+	s.Lookback, s.ClickWindow = (1+r.Int64N(40))*attribution.Day, (1+r.Int64N(10))*attribution.Day
+	s.ImpressionWindow, s.Lateness = (1+r.Int64N(48))*attribution.Hour, r.Int64N(5)*attribution.Day
+	if r.IntN(2) == 0 {
+		s.HalfLife = attribution.Hour + r.Int64N(90*attribution.Day)
+	}
+	s.PositionFirst = r.Int64N(attribution.Million + 1)
+	s.PositionLast = r.Int64N(attribution.Million - s.PositionFirst + 1)
+	if r.IntN(8) == 0 {
+		s.PositionFirst, s.PositionLast = 0, 0
+	}
+	s.PositionMiddle = attribution.Million - s.PositionFirst - s.PositionLast
+	s.Transform = []attribution.Transform{attribution.TransformNone, attribution.CollapseRepeats, attribution.IgnoreDirect}[r.IntN(3)]
+	s.ImpressionsInMTA = r.IntN(2) == 0
+	return s
+}
+
+// TestTwinAgreesToTheLastMillionth computes random worlds in Go and in SQL.
+func TestTwinAgreesToTheLastMillionth(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	store := open(t)
+	compared, linked := 0, 0
+	for round := range 8 {
+		r := rand.New(rand.NewPCG(seed, uint64(round)))
+		w := twinWorld{r: r, s: twinSettings(r)}
+		if faults := w.s.Validate(); len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		w.fill(300)
+		suffix := fmt.Sprintf("-%d", round)
+		rename(&w.f, suffix)
+		storeFacts(t, store, &w.f)
+		n, long := compareTwin(t, store, &w.f, &w.s)
+		compared, linked = compared+n, linked+long
+		if t.Failed() {
+			t.Fatalf("seed %d, round %d", seed, round)
+		}
+	}
+	if t.Logf("%d conversions, %d with three or more touches", compared, linked); linked < compared/10 {
+		t.Error("the worlds are too small to tell anything")
+	}
+}
+
+// TestTwinKeepsTheBounds gives people more touches, more keys and longer chains
+// of links than are followed.
+func TestTwinKeepsTheBounds(t *testing.T) {
+	store, s := open(t), attribution.Default()
+	r := rand.New(rand.NewPCG(1, 2))
+	var f attribution.Facts
+	touch := func(key string) {
+		at := base - r.Int64N(40*attribution.Day)
+		f.Touches = append(f.Touches, attribution.Touch{ID: fmt.Sprintf("t%05d", len(f.Touches)), App: "app", Original: at, Time: at, Received: at,
+			Kind: []attribution.Kind{attribution.Click, attribution.Impression}[r.IntN(2)], MediaSource: "google", Keys: []string{key}})
+	}
+	link := func(a, b string) {
+		f.Links = append(f.Links, attribution.Link{App: "app", A: min(a, b), B: max(a, b), Received: base})
+	}
+	for _, key := range []string{"user:many", "user:shared", "user:chain00"} {
+		for _, install := range []bool{false, true} {
+			f.Conversions = append(f.Conversions, attribution.Conversion{ID: fmt.Sprintf("%s-%t", key, install), App: "app", Original: base, Time: base, Received: base,
+				Install: install, HasRevenue: true, Revenue: 9_999_999_999_999_999, Keys: []string{key}})
+		}
+	}
+	for range 2600 {
+		touch("user:many")
+	}
+	for hop := range 12 {
+		link(fmt.Sprintf("user:chain%02d", hop), fmt.Sprintf("user:chain%02d", hop+1))
+		touch(fmt.Sprintf("user:chain%02d", hop))
+	}
+	for n := range 20 {
+		link("user:shared", fmt.Sprintf("device:%02d", n))
+		for m := range 40 {
+			anon := fmt.Sprintf("anon:%03d", (n*37+m*11)%500)
+			link(fmt.Sprintf("device:%02d", n), anon)
+			touch(anon)
+		}
+	}
+	storeFacts(t, store, &f)
+	if compared, long := compareTwin(t, store, &f, &s); compared != len(f.Conversions) || long < 4 {
+		t.Errorf("%d of %d conversions compared, %d with a long path", compared, len(f.Conversions), long)
+	}
+}
+
+// storeFacts stores facts without the events that state them.
+func storeFacts(t testing.TB, w *Warehouse, f *attribution.Facts) {
+	t.Helper()
+	origins := newOrigins(nil)
+	_, links := storeRows(t.Context(), w, linksTable(), bothWays(f.Links))
+	_, touches := storeRows(t.Context(), w, touchesTable(origins), pointers(f.Touches))
+	_, conversions := storeRows(t.Context(), w, conversionsTable(origins), pointers(f.Conversions))
+	if err := errors.Join(links, touches, conversions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwinFollowsTheScripts holds the SQL against the text scripts that specify
+// attribution, as far as they speak of paths and shares.
+func TestTwinFollowsTheScripts(t *testing.T) {
+	files, err := filepath.Glob("../attribution/testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, len(files))
+	}
+	store, n := open(t), 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, cases, err := script.Parse(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range cases {
+			c := &cases[i]
+			n++
+			rename(&c.Facts, fmt.Sprintf("-%d", n)) // each case is an app of its own
+			storeFacts(t, store, &c.Facts)
+			if compareTwin(t, store, &c.Facts, &c.Settings); t.Failed() {
+				t.Fatalf("%s: %s", file, c.Title)
+			}
+		}
+	}
+	t.Logf("%d cases", n)
+}
+
+// rename gives each world apps of its own.
+func rename(f *attribution.Facts, suffix string) {
+	for i := range f.Touches {
+		f.Touches[i].App += suffix
+	}
+	for i := range f.Conversions {
+		f.Conversions[i].App += suffix
+	}
+	for i := range f.Links {
+		f.Links[i].App += suffix
+	}
+}
+
+// compareTwin reports every difference, and returns how many conversions were
+// compared and how many of them have a path of three touches or more.
+func compareTwin(t *testing.T, store *Warehouse, f *attribution.Facts, s *attribution.Settings) (compared, long int) {
+	t.Helper()
+	want := make(map[string][]attribution.Result)
+	for _, r := range attribution.Settle(f, func(string, int64) *attribution.Settings { return s }) {
+		want[r.App] = append(want[r.App], r)
+	}
+	for app, results := range want {
+		byID := make(map[string]*attribution.Result)
+		var ids []string
+		for i := range results {
+			byID[results[i].ID] = &results[i]
+			ids = append(ids, results[i].ID)
+		}
+		rows, err := store.Twin(t.Context(), app, ids, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) != len(ids) {
+			t.Errorf("app %s: %d rows, want %d", app, len(rows), len(ids))
+		}
+		for i := range rows {
+			if err := attribution.SameShares(&rows[i].Result, byID[rows[i].Conversion.ID]); err != nil {
+				t.Error(err)
+			}
+			if compared++; len(rows[i].Result.Touches) >= 3 {
+				long++
+			}
+		}
+	}
+	return compared, long
+}
+
+// BenchmarkTwin attributes conversions with four touches and three keys each,
+// out of many thousand people.
+func BenchmarkTwin(b *testing.B) {
+	const people, chunk = 60_000, 20_000
+	store, s := open(b), attribution.Default()
+	var f attribution.Facts
+	var ids []string
+	for p := range people {
+		user, anon, device := fmt.Sprintf("user:u%d", p), fmt.Sprintf("anon:a%d", p), fmt.Sprintf("device:d%d", p)
+		for n := range 4 {
+			at := base + int64(n)*attribution.Minute
+			f.Touches = append(f.Touches, attribution.Touch{App: "app", ID: fmt.Sprintf("t%d-%d", p, n), Original: at, Time: at, Received: at,
+				Kind: attribution.Click, MediaSource: "google", Keys: []string{anon, device}})
+		}
+		at := base + attribution.Day
+		c := attribution.Conversion{App: "app", ID: fmt.Sprintf("o%d", p), Original: at, Time: at, Received: at, Name: "Order Completed",
+			HasRevenue: true, Revenue: 1_000_000, Currency: "EUR", Keys: []string{anon, device, user}}
+		f.Conversions, ids = append(f.Conversions, c), append(ids, c.ID)
+		f.Links = append(f.Links, attribution.Link{App: "app", A: anon, B: user, Received: at}, attribution.Link{App: "app", A: device, B: user, Received: at})
+	}
+	storeFacts(b, store, &f)
+	done := 0
+	for b.Loop() {
+		from := done % people
+		rows, err := store.Twin(b.Context(), "app", ids[from:from+chunk], &s)
+		if err != nil || len(rows) != chunk || len(rows[0].Result.Touches) != 4 {
+			b.Fatal(len(rows), err)
+		}
+		done += chunk
+	}
+	b.ReportMetric(float64(done)/b.Elapsed().Seconds(), "conversions/s")
+}
