@@ -16,10 +16,10 @@ const maxForeign = 256 << 10
 
 // The names under which conversions and installs are known here.
 const (
-	orderCompleted = "Order Completed"
-	installed      = "Application Installed"
-	opened         = "Application Opened"
-	refunded       = "Order Refunded"
+	orderCompleted    = "Order Completed"
+	installed         = "Application Installed"
+	applicationOpened = "Application Opened"
+	refunded          = "Order Refunded"
 )
 
 // ownName is the name here of an event that other vendors predefine. All other
@@ -30,8 +30,8 @@ func ownName(name string) string {
 		return orderCompleted
 	case "first_open", "install", "af_install":
 		return installed
-	case "app_open", "af_opened_from_push_notification":
-		return opened
+	case "app_open":
+		return applicationOpened
 	case "refund", "af_refund":
 		return refunded
 	}

@@ -81,6 +81,7 @@ type Handler struct {
 	using     atomic.Int64 // bytes of bodies in memory
 	steps     []step
 	quotas    quotas
+	opened    opened
 
 	jsonType, nosniff []string // header values that are never changed
 
@@ -164,6 +165,7 @@ func (h *Handler) routes() {
 	h.mux.Handle("/cluster-info", h.get((*call).clusterInfo))
 	h.mux.Handle("/c/{slug}", h.get((*call).click))
 	h.mux.Handle("/i/{slug}", h.get((*call).impression))
+	h.mux.Handle("/v1/deeplink", h.get((*call).deepLink))
 	h.mux.Handle("/inappevent/{app_id}", h.post((*call).appsflyerEvent))
 	h.mux.Handle("/event", h.route("GET, POST", (*call).adjustEvent))
 	for path, serve := range map[string]func(*call) *problem{

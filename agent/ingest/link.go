@@ -17,7 +17,7 @@ func (c *call) click() *problem {
 	if p != nil {
 		return p
 	}
-	id := c.h.NewID()
+	id := c.h.clickID(&link)
 	destination := destination(&link, platform(c.r.UserAgent()), id)
 	if destination == "" {
 		return &problem{status: http.StatusNotFound, code: "no_destination", text: "this link has no usable destination; set its fallback"}
@@ -61,10 +61,14 @@ func (c *call) link() (protocol.Link, *problem) {
 		}
 	}
 	if !c.h.Directory.Fresh() {
-		return link, &problem{status: http.StatusServiceUnavailable, code: "link_not_known_yet", retryAfter: closingProblem().retryAfter,
-			text: "this agent is cut off from its aggregators and does not know the link; try again later"}
+		return link, cutOffProblem()
 	}
 	return link, &problem{status: http.StatusNotFound, code: "unknown_link", text: "there is no such link"}
+}
+
+func cutOffProblem() *problem {
+	return &problem{status: http.StatusServiceUnavailable, code: "link_not_known_yet", retryAfter: closingProblem().retryAfter,
+		text: "this agent is cut off from its aggregators and does not know the link; try again later"}
 }
 
 // storeTouch makes a click or an impression durable.
