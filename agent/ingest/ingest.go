@@ -66,7 +66,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix    // whose X-Forwarded headers are believed
 	AppleApps      map[string]string // number in the App Store to app: Apple's postbacks carry no key
 
-	EventsPerSecond int // of one app, over that it is told to wait; 0 is no limit
+	EventsPerSecond   int // of one key, over that it is told to wait; 0 is no limit
+	RequestsPerSecond int // of one address, likewise; at most 10^9
 }
 
 // Handler serves the SDK side of an agent.
@@ -81,6 +82,7 @@ type Handler struct {
 	using     atomic.Int64 // bytes of bodies in memory
 	steps     []step
 	quotas    quotas
+	addresses addresses
 	opened    opened
 
 	jsonType, nosniff []string // header values that are never changed
@@ -105,7 +107,8 @@ func New(o Options) (*Handler, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{perSecond: o.EventsPerSecond},
-		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
+		addresses: addresses{perSecond: min(o.RequestsPerSecond, int(time.Second))},
+		jsonType:  []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
 	h.calls.New = func() any { return &call{h: h} }
 	h.scratches.New = func() any { return new(scratch) }
@@ -223,6 +226,9 @@ func (h *Handler) route(method string, serve func(*call) *problem) http.Handler 
 func (c *call) check(method string) *problem {
 	if c.h.serving.Err() != nil {
 		return closingProblem()
+	}
+	if p := c.checkAddress(); p != nil {
+		return p
 	}
 	if method == "" || method == http.MethodGet && c.r.Method == http.MethodHead {
 		return nil

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -10,22 +11,26 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// quotas hold back an app that sends more than its share, so that others keep
-// theirs. There are as many as apps whose keys are known.
+// quotas hold back a key that sends more than its share, so that others keep
+// theirs.
 type quotas struct {
 	perSecond int // events; 0 is no limit
 
 	mu   sync.Mutex
-	apps map[string]*rate.Limiter
+	keys map[string]*rate.Limiter
 }
 
-// take reports how long an app has to wait before it may send n events; 0 if it
+// maxQuotas bounds the keys that are remembered. Only keys of the directory get
+// that far; it is reached when keys come and go.
+const maxQuotas = 100_000
+
+// take reports how long a key has to wait before it may send n events; 0 if it
 // may now. Two seconds' worth, and always a whole request, can come at once.
-func (q *quotas) take(app string, n int, now time.Time) time.Duration {
+func (q *quotas) take(key string, n int, now time.Time) time.Duration {
 	if q.perSecond <= 0 || n == 0 {
 		return 0
 	}
-	r := q.limiter(app).ReserveN(now, n)
+	r := q.limiter(key).ReserveN(now, n)
 	if !r.OK() {
 		return time.Second
 	}
@@ -36,31 +41,95 @@ func (q *quotas) take(app string, n int, now time.Time) time.Duration {
 	return wait
 }
 
-func (q *quotas) limiter(app string) *rate.Limiter {
+func (q *quotas) limiter(key string) *rate.Limiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := q.apps[app]
+	l := q.keys[key]
 	if l == nil {
-		if q.apps == nil {
-			q.apps = make(map[string]*rate.Limiter)
+		if q.keys == nil || len(q.keys) >= maxQuotas {
+			q.keys = make(map[string]*rate.Limiter)
 		}
 		l = rate.NewLimiter(rate.Limit(q.perSecond), max(2*q.perSecond, protocol.MaxBlockEvents))
-		q.apps[app] = l
+		q.keys[key] = l
 	}
 	return l
 }
 
-// checkQuota refuses a request whose app has used up its quota.
+// checkQuota refuses a request whose key has used up its quota. A touch of a
+// link has no key: all of an app's count together.
 func (c *call) checkQuota() *problem {
+	if c.h.quotas.perSecond <= 0 {
+		return nil
+	}
 	n := 0
 	for _, part := range c.chunks {
 		n += part.count
 	}
-	wait := c.h.quotas.take(c.app.ID, n, c.began)
+	wait := c.h.quotas.take(c.app.ID+"/"+string(c.key.Kind)+"/"+string(c.key.Hash), n, c.began)
 	if wait == 0 {
 		return nil
 	}
 	c.h.metrics.refuse(n)
 	return &problem{status: http.StatusTooManyRequests, code: "rate_limited", retryAfter: wait,
-		text: "this app sends more than " + itoa(c.h.quotas.perSecond) + " events a second to this agent; send the request again later"}
+		text: "this key sends more than " + itoa(c.h.quotas.perSecond) + " events a second to this agent; send the request again later"}
+}
+
+// addresses hold back an address that sends more requests than it may. Of an
+// IPv6 address its /64 counts: whoever has one has all of it.
+type addresses struct {
+	perSecond int // requests; 0 is no limit
+
+	mu         sync.Mutex
+	young, old map[netip.Prefix]int64 // when the bucket will be empty, in nanoseconds
+}
+
+const (
+	maxAddresses = 32_768          // of one generation; the older of two is forgotten
+	addressBurst = 2 * time.Second // worth of requests that may come at once
+)
+
+// take reports how long an address has to wait before its next request; 0 if it
+// may come now.
+func (a *addresses) take(address netip.Addr, now time.Time) time.Duration {
+	bits := 32
+	if address.Is6() {
+		bits = 64
+	}
+	key, err := address.Prefix(bits)
+	if err != nil {
+		return 0 // no address, such as of a connection in memory
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	empty, ok := a.young[key]
+	if !ok {
+		empty = a.old[key]
+	}
+	empty = max(empty, now.UnixNano())
+	if over := time.Duration(empty-now.UnixNano()) - addressBurst; over >= 0 {
+		return max(over, time.Millisecond)
+	}
+	if a.young == nil || !ok && len(a.young) >= maxAddresses {
+		a.young, a.old = make(map[netip.Prefix]int64), a.young
+	}
+	a.young[key] = empty + int64(time.Second)/int64(a.perSecond)
+	return 0
+}
+
+// checkAddress refuses a request of an address that sends too many. It comes
+// before anything else is done for the request.
+func (c *call) checkAddress() *problem {
+	if c.h.addresses.perSecond <= 0 {
+		return nil
+	}
+	address, err := netip.ParseAddr(c.clientAddress())
+	if err != nil {
+		return nil
+	}
+	wait := c.h.addresses.take(address, c.began)
+	if wait == 0 {
+		return nil
+	}
+	return &problem{status: http.StatusTooManyRequests, code: "address_rate_limited", retryAfter: wait,
+		text: "this address sends more than " + itoa(c.h.addresses.perSecond) + " requests a second to this agent; send larger batches, or the request again later"}
 }

@@ -1,11 +1,12 @@
 package ingest
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
 
-func TestFloodOfOneAppDoesNotTouchOthers(t *testing.T) {
+func TestFloodOfOneKeyDoesNotTouchOthers(t *testing.T) {
 	now := noon()
 	d := newDoor(t, func(o *Options) {
 		o.EventsPerSecond = 1000
@@ -27,11 +28,70 @@ func TestFloodOfOneAppDoesNotTouchOthers(t *testing.T) {
 	if w := d.send("POST", "/v1/track", track, "Authorization: Bearer "+restrictedKey); w.Code != 200 {
 		t.Errorf("another app: %d %s", w.Code, w.Body)
 	}
+	if w := d.send("POST", "/v1/track", track, basic(serverKey)); w.Code != 200 {
+		t.Errorf("another key of the app: %d %s", w.Code, w.Body)
+	}
 	now = now.Add(time.Second)
 	if w := d.send("POST", "/v1/batch", flood); w.Code != 200 {
 		t.Errorf("a second later: %d", w.Code)
 	}
 	if w := d.send("POST", "/v1/batch", flood); w.Code != 429 {
 		t.Errorf("at once again: %d", w.Code)
+	}
+}
+
+func TestFloodOfOneAddressDoesNotTouchOthers(t *testing.T) {
+	now := noon()
+	d := newDoor(t, func(o *Options) {
+		o.RequestsPerSecond = 10
+		o.TrustedProxies = proxies("10.0.0.0/8")
+		o.Now = func() time.Time { return now }
+	})
+	from := func(headers ...string) int {
+		return d.send("POST", "/v1/track", track, append(headers, basic(clientKey))...).Code
+	}
+	count := func(headers ...string) (served int) {
+		for range 100 {
+			if from(headers...) == 200 {
+				served++
+			}
+		}
+		return served
+	}
+	if n := count("Remote: 192.0.2.1:1"); n != 20 { // two seconds' worth
+		t.Errorf("%d requests of one address served", n)
+	}
+	w := d.send("GET", "/c/spring", "", "Remote: 192.0.2.1:2")
+	if w.Code != 429 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("%d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
+	if from("Remote: 192.0.2.2:1") != 200 {
+		t.Error("another address had to wait")
+	}
+	if n := count("Remote: 10.0.0.1:1", "X-Forwarded-For: 192.0.2.3"); n != 20 {
+		t.Errorf("%d requests of one address behind a proxy served", n)
+	}
+	if from("Remote: 10.0.0.1:1", "X-Forwarded-For: 192.0.2.4") != 200 {
+		t.Error("another address behind the same proxy had to wait")
+	}
+	if n := count("Remote: 192.0.2.5:1", "X-Forwarded-For: 192.0.2.6"); n != 20 || from("Remote: 192.0.2.5:1", "X-Forwarded-For: 192.0.2.7") != 429 {
+		t.Error("a client that claims to be a proxy was believed")
+	}
+	if n := count("Remote: [2001:db8::1]:1"); n != 20 || from("Remote: [2001:db8::2]:1") != 429 || from("Remote: [2001:db8:0:1::1]:1") != 200 {
+		t.Error("an IPv6 network counts as one address")
+	}
+	now = now.Add(time.Second)
+	if n := count("Remote: 192.0.2.1:1"); n != 10 {
+		t.Errorf("%d requests a second later", n)
+	}
+}
+
+func TestAddressesAreBounded(t *testing.T) {
+	a := addresses{perSecond: 1}
+	for i := range 5 * maxAddresses {
+		address := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		if a.take(address, noon()) != 0 || len(a.young)+len(a.old) > 2*maxAddresses {
+			t.Fatalf("%s: %d remembered", address, len(a.young)+len(a.old))
+		}
 	}
 }

@@ -36,6 +36,8 @@ type Config struct {
 	TrustedProxies []string    `config:"trusted_proxies" help:"addresses or prefixes of proxies whose X-Forwarded-For is believed"`
 	AppleApps      []string    `config:"apple_apps" help:"number in the App Store=app id, for the postbacks of Apple's devices, which carry no key"`
 	MaxConnections int         `config:"max_connections" help:"connections of SDKs at once; further ones wait"`
+	KeyRate        int         `config:"key_rate" help:"events a second that one key may send; beyond it is told to wait; 0 for no limit"`
+	AddressRate    int         `config:"address_rate" help:"requests a second that one client address may send; 0 for no limit"`
 	MemoryLimit    daemon.Size `config:"memory_limit" help:"bytes of memory that the Go runtime tries to stay below (GOMEMLIMIT wins)"`
 
 	LogLevel      string        `config:"log_level" help:"debug, info, warn or error"`
@@ -109,6 +111,14 @@ func (c *Config) validateSizes() error {
 	}
 	if c.MaxConnections < 1 {
 		errs = append(errs, fmt.Errorf("max_connections: %d is less than 1", c.MaxConnections))
+	}
+	for _, r := range []struct {
+		name  string
+		value int
+	}{{"key_rate", c.KeyRate}, {"address_rate", c.AddressRate}} {
+		if r.value < 0 {
+			errs = append(errs, fmt.Errorf("%s: %d is negative; 0 is no limit", r.name, r.value))
+		}
 	}
 	if c.ShutdownGrace < 0 {
 		errs = append(errs, fmt.Errorf("shutdown_grace: %s is negative", c.ShutdownGrace))

@@ -146,7 +146,7 @@ func (n *Node) openDoor(p *parts, registry *prometheus.Registry) (*ingest.Handle
 		return nil, err
 	}
 	return ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log,
-		TrustedProxies: proxies, AppleApps: apple})
+		TrustedProxies: proxies, AppleApps: apple, EventsPerSecond: c.KeyRate, RequestsPerSecond: c.AddressRate})
 }
 
 func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {
