@@ -9,7 +9,7 @@ func MayGrant(p Principal, grant Assignment) bool {
 	if grant.AllApps {
 		scopes = []string{""}
 	}
-	for _, permission := range grant.Role.Permissions() {
+	for _, permission := range grant.Permissions() {
 		for _, app := range scopes {
 			if !holds(p, permission, app, grant) {
 				return false
@@ -24,7 +24,7 @@ func MayGrant(p Principal, grant Assignment) bool {
 func holds(p Principal, permission Permission, app string, grant Assignment) bool {
 	for _, own := range p.Assignments {
 		reaches := own.AllApps || (app != "" && own.covers(app))
-		if reaches && own.Role.Grants(permission) &&
+		if reaches && own.Grants(permission) &&
 			contains(own.MediaSources, grant.MediaSources) && contains(own.Countries, grant.Countries) {
 			return true
 		}
@@ -46,5 +46,5 @@ func contains(outer, inner []string) bool {
 // IsOwner says whether the assignments make an owner of the whole installation. At least one enabled
 // person must always be one.
 func IsOwner(assignments []Assignment) bool {
-	return slices.ContainsFunc(assignments, func(a Assignment) bool { return a.Role == Owner && a.whole() })
+	return slices.ContainsFunc(assignments, func(a Assignment) bool { return a.Role == Owner && a.Granted == nil && a.whole() })
 }

@@ -21,27 +21,23 @@ type Assignment struct {
 	Apps         []string // when not AllApps
 	MediaSources []string // empty means all
 	Countries    []string // empty means all
+
+	// Granted, if not nil, is what the assignment grants in place of what its role does. It is never
+	// read from outside.
+	Granted []Permission
 }
 
 // assignmentJSON is the shape that clients see.
 type assignmentJSON struct {
-	Role         Role            `json:"role"`
-	Apps         json.RawMessage `json:"apps"`
-	MediaSources []string        `json:"media_sources,omitempty"`
-	Countries    []string        `json:"countries,omitempty"`
+	Role         Role     `json:"role"`
+	Apps         AppList  `json:"apps"`
+	MediaSources []string `json:"media_sources,omitempty"`
+	Countries    []string `json:"countries,omitempty"`
 }
 
 // MarshalJSON writes {"role", "apps": "*" or [ids], "media_sources"?, "countries"?}.
 func (a Assignment) MarshalJSON() ([]byte, error) {
-	apps := json.RawMessage(`"*"`)
-	if !a.AllApps {
-		list, err := json.Marshal(append([]string{}, a.Apps...))
-		if err != nil {
-			return nil, err
-		}
-		apps = list
-	}
-	return json.Marshal(assignmentJSON{a.Role, apps, a.MediaSources, a.Countries})
+	return json.Marshal(assignmentJSON{a.Role, AppList{All: a.AllApps, IDs: a.Apps}, a.MediaSources, a.Countries})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes and refuses fields that it does not know.
@@ -52,18 +48,27 @@ func (a *Assignment) UnmarshalJSON(data []byte) error {
 	if err := decoder.Decode(&raw); err != nil {
 		return err
 	}
-	*a = Assignment{Role: raw.Role, MediaSources: raw.MediaSources, Countries: raw.Countries}
-	if string(bytes.TrimSpace(raw.Apps)) == `"*"` {
-		a.AllApps = true
-		return nil
-	}
-	if len(raw.Apps) == 0 {
-		return fmt.Errorf(`apps is missing: give "*" or a list of app ids`)
-	}
-	if err := json.Unmarshal(raw.Apps, &a.Apps); err != nil {
-		return fmt.Errorf(`apps must be "*" or a list of app ids`)
-	}
+	*a = Assignment{Role: raw.Role, AllApps: raw.Apps.All, Apps: raw.Apps.IDs, MediaSources: raw.MediaSources, Countries: raw.Countries}
 	return nil
+}
+
+// Grants says whether the assignment gives the permission, for what it reaches.
+func (a Assignment) Grants(permission Permission) bool {
+	if a.Granted != nil {
+		return slices.Contains(a.Granted, permission)
+	}
+	return a.Role.Grants(permission)
+}
+
+// Permissions lists what the assignment gives, in the order of the grid.
+func (a Assignment) Permissions() []Permission {
+	list := []Permission{}
+	for _, permission := range Permissions() {
+		if a.Grants(permission) {
+			list = append(list, permission)
+		}
+	}
+	return list
 }
 
 // Validate says what is wrong with an assignment that came from outside.
@@ -110,7 +115,7 @@ type Principal struct {
 // installation as a whole.
 func Can(p Principal, permission Permission, app string) bool {
 	for _, a := range p.Assignments {
-		if !a.Role.Grants(permission) {
+		if !a.Grants(permission) {
 			continue
 		}
 		if a.whole() || (app != "" && a.covers(app)) {
@@ -122,7 +127,7 @@ func Can(p Principal, permission Permission, app string) bool {
 
 // Anywhere says whether the principal has the permission for at least one app.
 func Anywhere(p Principal, permission Permission) bool {
-	return slices.ContainsFunc(p.Assignments, func(a Assignment) bool { return a.Role.Grants(permission) })
+	return slices.ContainsFunc(p.Assignments, func(a Assignment) bool { return a.Grants(permission) })
 }
 
 // Apps keeps of the given apps those for which the principal has the permission, in order.
@@ -159,7 +164,7 @@ type Filter struct {
 func Filters(p Principal, permission Permission, app string) ([]Filter, bool) {
 	var filters []Filter
 	for _, a := range p.Assignments {
-		if !a.Role.Grants(permission) || !a.covers(app) {
+		if !a.Grants(permission) || !a.covers(app) {
 			continue
 		}
 		if !a.narrowed() {

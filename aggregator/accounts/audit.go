@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
 )
 
 // Outcomes of what the audit log tells.
@@ -20,10 +22,11 @@ const (
 
 // Actor is who does something, for the audit log.
 type Actor struct {
-	Kind      string // "user", "system", "agent" or "anonymous"
+	Kind      string // "user", "token:" and the token's prefix, "system", "agent" or "anonymous"
 	ID        string // user id, agent id, or what an anonymous caller said it was
 	IP        string
 	RequestID string
+	Limit     *access.Limit // of what the actor holds, if it acts through an API token
 }
 
 type actorKey struct{}

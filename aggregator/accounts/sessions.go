@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/access"
 )
 
 // How long logins last.
@@ -28,15 +30,24 @@ type Login struct {
 	IP, UserAgent   string
 }
 
-// Session is one login and everything that was refreshed from it.
+// Session is one login and everything that was refreshed from it, or what an API token stands for.
 type Session struct {
-	ID        string    `json:"id"`
+	ID        string    `json:"id"` // empty for an API token
 	User      User      `json:"-"`
+	Token     *Token    `json:"-"`
 	Created   time.Time `json:"created_at"`
 	Expires   time.Time `json:"expires_at"`
 	LastUsed  time.Time `json:"last_used_at"`
 	IP        string    `json:"ip"`
 	UserAgent string    `json:"user_agent"`
+}
+
+// Limit is what the session may do at most, nil if that is whatever its user may.
+func (s *Session) Limit() *access.Limit {
+	if s.Token == nil {
+		return nil
+	}
+	return &access.Limit{Permissions: s.Token.Permissions, Apps: s.Token.Apps}
 }
 
 // Login checks a password and opens a session. It returns the session's first refresh token. Every

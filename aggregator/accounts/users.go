@@ -17,10 +17,17 @@ const (
 	maxEmail = 254 // bytes
 )
 
-// User is a person with roles.
+// Kinds of users.
+const (
+	Person  = "person"
+	Service = "service" // acts through API tokens only
+)
+
+// User is a person or a service account, with roles.
 type User struct {
 	ID        string              `json:"id"`
-	Email     string              `json:"email"`
+	Kind      string              `json:"kind"`
+	Email     string              `json:"email"` // empty for a service account
 	Name      string              `json:"name"`
 	Roles     []access.Assignment `json:"roles"`
 	Disabled  bool                `json:"disabled"`
@@ -34,9 +41,11 @@ func (u *User) Principal() access.Principal {
 	return access.Principal{User: u.ID, Assignments: u.Roles}
 }
 
-// NewUser describes a person to be. Without a password they cannot log in until one is set.
+// NewUser describes a user to be. Without a password, a person cannot log in until one is set; a
+// service account has neither a password nor an email.
 type NewUser struct {
-	Email    string              `json:"email"`
+	Kind     string              `json:"kind,omitempty"` // empty means a person
+	Email    string              `json:"email,omitempty"`
 	Name     string              `json:"name"`
 	Password string              `json:"password,omitempty"`
 	Roles    []access.Assignment `json:"roles"`
@@ -49,14 +58,14 @@ type UserChange struct {
 	Password *string `json:"password,omitempty"`
 }
 
-const userColumns = `u.id, u.email, u.name, u.disabled, u.created_at, u.last_login_at,
+const userColumns = `u.id, u.kind, coalesce(u.email, ''), u.name, u.disabled, u.created_at, u.last_login_at,
 	EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL),
 	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
 		'media_sources', r.media_sources, 'countries', r.countries) ORDER BY r.position)
 		FROM role_assignments r WHERE r.user_id = u.id), '[]')`
 
 func (u *User) fields() []any {
-	return []any{&u.ID, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Roles}
+	return []any{&u.ID, &u.Kind, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Roles}
 }
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {
@@ -71,28 +80,48 @@ func (a *Accounts) CreateOwner(ctx context.Context, email, name, password string
 		Roles: []access.Assignment{{Role: access.Owner, AllApps: true}}})
 }
 
-// CreateUser makes a person. The actor must hold every role that is given.
+// normalize says what is wrong with a user to be, and brings the email into the form that is stored.
+func (n *NewUser) normalize() (err error) {
+	switch n.Kind {
+	case "", Person:
+		n.Kind = Person
+		if n.Email, err = normalEmail(n.Email); err != nil {
+			return err
+		}
+	case Service:
+		if n.Email != "" || n.Password != "" {
+			return invalid("a service account has no email and no password: it acts through API tokens")
+		}
+		if n.Name == "" {
+			return invalid("name is missing: say what the service account is for")
+		}
+	default:
+		return invalid("kind %.20q is unknown: use %q or %q", n.Kind, Person, Service)
+	}
+	if err := validName("name", n.Name); err != nil {
+		return err
+	}
+	if n.Password != "" {
+		if err := ValidPassword(n.Password); err != nil {
+			return err
+		}
+	}
+	return validRoles(n.Roles)
+}
+
+// CreateUser makes a person or a service account. The actor must hold every role that is given.
 func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error) {
-	email, err := normalEmail(person.Email)
-	if err != nil {
+	if err := person.normalize(); err != nil {
 		return User{}, err
 	}
-	if err := validName("name", person.Name); err != nil {
-		return User{}, err
-	}
-	if err := validRoles(person.Roles); err != nil {
-		return User{}, err
-	}
+	var err error
 	hash := ""
 	if person.Password != "" {
-		if err := ValidPassword(person.Password); err != nil {
-			return User{}, err
-		}
 		if hash, err = a.hashPassword(ctx, person.Password); err != nil {
 			return User{}, err
 		}
 	}
-	user := User{Email: email, Name: person.Name, Roles: person.Roles}
+	user := User{Kind: person.Kind, Email: person.Email, Name: person.Name, Roles: person.Roles}
 	if user.ID, err = newID(); err != nil {
 		return User{}, err
 	}
@@ -107,8 +136,8 @@ func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error)
 		if count >= maxUsers {
 			return invalid("there are %d people, the limit is %d", count, maxUsers)
 		}
-		err := tx.QueryRow(ctx, `INSERT INTO users (id, email, name, password) VALUES ($1, $2, $3, $4) RETURNING created_at`,
-			user.ID, email, user.Name, hash).Scan(&user.Created)
+		err := tx.QueryRow(ctx, `INSERT INTO users (id, kind, email, name, password) VALUES ($1, $2, nullif($3, ''), $4, $5) RETURNING created_at`,
+			user.ID, user.Kind, user.Email, user.Name, hash).Scan(&user.Created)
 		if err != nil {
 			return err
 		}
@@ -164,6 +193,9 @@ func mayGrant(ctx context.Context, tx pgx.Tx, roles []access.Assignment) error {
 	if err != nil || user.Disabled {
 		return ErrNotHeld
 	}
+	if actor.Limit != nil {
+		user.Roles = actor.Limit.Within(user.Roles)
+	}
 	for _, role := range roles {
 		if !access.MayGrant(user.Principal(), role) {
 			return ErrNotHeld
@@ -201,9 +233,9 @@ func assignRoles(ctx context.Context, tx pgx.Tx, id string, roles []access.Assig
 
 func list(values []string) []string { return append([]string{}, values...) }
 
-// Users lists all people by e-mail address.
+// Users lists all people by e-mail address, then the service accounts by name.
 func (a *Accounts) Users(ctx context.Context) ([]User, error) {
-	rows, err := a.pool.Query(ctx, `SELECT `+userColumns+` FROM users u ORDER BY u.email`)
+	rows, err := a.pool.Query(ctx, `SELECT `+userColumns+` FROM users u ORDER BY u.kind, u.email, u.name, u.id`)
 	if err != nil {
 		return nil, wrap("list users", err)
 	}
@@ -248,6 +280,9 @@ func (a *Accounts) UpdateUser(ctx context.Context, id string, change UserChange)
 		}
 	}
 	return a.changeUser(ctx, "user.change", id, func(tx pgx.Tx, user *User) error {
+		if hash != "" && user.Kind == Service {
+			return invalid("a service account has no password: it acts through API tokens")
+		}
 		assign(&user.Name, change.Name)
 		assign(&user.Disabled, change.Disabled)
 		if err := validName("name", user.Name); err != nil {
@@ -304,7 +339,7 @@ func (a *Accounts) DeleteUser(ctx context.Context, id string) error {
 func ownerStays(ctx context.Context, tx pgx.Tx) error {
 	var left int
 	err := tx.QueryRow(ctx, `SELECT count(*) FROM users u JOIN role_assignments r ON r.user_id = u.id
-		WHERE NOT u.disabled AND r.role = 'owner' AND r.all_apps AND r.media_sources = '{}' AND r.countries = '{}'`).Scan(&left)
+		WHERE NOT u.disabled AND u.kind = 'person' AND r.role = 'owner' AND r.all_apps AND r.media_sources = '{}' AND r.countries = '{}'`).Scan(&left)
 	if err == nil && left == 0 {
 		err = ErrLastOwner
 	}

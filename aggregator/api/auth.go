@@ -37,6 +37,7 @@ const (
 type Sessions interface {
 	Secret(ctx context.Context, name string, mint func() ([]byte, error)) ([]byte, error)
 	Session(ctx context.Context, id string) (accounts.Session, error)
+	TokenSession(ctx context.Context, token string) (accounts.Session, error)
 	WatchPeople(ctx context.Context, changed func(user string)) error
 }
 
@@ -51,7 +52,7 @@ type remembered struct {
 	until   time.Time
 }
 
-// Authenticator issues and checks access tokens: JWTs signed with Ed25519. The keys are secrets of
+// Authenticator checks API tokens, and issues and checks access tokens: JWTs signed with Ed25519. The keys are secrets of
 // the installation, one for each 30 days; the one before, the present one and the next verify.
 //
 // A token names a session and nothing else that decides: roles are read with the session, which is
@@ -193,7 +194,11 @@ func (a *Authenticator) session(ctx context.Context, authorization string) (acco
 	if ok && now.Before(r.until) {
 		return r.session, nil
 	}
-	r, err := a.verify(ctx, token, now)
+	verify := a.verify
+	if strings.HasPrefix(token, accounts.TokenPrefix) {
+		verify = a.verifyAPIToken
+	}
+	r, err := verify(ctx, token, now)
 	if err != nil {
 		return accounts.Session{}, err
 	}
@@ -227,6 +232,22 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 		if end.Before(until) {
 			until = end
 		}
+	}
+	return remembered{session: session, until: until}, nil
+}
+
+// verifyAPIToken looks an API token up.
+func (a *Authenticator) verifyAPIToken(ctx context.Context, token string, now time.Time) (remembered, error) {
+	session, err := a.sessions.TokenSession(ctx, token)
+	if errors.Is(err, accounts.ErrNotFound) {
+		return remembered{}, &tokenError{"unknown, expired or revoked API token"}
+	}
+	if err != nil {
+		return remembered{}, err
+	}
+	until := now.Add(rememberSession)
+	if session.Expires.Before(until) {
+		until = session.Expires
 	}
 	return remembered{session: session, until: until}, nil
 }

@@ -117,8 +117,12 @@ func (c *call) authorize() error {
 		return err
 	}
 	c.session, c.principal = session, session.User.Principal()
-	c.ctx = accounts.WithActor(c.ctx, accounts.Actor{Kind: "user", ID: session.User.ID, IP: c.ip, RequestID: c.id})
-	err = c.route.rule.decide(c.principal, c.r.PathValue("app"))
+	actor := accounts.Actor{Kind: "user", ID: session.User.ID, IP: c.ip, RequestID: c.id, Limit: session.Limit()}
+	if session.Token != nil {
+		actor.Kind = "token:" + session.Token.Prefix
+	}
+	c.ctx = accounts.WithActor(c.ctx, actor)
+	err = c.route.rule.decide(&session, c.r.PathValue("app"))
 	if err != nil {
 		c.refuse("permission", err)
 	}

@@ -24,6 +24,10 @@ func (m memory) Session(_ context.Context, id string) (accounts.Session, error) 
 	return accounts.Session{}, accounts.ErrNotFound
 }
 
+func (memory) TokenSession(context.Context, string) (accounts.Session, error) {
+	return accounts.Session{}, accounts.ErrNotFound
+}
+
 func (memory) WatchPeople(ctx context.Context, _ func(string)) error {
 	<-ctx.Done()
 	return nil
@@ -46,7 +50,7 @@ func FuzzAuthorization(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{"", "Bearer ", "Bearer " + good, "Bearer " + good[1:], "Basic x", "Bearer ..", "Bearer e30.e30.", "bearer " + good} {
+	for _, seed := range []string{"", "Bearer ", "Bearer " + good, "Bearer " + good[1:], "Basic x", "Bearer ..", "Bearer e30.e30.", "bearer " + good, "Bearer " + accounts.TokenPrefix} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {

@@ -18,7 +18,7 @@ type caller struct {
 	token string
 }
 
-// callers are the five roles for all apps, the five for one app, somebody without a role, and
+// callers are the five roles for all apps, the five for one app, API tokens, somebody without a role, and
 // requests without a good token.
 func (s *system) callers(own string) []caller {
 	s.t.Helper()
@@ -42,6 +42,9 @@ func (s *system) callers(own string) []caller {
 		s.t.Fatal(err)
 	}
 	s.auth.forget(id)
+	boss := s.login("owner@example.com")
+	list = append(list, caller{"owner-token", boss.apiToken("*", access.Permissions()...).Secret},
+		caller{"reader-token", boss.apiToken([]string{own}, access.AppsRead, access.ReportsRead).Secret})
 	return append(list, token("nobody"), disabled, caller{"no-token", ""}, caller{"bad-token", "x.y.z"}, caller{"expired", expired})
 }
 
@@ -95,7 +98,7 @@ func TestMatrix(t *testing.T) {
 // decision sends one request that cannot succeed in changing anything.
 func (s *system) decision(r *route, app string, who caller) string {
 	path := r.path
-	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}"} {
+	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}", "{token}"} {
 		path = strings.ReplaceAll(path, name, "00000000-0000-0000-0000-000000000000")
 	}
 	path = strings.ReplaceAll(path, "{app}", app)
@@ -135,7 +138,7 @@ func (s *system) decisionOf(r *route, app string, who caller) string {
 	if !strings.Contains(r.path, "{app}") {
 		app = ""
 	}
-	if err := r.rule.decide(session.User.Principal(), app); err != nil {
+	if err := r.rule.decide(&session, app); err != nil {
 		return fmt.Sprint(problemOf(err).Status)
 	}
 	return "yes"

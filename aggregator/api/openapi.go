@@ -45,7 +45,7 @@ func document(table []route) ([]byte, error) {
 		"components": object{
 			"schemas": schemas.named,
 			"securitySchemes": object{
-				"bearer":  object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access_token of auth/login or auth/refresh."},
+				"bearer":  object{"type": "http", "scheme": "bearer", "description": "The access_token of auth/login or auth/refresh, or an API token."},
 				"refresh": object{"type": "apiKey", "in": "cookie", "name": refreshCookie},
 			},
 			"responses": object{"Problem": object{

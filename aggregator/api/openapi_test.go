@@ -81,6 +81,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post("me/totp", proof).want(201)
 	c.post("me/totp/confirm", map[string]any{"code": "no code"}).want(400)
 	c.send("DELETE", "me/totp", proof, nil).want(204)
+	c.get("me/tokens").want(200)
+	c.send("DELETE", "me/tokens/"+c.apiToken("*", access.AppsRead).ID, nil, nil).want(204)
 	c.post("apps", map[string]any{"name": "Shop"}).want(201).decode(&app)
 	at := "apps/" + app.ID
 	c.get("apps").want(200)
@@ -109,6 +111,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.get("users").want(200)
 	c.get("users/" + user.ID).want(200)
 	c.get("roles").want(200)
+	var robot, token struct{ ID string }
+	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&robot)
+	c.post("users/"+robot.ID+"/tokens", map[string]any{"name": "x", "permissions": []string{"apps.read"}, "apps": []string{app.ID}, "expires_in_days": 1}).want(201).decode(&token)
+	c.get("users/" + robot.ID + "/tokens").want(200)
+	c.send("DELETE", "users/"+robot.ID+"/tokens/"+token.ID, nil, nil).want(204)
 	c.post("agents/enrollment-tokens", map[string]any{"name": "edge-1", "region": "eu"}).want(201)
 	if err := s.accounts.CreateEnrollment(t.Context(), enrollmentFor("edge-2")); err != nil {
 		t.Fatal(err)

@@ -55,6 +55,10 @@ func errNotAllowed() *problem {
 	return refusal(http.StatusForbidden, "forbidden", "Your roles do not allow this.")
 }
 
+func errNeedsSession() *problem {
+	return refusal(http.StatusForbidden, "session_required", "This is for people who have logged in: an API token cannot do it.")
+}
+
 func errMediaType() *problem {
 	return refusal(http.StatusUnsupportedMediaType, "media_type", "Send the body as application/json.")
 }

@@ -15,12 +15,14 @@ import (
 type rule struct {
 	public     bool // anybody
 	own        bool // whoever is logged in: it shows and changes only what is theirs
+	tokens     bool // an own route that API tokens may use too
 	anywhere   bool // whoever has the permission for at least one app; the handler shows only those
 	permission access.Permission
 }
 
 func public() rule                       { return rule{public: true} }
 func own() rule                          { return rule{own: true} }
+func ownOrToken() rule                   { return rule{own: true, tokens: true} }
 func needs(p access.Permission) rule     { return rule{permission: p} }
 func somewhere(p access.Permission) rule { return rule{permission: p, anywhere: true} }
 func (r rule) decided() bool             { return r.public || r.own || r.permission.Valid() }
@@ -28,6 +30,8 @@ func (r rule) String() string {
 	switch {
 	case r.public:
 		return "public"
+	case r.own && r.tokens:
+		return "own, or any API token"
 	case r.own:
 		return "own"
 	case r.anywhere:
@@ -36,9 +40,12 @@ func (r rule) String() string {
 	return string(r.permission)
 }
 
-// decide returns nil if the principal may. An app that the principal cannot even see is not found.
-func (r rule) decide(p access.Principal, app string) error {
+// decide returns nil if whoever the session is of may. An app that they cannot even see is not found.
+func (r rule) decide(s *accounts.Session, app string) error {
+	p := s.User.Principal()
 	switch {
+	case r.own && s.Token != nil && !r.tokens:
+		return errNeedsSession()
 	case r.own:
 		return nil
 	case r.anywhere && access.Anywhere(p, r.permission):
@@ -115,7 +122,7 @@ func accountRoutes() []route {
 		{method: "POST", path: "auth/refresh", rule: public(), handle: refresh, summary: "Continue a session by its refresh cookie", reply: tokenAnswer{}},
 		{method: "POST", path: "auth/logout", rule: public(), handle: logout, summary: "End the session of the refresh cookie"},
 		{method: "GET", path: "openapi.json", rule: public(), handle: openapi, summary: "This document", reply: map[string]any{}},
-		{method: "GET", path: "me", rule: own(), handle: me, summary: "Who is logged in", reply: person{}},
+		{method: "GET", path: "me", rule: ownOrToken(), handle: me, summary: "Who is logged in", reply: person{}},
 		{method: "PATCH", path: "me", rule: own(), handle: changeMe, summary: "Change own name or password", body: meBody{}, reply: person{}},
 		{method: "GET", path: "me/sessions", rule: own(), handle: mySessions, summary: "Own sessions", reply: page[sessionItem]{}},
 		{method: "DELETE", path: "me/sessions/{session}", rule: own(), handle: endMySession, summary: "End an own session"},
@@ -123,6 +130,9 @@ func accountRoutes() []route {
 		{method: "POST", path: "me/totp", rule: own(), handle: enrolTOTP, summary: "Make the secret of a second factor; it is shown this once", body: proofBody{}, reply: accounts.TOTPSecret{}, status: 201},
 		{method: "POST", path: "me/totp/confirm", rule: own(), handle: confirmTOTP, summary: "Put the second factor into force with its first code", body: codeBody{}, reply: recoveryAnswer{}},
 		{method: "DELETE", path: "me/totp", rule: own(), handle: removeTOTP, summary: "Remove the own second factor", body: proofBody{}},
+		{method: "GET", path: "me/tokens", rule: own(), handle: myTokens, summary: "Own API tokens, without the secrets", reply: page[accounts.Token]{}},
+		{method: "POST", path: "me/tokens", rule: own(), handle: createMyToken, summary: "Create an API token; it is shown this once", body: accounts.NewToken{}, reply: newToken{}, status: 201},
+		{method: "DELETE", path: "me/tokens/{token}", rule: own(), handle: revokeMyToken, summary: "Revoke an own API token"},
 	}
 }
 
@@ -167,12 +177,15 @@ func peopleRoutes() []route {
 	return []route{
 		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[roleItem]{}},
 		{method: "GET", path: "users", rule: needs(access.UsersRead), handle: listUsers, summary: "People", reply: page[accounts.User]{}},
-		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a person", body: accounts.NewUser{}, reply: accounts.User{}, status: 201},
+		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a person or a service account", body: accounts.NewUser{}, reply: accounts.User{}, status: 201},
 		{method: "GET", path: "users/{user}", rule: needs(access.UsersRead), handle: readUser, summary: "One person", reply: accounts.User{}},
 		{method: "PATCH", path: "users/{user}", rule: needs(access.UsersManage), handle: changeUser, summary: "Change, disable or enable a person, or set their password", body: accounts.UserChange{}, reply: accounts.User{}},
 		{method: "DELETE", path: "users/{user}", rule: needs(access.UsersManage), handle: deleteUser, summary: "Delete a person"},
 		{method: "PUT", path: "users/{user}/roles", rule: needs(access.UsersManage), handle: setRoles, summary: "Replace a person's roles", body: rolesBody{}, reply: accounts.User{}},
 		{method: "DELETE", path: "users/{user}/totp", rule: needs(access.UsersManage), handle: clearTOTP, summary: "Remove the second factor of somebody who lost it"},
+		{method: "GET", path: "users/{user}/tokens", rule: needs(access.UsersRead), handle: listTokens, summary: "API tokens of a user, without the secrets", reply: page[accounts.Token]{}},
+		{method: "POST", path: "users/{user}/tokens", rule: needs(access.UsersManage), handle: createToken, summary: "Create an API token of a service account; it is shown this once", body: accounts.NewToken{}, reply: newToken{}, status: 201},
+		{method: "DELETE", path: "users/{user}/tokens/{token}", rule: needs(access.UsersManage), handle: revokeToken, summary: "Revoke an API token of a user"},
 		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: []string{"limit", "cursor", "actor", "action"}, reply: page[accounts.Entry]{}},
 		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log", reply: accounts.Verification{}},
 	}

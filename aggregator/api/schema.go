@@ -61,18 +61,22 @@ func special(t reflect.Type) (object, bool) {
 		return object{"type": "string", "enum": access.Permissions()}, true
 	case reflect.TypeFor[protocol.KeyKind]():
 		return object{"type": "string", "enum": []protocol.KeyKind{protocol.KeyClient, protocol.KeyServer}}, true
+	case reflect.TypeFor[access.AppList]():
+		return appList(), true
 	case reflect.TypeFor[access.Assignment]():
-		texts := object{"type": "array", "items": object{"type": "string"}}
 		return object{
 			"type": "object", "required": []string{"role", "apps"}, "additionalProperties": false,
 			"properties": object{
-				"role": object{"type": "string", "enum": access.Roles()}, "apps": object{"oneOf": []object{{"const": "*"}, texts}},
-				"media_sources": texts, "countries": texts,
+				"role": object{"type": "string", "enum": access.Roles()}, "apps": appList(), "media_sources": texts(), "countries": texts(),
 			},
 		}, true
 	}
 	return nil, false
 }
+
+func texts() object { return object{"type": "array", "items": object{"type": "string"}} }
+
+func appList() object { return object{"oneOf": []object{{"const": "*"}, texts()}} }
 
 // nullable lets a schema be null too.
 func nullable(schema object) object {

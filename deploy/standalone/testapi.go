@@ -28,9 +28,25 @@ type step struct {
 // walk calls every route in an order in which each finds what it needs, and
 // leaves nothing behind but audit entries.
 func walk(unique, password string) []step {
-	app := map[string]any{"name": "API walk " + unique, "currency": "EUR", "timezone": "UTC"}
-	link := map[string]any{"media_source": "walk", "fallback": "https://example.com/"}
-	viewer := []map[string]any{{"role": "viewer", "apps": "*"}}
+	return slices.Concat(walkAccount(password), walkApp(unique), walkPeople(unique), []step{
+		{method: "GET", path: "agents", want: 200},
+		{method: "GET", path: "agents/{unknown}", want: 404},
+		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
+		{method: "POST", path: "agents/{unknown}/revoke", want: 404},
+		{method: "GET", path: "cluster", want: 200},
+
+		{method: "DELETE", path: "apps/{app}", want: 204},
+		{method: "POST", path: "auth/refresh", want: 200},
+		{method: "POST", path: "auth/logout", want: 204},
+	})
+}
+
+// walkToken asks for an API token.
+func walkToken() map[string]any {
+	return map[string]any{"name": "walk", "permissions": []string{"apps.read"}, "apps": "*", "expires_in_days": 1}
+}
+
+func walkAccount(password string) []step {
 	proof := map[string]any{"current_password": password}
 	return []step{
 		{method: "GET", path: "openapi.json", want: 200},
@@ -42,7 +58,16 @@ func walk(unique, password string) []step {
 		{method: "POST", path: "me/totp", body: proof, want: 201},
 		{method: "POST", path: "me/totp/confirm", body: map[string]any{"code": "no code"}, want: 400},
 		{method: "DELETE", path: "me/totp", body: proof, want: 204},
+		{method: "GET", path: "me/tokens", want: 200},
+		{method: "POST", path: "me/tokens", body: walkToken(), want: 201, keep: "token"},
+		{method: "DELETE", path: "me/tokens/{token}", want: 204},
+	}
+}
 
+func walkApp(unique string) []step {
+	app := map[string]any{"name": "API walk " + unique, "currency": "EUR", "timezone": "UTC"}
+	link := map[string]any{"media_source": "walk", "fallback": "https://example.com/"}
+	return []step{
 		{method: "GET", path: "apps", want: 200},
 		{method: "POST", path: "apps", body: app, want: 201, keep: "app"},
 		{method: "GET", path: "apps/{app}", want: 200},
@@ -65,7 +90,12 @@ func walk(unique, password string) []step {
 		{method: "GET", path: "apps/{app}/reports/sources", want: 200},
 		{method: "GET", path: "apps/{app}/conversions", want: 200},
 		{method: "GET", path: "apps/{app}/conversions/{unknown}", want: 404},
+	}
+}
 
+func walkPeople(unique string) []step {
+	viewer := []map[string]any{{"role": "viewer", "apps": "*"}}
+	return []step{
 		{method: "GET", path: "users", want: 200},
 		{method: "GET", path: "roles", want: 200},
 		{method: "POST", path: "users", want: 201, keep: "user", body: map[string]any{"email": "walk-" + unique + "@example.com",
@@ -75,18 +105,13 @@ func walk(unique, password string) []step {
 		{method: "PUT", path: "users/{user}/roles", body: map[string]any{"roles": viewer}, want: 200},
 		{method: "DELETE", path: "users/{user}/totp", want: 404},
 		{method: "DELETE", path: "users/{user}", want: 204},
+		{method: "POST", path: "users", want: 201, keep: "robot", body: map[string]any{"kind": "service", "name": "Walk " + unique, "roles": viewer}},
+		{method: "POST", path: "users/{robot}/tokens", body: walkToken(), want: 201, keep: "token"},
+		{method: "GET", path: "users/{robot}/tokens", want: 200},
+		{method: "DELETE", path: "users/{robot}/tokens/{token}", want: 204},
+		{method: "DELETE", path: "users/{robot}", want: 204},
 		{method: "GET", path: "audit", want: 200},
 		{method: "GET", path: "audit/verify", want: 200},
-
-		{method: "GET", path: "agents", want: 200},
-		{method: "GET", path: "agents/{unknown}", want: 404},
-		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
-		{method: "POST", path: "agents/{unknown}/revoke", want: 404},
-		{method: "GET", path: "cluster", want: 200},
-
-		{method: "DELETE", path: "apps/{app}", want: 204},
-		{method: "POST", path: "auth/refresh", want: 200},
-		{method: "POST", path: "auth/logout", want: 204},
 	}
 }
 
