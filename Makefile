@@ -29,7 +29,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint race fuzz chaos
+	check lint race fuzz chaos sdk
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,10 +58,10 @@ start-infra: ## start only ClickHouse and Postgres
 
 clean: ## stop the system and delete its data and everything that was built
 	@$(STANDALONE) clean $(ARGS)
-	@rm -rf bin
+	@rm -rf bin agent/sdk/web/dist
 	@find console/dist -mindepth 1 ! -name placeholder.html -delete
 
-install: console/node_modules/.package-lock.json ## install the dependencies: Go modules, npm packages, ClickHouse, Postgres
+install: console/node_modules/.package-lock.json agent/sdk/web/node_modules/.package-lock.json ## install the dependencies: Go modules, npm packages, ClickHouse, Postgres
 	@go mod download
 	@$(STANDALONE) install $(ARGS)
 
@@ -80,7 +80,14 @@ console/dist/index.html: console/node_modules/.package-lock.json console/index.h
 	@cd console && npm run --silent build -- --logLevel error
 	@touch console/dist/index.html
 
-test: console ## run every test, including those on real ClickHouse, Postgres and a real browser
+agent/sdk/web/node_modules/.package-lock.json: agent/sdk/web/package.json agent/sdk/web/package-lock.json
+	@cd agent/sdk/web && npm ci --no-audit --no-fund --loglevel=error
+	@touch agent/sdk/web/node_modules/.package-lock.json
+
+sdk: agent/sdk/web/node_modules/.package-lock.json ## build the SDK for websites into agent/sdk/web/dist and test it
+	@cd agent/sdk/web && npm run --silent check && npm run --silent build && npm run --silent types && npm run --silent test -- --reporter=dot
+
+test: console sdk ## run every test, including those on real ClickHouse, Postgres and a real browser
 	@cd console && npm run --silent check && npm run --silent test && npm run --silent browser
 	@go run ./deploy/children/withservers -- go test -timeout 12m ./... $(ARGS)
 

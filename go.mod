@@ -5,6 +5,7 @@ go 1.26.0
 ignore (
 	./.cache
 	./.data
+	./agent/sdk/web/node_modules
 	./console/node_modules
 	./console/test/chromium/node_modules
 	./deploy/system/sdk/node_modules

@@ -79,6 +79,17 @@ func storyDevice() object {
 // checkStory wants each call stored so many times, with its fields.
 func checkStory(t testing.TB, events []protocol.Event, ordered time.Time, times int) {
 	t.Helper()
+	count := checkCalls(t, events, ordered)
+	for _, kind := range []protocol.Kind{protocol.KindIdentify, protocol.KindTrack, protocol.KindPage, protocol.KindScreen, protocol.KindGroup, protocol.KindAlias} {
+		if count[kind] != times {
+			t.Errorf("%d of kind %s, want %d", count[kind], kind, times)
+		}
+	}
+}
+
+// checkCalls wants each call stored with its fields, and counts them.
+func checkCalls(t testing.TB, events []protocol.Event, ordered time.Time) map[protocol.Kind]int {
+	t.Helper()
 	count := map[protocol.Kind]int{}
 	for _, e := range events {
 		count[e.Kind]++
@@ -104,11 +115,7 @@ func checkStory(t testing.TB, events []protocol.Event, ordered time.Time, times 
 			t.Errorf("%s is stored as\n%+v, want\n%+v", e.Kind, e, want)
 		}
 	}
-	for _, kind := range []protocol.Kind{protocol.KindIdentify, protocol.KindTrack, protocol.KindPage, protocol.KindScreen, protocol.KindGroup, protocol.KindAlias} {
-		if count[kind] != times {
-			t.Errorf("%d of kind %s, want %d", count[kind], kind, times)
-		}
-	}
+	return count
 }
 
 // TestSDKs tells the same story through SDKs that their makers wrote, to a whole

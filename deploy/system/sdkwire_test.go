@@ -113,6 +113,8 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Unlock()
 	answer := &statusWriter{ResponseWriter: rw}
 	if f := w.faultOf(try); f != nil {
+		answer.Header().Set("Access-Control-Allow-Origin", "*") // as the agent does, or a page could not read it
+		answer.Header().Set("Access-Control-Expose-Headers", "Retry-After")
 		if f.retryAfter != "" {
 			answer.Header().Set("Retry-After", f.retryAfter)
 		}
