@@ -2,12 +2,14 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -25,8 +27,8 @@ const (
 	defaultGrace       = 10 * time.Second
 )
 
-// NewServer returns an HTTP server for HTTP/1.1 and, without TLS, HTTP/2 with
-// prior knowledge.
+// NewServer returns an HTTP server for HTTP/1.1 and HTTP/2; without TLS that is
+// HTTP/2 with prior knowledge.
 func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -47,22 +49,50 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 // Part serves a handler on a listener for as long as the process runs.
 type Part struct {
 	Handler     *Handler
-	Listener    net.Listener  // closed by Run
-	Connections int           // at once, further ones wait; default 4096
-	Grace       time.Duration // for requests under way when the process stops; default 10 s
-	Log         *slog.Logger  // nil discards
+	Listener    net.Listener   // closed by Run
+	TLS         *tls.Config    // nil serves without; never changed
+	Packets     net.PacketConn // for HTTP/3, closed by Run; needs TLS; nil serves none
+	Connections int            // at once over TCP, further ones wait; default 4096
+	Grace       time.Duration  // for requests under way when the process stops; default 10 s
+	Log         *slog.Logger   // nil discards
 }
 
 // Run serves until ctx ends. Then new requests are told to go elsewhere, those
 // under way are finished, and waits for aggregators end.
 func (p *Part) Run(ctx context.Context) error {
-	connections, grace := p.Connections, p.Grace
-	if connections <= 0 {
-		connections = defaultConnections
+	log, grace := p.Log, p.Grace
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	if grace <= 0 {
 		grace = defaultGrace
 	}
 	defer context.AfterFunc(ctx, p.Handler.Close)()
-	return daemon.Serve(ctx, NewServer(p.Handler, p.Log), netutil.LimitListener(p.Listener, connections), grace)
+	if p.Packets == nil || p.TLS == nil {
+		return daemon.Serve(ctx, NewServer(p.Handler, log), p.listener(), grace)
+	}
+	handler := http.Handler(p.Handler)
+	if address, ok := p.Packets.LocalAddr().(*net.UDPAddr); ok {
+		handler = announce(handler, address.Port)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return daemon.Serve(ctx, NewServer(handler, log), p.listener(), grace) })
+	group.Go(func() error {
+		return (&quicServer{handler: p.Handler, conn: p.Packets, tls: p.TLS, grace: grace, log: log}).run(ctx)
+	})
+	return group.Wait()
+}
+
+func (p *Part) listener() net.Listener {
+	connections := p.Connections
+	if connections <= 0 {
+		connections = defaultConnections
+	}
+	l := netutil.LimitListener(p.Listener, connections)
+	if p.TLS == nil {
+		return l
+	}
+	config := p.TLS.Clone()
+	config.NextProtos = append([]string{"h2", "http/1.1"}, config.NextProtos...)
+	return tls.NewListener(l, config)
 }

@@ -55,8 +55,14 @@ func run(ctx context.Context, std daemon.Streams, c Config) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open uplink socket: %w", err), listener.Close(), admin.Close())
 	}
+	var packets net.PacketConn
+	if c.encrypted() {
+		if packets, err = net.ListenPacket("udp", listener.Addr().String()); err != nil {
+			return errors.Join(fmt.Errorf("listen for HTTP/3: %w", err), listener.Close(), admin.Close(), conn.Close())
+		}
+	}
 	socket, _ := std.Getenv("NOTIFY_SOCKET")
-	n, err := New(Options{Config: c, Listener: listener, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket})
+	n, err := New(Options{Config: c, Listener: listener, HTTP3: packets, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket})
 	if err != nil {
 		return errors.Join(err, listener.Close(), admin.Close(), conn.Close())
 	}

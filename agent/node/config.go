@@ -25,6 +25,10 @@ type Config struct {
 	UplinkBind  string   `config:"uplink_bind" help:"local UDP address from which aggregators are reached"`
 	Aggregators []string `config:"aggregators" help:"host:port of aggregators; further ones are learned from them"`
 
+	TLSCertificate string   `config:"tls_certificate" help:"file of the certificate chain for SDK traffic; read again when it changes; empty serves without TLS"`
+	TLSKey         string   `config:"tls_key" help:"file of its private key"`
+	ACMEHosts      []string `config:"acme_hosts" help:"names for which certificates are got by ACME from Let's Encrypt, in place of files; port 443 of them must lead here"`
+
 	EnrollToken daemon.Secret `config:"enroll_token" help:"single-use token; used when the agent has no identity yet"`
 
 	Quota         daemon.Size   `config:"quota" help:"bytes that may wait on disk for an aggregator; beyond it SDKs are told to come back later"`
@@ -86,6 +90,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if _, err := c.proxies(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := c.validateTLS(); err != nil {
 		errs = append(errs, err)
 	}
 	if _, err := c.appleApps(); err != nil {
@@ -163,4 +170,5 @@ func (c *Config) appleApps() (map[string]string, error) {
 // What lies where in the data directory.
 func (c *Config) identityDir() string  { return filepath.Join(c.DataDir, "identity") }
 func (c *Config) bufferDir() string    { return filepath.Join(c.DataDir, "buffer") }
+func (c *Config) acmeDir() string      { return filepath.Join(c.DataDir, "acme") }
 func (c *Config) settingsPath() string { return filepath.Join(c.DataDir, "settings") }

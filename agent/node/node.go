@@ -35,6 +35,7 @@ const stopTimeout = 15 * time.Second
 type Options struct {
 	Config       Config
 	Listener     net.Listener   // SDK traffic
+	HTTP3        net.PacketConn // the same over QUIC if it is encrypted; nil: none
 	Admin        net.Listener   // health, metrics, profiles
 	Uplink       net.PacketConn // UDP socket towards the aggregators
 	Logger       *slog.Logger   // nil: no log
@@ -81,13 +82,16 @@ func (n *Node) AdminAddr() net.Addr { return n.opts.Admin.Addr() }
 func (n *Node) Run(ctx context.Context) error {
 	dialer := uplink.NewDialer(n.opts.Uplink)
 	defer func() { _ = dialer.Close() }()
-	defer func() { _ = n.opts.Listener.Close() }()
+	defer n.closeDoor()
 	registry := daemon.NewRegistry("unmogrowp_agent")
 	admin := daemon.NewAdmin(n.opts.Admin, registry, n.opts.NotifySocket)
+	encryption, err := n.opts.Config.doorTLS(n.log)
+	if err != nil {
+		return errors.Join(err, n.opts.Admin.Close())
+	}
 	p, err := n.open(ctx, registry, dialer)
 	if err != nil {
-		_ = n.opts.Admin.Close()
-		return err
+		return errors.Join(err, n.opts.Admin.Close())
 	}
 	n.running.Store(p)
 	defer n.running.Store(nil)
@@ -96,10 +100,18 @@ func (n *Node) Run(ctx context.Context) error {
 	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
 	group.Add("buffer", p.queue)
 	group.Add("uplink", p.uplink)
-	group.Add("ingest", &ingest.Part{Handler: p.door, Listener: n.opts.Listener, Connections: n.opts.Config.MaxConnections, Log: n.log})
+	group.Add("ingest", &ingest.Part{Handler: p.door, Listener: n.opts.Listener, TLS: encryption, Packets: n.opts.HTTP3,
+		Connections: n.opts.Config.MaxConnections, Log: n.log})
 	n.log.Info("agent starts", "agent", p.id.Agent(), "listen", n.Addr().String(), "admin", n.AdminAddr().String(),
 		"epoch", fmt.Sprintf("%016x", p.queue.Epoch()), "queued_blocks", p.queue.Stats().QueuedBlocks)
 	return group.Run(ctx)
+}
+
+func (n *Node) closeDoor() {
+	_ = n.opts.Listener.Close()
+	if n.opts.HTTP3 != nil {
+		_ = n.opts.HTTP3.Close()
+	}
 }
 
 // open makes the parts, downstream first.

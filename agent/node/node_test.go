@@ -208,6 +208,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"buffer", "export", "--data-dir", t.TempDir()}, 1, "there is no buffer"},
 		{[]string{"validate"}, 0, `region: "default"`},
 		{[]string{"validate", "--quota", "1KiB", "--trusted-proxies", "nonsense"}, 78, "trusted_proxies"},
+		{[]string{"validate", "--tls-key", "x"}, 78, "tls_key"},
 		{[]string{"validate", "--address-rate", "-1"}, 78, "address_rate"},
 		{[]string{"validate", "--apple-apps", "shop=1"}, 78, "apple_apps"},
 		{[]string{"run", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, 78, "not enrolled"},
