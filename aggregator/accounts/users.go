@@ -31,7 +31,8 @@ type User struct {
 	Name      string              `json:"name"`
 	Roles     []access.Assignment `json:"roles"`
 	Disabled  bool                `json:"disabled"`
-	TOTP      bool                `json:"totp"` // has a second factor
+	TOTP      bool                `json:"totp"`    // has a second factor
+	Invited   bool                `json:"invited"` // has no password yet
 	Created   time.Time           `json:"created_at"`
 	LastLogin *time.Time          `json:"last_login_at"`
 }
@@ -60,12 +61,13 @@ type UserChange struct {
 
 const userColumns = `u.id, u.kind, coalesce(u.email, ''), u.name, u.disabled, u.created_at, u.last_login_at,
 	EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL),
+	u.kind = 'person' AND u.password = '',
 	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
 		'media_sources', r.media_sources, 'countries', r.countries) ORDER BY r.position)
 		FROM role_assignments r WHERE r.user_id = u.id), '[]')`
 
 func (u *User) fields() []any {
-	return []any{&u.ID, &u.Kind, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Roles}
+	return []any{&u.ID, &u.Kind, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Invited, &u.Roles}
 }
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {
@@ -111,6 +113,11 @@ func (n *NewUser) normalize() (err error) {
 
 // CreateUser makes a person or a service account. The actor must hold every role that is given.
 func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error) {
+	return a.createUser(ctx, person, func(pgx.Tx, string) error { return nil })
+}
+
+// createUser makes a user and, in the same transaction, what else they need.
+func (a *Accounts) createUser(ctx context.Context, person NewUser, besides func(tx pgx.Tx, user string) error) (User, error) {
 	if err := person.normalize(); err != nil {
 		return User{}, err
 	}
@@ -121,7 +128,7 @@ func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error)
 			return User{}, err
 		}
 	}
-	user := User{Kind: person.Kind, Email: person.Email, Name: person.Name, Roles: person.Roles}
+	user := User{Kind: person.Kind, Email: person.Email, Name: person.Name, Roles: person.Roles, Invited: person.Kind == Person && hash == ""}
 	if user.ID, err = newID(); err != nil {
 		return User{}, err
 	}
@@ -142,6 +149,9 @@ func (a *Accounts) CreateUser(ctx context.Context, person NewUser) (User, error)
 			return err
 		}
 		if err := assignRoles(ctx, tx, user.ID, person.Roles); err != nil {
+			return err
+		}
+		if err := besides(tx, user.ID); err != nil {
 			return err
 		}
 		return audit(ctx, tx, happened{action: "user.create", target: user.ID, detail: user})
@@ -288,10 +298,14 @@ func (a *Accounts) UpdateUser(ctx context.Context, id string, change UserChange)
 		if err := validName("name", user.Name); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE users SET name = $2, disabled = $3, password = CASE WHEN $4 = '' THEN password ELSE $4 END WHERE id = $1`,
-			id, user.Name, user.Disabled, hash)
-		if err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE users SET name = $2, disabled = $3 WHERE id = $1`, id, user.Name, user.Disabled); err != nil {
 			return err
+		}
+		if hash != "" {
+			user.Invited = false
+			if err := setPassword(ctx, tx, id, hash); err != nil {
+				return err
+			}
 		}
 		if hash == "" && !user.Disabled {
 			return nil
@@ -339,7 +353,7 @@ func (a *Accounts) DeleteUser(ctx context.Context, id string) error {
 func ownerStays(ctx context.Context, tx pgx.Tx) error {
 	var left int
 	err := tx.QueryRow(ctx, `SELECT count(*) FROM users u JOIN role_assignments r ON r.user_id = u.id
-		WHERE NOT u.disabled AND u.kind = 'person' AND r.role = 'owner' AND r.all_apps AND r.media_sources = '{}' AND r.countries = '{}'`).Scan(&left)
+		WHERE NOT u.disabled AND u.kind = 'person' AND u.password <> '' AND r.role = 'owner' AND r.all_apps AND r.media_sources = '{}' AND r.countries = '{}'`).Scan(&left)
 	if err == nil && left == 0 {
 		err = ErrLastOwner
 	}
@@ -381,11 +395,13 @@ func (a *Accounts) UpdateSelf(ctx context.Context, id, session string, name *str
 		if err := validName("name", user.Name); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE users SET name = $2, password = CASE WHEN $3 = '' THEN password ELSE $3 END WHERE id = $1`, id, user.Name, hash)
-		if err != nil {
+		if _, err = tx.Exec(ctx, `UPDATE users SET name = $2 WHERE id = $1`, id, user.Name); err != nil {
 			return err
 		}
 		if hash != "" {
+			if err := setPassword(ctx, tx, id, hash); err != nil {
+				return err
+			}
 			if err := revokeSessions(ctx, tx, id, session, "password changed"); err != nil {
 				return err
 			}

@@ -110,6 +110,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post("users", map[string]any{"email": "v@example.com", "name": "V", "password": testPassword, "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&user)
 	c.get("users").want(200)
 	c.get("users/" + user.ID).want(200)
+	var invited newUser
+	c.post("users", map[string]any{"email": "i@example.com", "name": "I", "roles": []any{}}).want(201).decode(&invited)
+	c.post("users/"+invited.ID+"/reset-link", nil).want(201)
+	c.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(400)
 	c.get("roles").want(200)
 	var robot, token struct{ ID string }
 	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&robot)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
@@ -28,12 +29,52 @@ func listUsers(c *call) (any, error) {
 	return pageOf(users), nil
 }
 
+// newUser is a user as it was made, with the invitation of a person without a password.
+type newUser struct {
+	accounts.User
+	Invitation *accounts.PasswordLink `json:"invitation,omitempty"`
+}
+
 func createUser(c *call) (any, error) {
 	var body accounts.NewUser
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateUser(c.ctx, body))
+	if body.Kind == accounts.Service || body.Password != "" {
+		user, err := c.Accounts.CreateUser(c.ctx, body)
+		return answerOf(newUser{User: user}, err)
+	}
+	user, link, err := c.Accounts.Invite(c.ctx, body)
+	return answerOf(newUser{User: user, Invitation: &link}, err)
+}
+
+func resetLink(c *call) (any, error) { return answerOf(c.Accounts.ResetLink(c.ctx, c.param("user"))) }
+
+type acceptBody struct {
+	Token    string `json:"token"`
+	Password string `json:"password"`
+}
+
+// acceptLink sets the password of whoever has the link. It does not log in: a second factor may be due.
+func acceptLink(c *call) (any, error) {
+	var body acceptBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	if len(body.Token) > maxCredential || len(body.Password) > maxCredential || body.Token == "" || body.Password == "" {
+		return nil, badRequest("Give a token and a password of reasonable length.")
+	}
+	from := originOf("\x00link", c.ip)
+	if wait := c.logins.attempt(from, c.Now()); wait > 0 {
+		return nil, throttled(wait)
+	}
+	err := c.Accounts.Accept(c.ctx, body.Token, body.Password)
+	if errors.Is(err, accounts.ErrLink) {
+		c.recordRefusal("link")
+		return nil, err
+	}
+	c.logins.undo(from)
+	return nil, err
 }
 
 func readUser(c *call) (any, error) { return answerOf(c.Accounts.User(c.ctx, c.param("user"))) }

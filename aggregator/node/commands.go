@@ -129,8 +129,39 @@ func userCommand() *cobra.Command {
 	})
 	reset.Flags().StringVar(&whose, "email", "", "email address of the person")
 	reset.Flags().BoolVar(&lostPhone, "totp", false, "remove the second factor too")
-	user.AddCommand(create, reset)
+	user.AddCommand(create, reset, inviteCommand())
 	return user
+}
+
+func inviteCommand() *cobra.Command {
+	var email, name, role string
+	invite := onAccounts("invite", "print a one-time link with which a person sets their password; creates the person if need be", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		link, err := invitation(ctx, a, accounts.NewUser{Email: email, Name: name, Roles: []access.Assignment{{Role: access.Role(role), AllApps: true}}})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.Out, "Open this path of the console before %s, then log in: %s\n", link.Expires.Format(time.RFC3339), link.Path)
+		return err
+	})
+	invite.Flags().StringVar(&email, "email", "", "email address, the login name")
+	invite.Flags().StringVar(&name, "name", "", "name to show")
+	invite.Flags().StringVar(&role, "role", string(access.Owner), "role of a new person, for all apps")
+	return invite
+}
+
+// invitation makes a link for a new person, or for one who is there already.
+func invitation(ctx context.Context, a *accounts.Accounts, person accounts.NewUser) (accounts.PasswordLink, error) {
+	users, err := a.Users(ctx)
+	if err != nil {
+		return accounts.PasswordLink{}, err
+	}
+	for _, u := range users {
+		if u.Kind == accounts.Person && strings.EqualFold(u.Email, person.Email) {
+			return a.ResetLink(ctx, u.ID)
+		}
+	}
+	_, link, err := a.Invite(ctx, person)
+	return link, err
 }
 
 func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts, email, password string, lostPhone bool) error {

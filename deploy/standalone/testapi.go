@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,8 @@ type step struct {
 	query  string
 	body   any
 	want   int
-	keep   string // name under which the answer's id is kept
+	keep   string // name under which a field of the answer is kept
+	field  string // which one; empty is its id
 }
 
 // walk calls every route in an order in which each finds what it needs, and
@@ -103,6 +105,8 @@ func walkPeople(unique string) []step {
 		{method: "GET", path: "users/{user}", want: 200},
 		{method: "PATCH", path: "users/{user}", body: map[string]any{"name": "Walker"}, want: 200},
 		{method: "PUT", path: "users/{user}/roles", body: map[string]any{"roles": viewer}, want: 200},
+		{method: "POST", path: "users/{user}/reset-link", want: 201, keep: "reset", field: "token"},
+		{method: "POST", path: "auth/accept", want: 204, body: map[string]any{"token": "{reset}", "password": "another walk " + unique}},
 		{method: "DELETE", path: "users/{user}/totp", want: 404},
 		{method: "DELETE", path: "users/{user}", want: 204},
 		{method: "POST", path: "users", want: 201, keep: "robot", body: map[string]any{"kind": "service", "name": "Walk " + unique, "roles": viewer}},
@@ -164,9 +168,7 @@ func (c *client) take(ctx context.Context, s step, known map[string]any) result 
 	if s.query != "" {
 		path += "?" + s.query
 	}
-	if name, ok := s.body.(string); ok {
-		s.body = known[strings.Trim(name, "{}")]
-	}
+	s.body = fill(s.body, known)
 	start := time.Now()
 	status, answer, err := c.send(ctx, s.method, path, s.body)
 	r.got, r.took = status, time.Since(start)
@@ -189,9 +191,26 @@ func (c *client) take(ctx context.Context, s step, known map[string]any) result 
 	case s.keep == "settings":
 		known[s.keep] = object
 	case s.keep != "":
-		known[s.keep] = object["id"]
+		known[s.keep] = object[cmp.Or(s.field, "id")]
 	}
 	return r
+}
+
+// fill puts what earlier answers gave in place of {names} in a body.
+func fill(body any, known map[string]any) any {
+	switch body := body.(type) {
+	case string:
+		if name, ok := strings.CutPrefix(body, "{"); ok {
+			return known[strings.TrimSuffix(name, "}")]
+		}
+	case map[string]any:
+		filled := map[string]any{}
+		for key, value := range body {
+			filled[key] = fill(value, known)
+		}
+		return filled
+	}
+	return body
 }
 
 // uncalled lists the routes of the OpenAPI document that no result is of. The

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+func TestInvitationOverHTTP(t *testing.T) {
+	s := newSystem(t)
+	c := s.owner()
+	var made newUser
+	c.post("users", map[string]any{"email": "ann@example.com", "name": "Ann", "roles": []any{map[string]any{"role": "viewer", "apps": "*"}}}).want(201).decode(&made)
+	if made.Invitation == nil || !made.Invited {
+		t.Fatalf("made %+v", made)
+	}
+	ann := s.client()
+	accept := func(token, password string) *answer {
+		t.Helper()
+		return ann.post("auth/accept", map[string]any{"token": token, "password": password})
+	}
+	accept(made.Invitation.Token, "short").want(400)
+	accept(made.Invitation.Token, testPassword).want(204)
+	if got := accept(made.Invitation.Token, testPassword).want(400); got.problem().Code != "link_invalid" {
+		t.Errorf("%s", got.body)
+	}
+	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != accounts.Denied {
+		t.Errorf("audit = %+v", last)
+	}
+	signed := s.login("ann@example.com")
+	signed.get("me").want(200)
+	signed.post("users/"+made.ID+"/reset-link", nil).want(403)
+	var link accounts.PasswordLink
+	c.post("users/"+made.ID+"/reset-link", nil).want(201).decode(&link)
+	accept(link.Token, "another good password").want(204)
+	s.client().post("auth/login", map[string]any{"email": "ann@example.com", "password": "another good password"}).want(200)
+	c.post("users", map[string]any{"email": "bob@example.com", "name": "Bob", "password": testPassword, "roles": []any{}}).want(201).decode(&made)
+	for range freeFailures {
+		accept("ul_guess", testPassword)
+	}
+	accept("ul_guess", testPassword).want(429)
+}
