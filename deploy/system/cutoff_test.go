@@ -57,6 +57,7 @@ func TestAgentCutOffFillsAndDrains(t *testing.T) {
 	s := newSender(c)
 	s.must(p, 1, 1)
 	s.awaitStored()
+	c.awaitQueue(p, 0) // its acknowledgement has arrived, too
 
 	line.cut.Store(true)
 	refused := 0
