@@ -142,10 +142,15 @@ func (a *Attributor) Touch(facts attribution.Facts) {
 }
 
 // Mismatched returns how many attributions the last sweeps found that did not
-// match inputs stored more than a minute before. Anything but 0 is a fault.
+// match inputs stored more than a minute before, and how many the last comparison
+// with the second implementation. Anything but 0 is a fault.
 func (a *Attributor) Mismatched(context.Context) (int, error) {
-	return int(a.metrics.lastMismatched.Load()), nil
+	return int(a.metrics.wrong()), nil
 }
+
+// Differ tells how many attributions the last comparison with the second
+// implementation found to differ.
+func (a *Attributor) Differ(n int) { a.metrics.differ(n) }
 
 func size(f *attribution.Facts) int {
 	return len(f.Touches) + len(f.Conversions) + len(f.Links)

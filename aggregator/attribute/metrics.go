@@ -18,7 +18,8 @@ type metrics struct {
 	lag       prometheus.Gauge
 
 	mismatched     prometheus.Gauge
-	lastMismatched atomic.Int64
+	lastMismatched atomic.Int64 // of the sweep
+	lastDifferent  atomic.Int64 // of the comparison with the second implementation
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,12 +40,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lag: f.NewGauge(prometheus.GaugeOpts{
 			Name: "unmogrowp_attribution_sweep_lag_seconds", Help: "How far the sweep's watermark is behind."}),
 		mismatched: f.NewGauge(prometheus.GaugeOpts{
-			Name: "unmogrowp_attributions_mismatched", Help: "Attributions that the last sweep found not to match inputs stored more than a minute before. Must be 0."}),
+			Name: "unmogrowp_attributions_mismatched", Help: "Attributions that the last sweep found not to match inputs stored more than a minute before, and those that the last page compared with the second implementation differed in. Must be 0."}),
 	}
 }
 
 // mismatch records what the running sweep has found.
 func (m *metrics) mismatch(n int) {
-	m.mismatched.Set(float64(n))
 	m.lastMismatched.Store(int64(n))
+	m.mismatched.Set(float64(m.wrong()))
 }
+
+// differ records what the last comparison has found.
+func (m *metrics) differ(n int) {
+	m.lastDifferent.Store(int64(n))
+	m.mismatched.Set(float64(m.wrong()))
+}
+
+func (m *metrics) wrong() int64 { return m.lastMismatched.Load() + m.lastDifferent.Load() }

@@ -183,3 +183,63 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (ui
 	}
 	return r.Version(count + 1), replace
 }
+
+// Rewrite computes the attributions of these conversions and writes them over
+// whatever is stored, also where that claims to be of the same inputs, and returns
+// how many it wrote. A row of newer settings stays.
+func (a *Attributor) Rewrite(ctx context.Context, app string, ids []string) (int, error) {
+	s := seeds{app: app, ids: ids, exact: true}
+	stamps, err := a.o.Store.Stamps(ctx, app, ids) // before the facts, as in repair
+	if err != nil {
+		return 0, err
+	}
+	facts, whole, err := a.gather(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if first, second, ok := s.halves(); !whole && ok {
+		n, err := a.Rewrite(ctx, app, first.ids)
+		if err != nil {
+			return n, err
+		}
+		m, err := a.Rewrite(ctx, app, second.ids)
+		return n + m, err
+	}
+	rows := a.over(facts, stamps, ids)
+	return len(rows), a.write(ctx, rows)
+}
+
+// over makes the rows of ids, each with a version above the stored one's.
+func (a *Attributor) over(facts *attribution.Facts, stamps map[string]attribution.Stamp, ids []string) []attribution.Row {
+	wanted := make(map[string]*attribution.Conversion, len(ids))
+	for _, id := range ids {
+		wanted[id] = nil
+	}
+	for i := range facts.Conversions {
+		c := &facts.Conversions[i]
+		if _, ok := wanted[c.ID]; ok {
+			wanted[c.ID] = c
+		}
+	}
+	var rows []attribution.Row
+	results := attribution.Settle(facts, a.o.Settings)
+	a.metrics.computed.Add(float64(len(results)))
+	for i := range results {
+		r := &results[i]
+		c := wanted[r.ID]
+		if c == nil {
+			continue
+		}
+		stored, ok := stamps[r.ID]
+		version := r.Version(0)
+		if count := attribution.Repair(stored.Version); ok {
+			if version = r.Version(count); version <= stored.Version && count < 255 {
+				version = r.Version(count + 1)
+			}
+		}
+		if !ok || version > stored.Version {
+			rows = append(rows, attribution.Row{Conversion: *c, Result: *r, Version: version})
+		}
+	}
+	return rows
+}

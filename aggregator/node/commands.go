@@ -32,6 +32,8 @@ func Commands(root *cobra.Command) {
 		userCommand(),
 		agentCommand(),
 		auditCommand(),
+		reconcileCommand(),
+		backfillCommand(),
 		validateCommand(),
 	)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +38,7 @@ type directory struct {
 // knowledge is one reading of Postgres. It is never changed.
 type knowledge struct {
 	settings protocol.Settings
-	apps     map[string][]accounts.SettingsVersion // oldest first
+	apps     versions
 	revoked  map[string]bool
 }
 
@@ -169,11 +171,26 @@ func (d *directory) Revoked(agent string) bool { return d.known.Load().revoked[a
 
 // At returns the settings of an app as they stood at a time in milliseconds.
 func (d *directory) At(app string, ms int64) *attribution.Settings {
-	versions := d.known.Load().apps[app]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if versions[i].From.UnixMilli() <= ms || i == 0 {
-			return &versions[i].Settings
-		}
+	if s := d.known.Load().apps.at(app, ms); s != nil {
+		return s
 	}
 	return &d.fallback
+}
+
+// Apps are the apps that exist.
+func (d *directory) Apps() []string { return slices.Collect(maps.Keys(d.known.Load().apps)) }
+
+// versions are the attribution settings of apps, oldest first.
+type versions map[string][]accounts.SettingsVersion
+
+// at returns the settings of an app as they stood at a time in milliseconds, nil
+// for an app that does not exist.
+func (v versions) at(app string, ms int64) *attribution.Settings {
+	list := v[app]
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].From.UnixMilli() <= ms || i == 0 {
+			return &list[i].Settings
+		}
+	}
+	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
+	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/console"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -50,6 +51,7 @@ type Node struct {
 	cluster    *cluster.Cluster
 	directory  *directory
 	attributor *attribute.Attributor
+	reconciler *reconcile.Reconciler
 	intake     *intake.Intake
 	auth       *api.Authenticator
 	handler    http.Handler
@@ -194,6 +196,11 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.reconciler, err = reconcile.New(reconcile.Options{Store: n.warehouse, Repairer: n.attributor, Settings: n.directory.At, Leases: n.accounts,
+		Apps: n.directory.Apps, Owner: self, Report: n.attributor.Differ, Registerer: n.registry, Logger: n.o.Log})
+	if err != nil {
+		return err
+	}
 	reset, err := n.accounts.Secret(ctx, "stateless-reset", randomKey)
 	if err != nil {
 		return fmt.Errorf("load reset key: %w", err)
@@ -240,6 +247,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group := daemon.Group{Admin: n.admin, Log: n.o.Log, StopTimeout: 30 * time.Second, DrainDelay: n.o.Config.ShutdownGrace}
 	group.Add("directory", n.directory)
 	group.Add("attribution", n.attributor)
+	group.Add("reconcile", n.reconciler)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)
 	group.Add("cluster", n.cluster)

@@ -12,6 +12,7 @@ func tables() []string {
 	return []string{
 		"events", "touches", "touch_keys", "touch_ids", "conversions", "conversion_keys", "conversion_ids",
 		"identity_links", "attributions", "quarantine",
+		"what_if_runs", "what_if_attributions",
 	}
 }
 

@@ -3,7 +3,6 @@ package warehouse
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -20,10 +19,6 @@ var queries embed.FS
 
 // maxTwinKeys bounds the keys of the people of one computation.
 const maxTwinKeys = 200_000
-
-// ErrTooManyKeys says that the people of these conversions have more keys than
-// are read together. Fewer conversions may do.
-var ErrTooManyKeys = errors.New("the conversions' people have too many keys for one computation: give fewer conversions")
 
 // Twin computes in ClickHouse what package attribution defines, a second and
 // independent time: of each conversion the path and its shares under the five
@@ -56,6 +51,36 @@ func (w *Warehouse) Twin(ctx context.Context, app string, ids []string, s *attri
 		return nil, fmt.Errorf("compute attributions in SQL: %w", err)
 	}
 	return rows, nil
+}
+
+// ConversionsAfter returns up to limit conversions of an app after a place and
+// before a time, in order, and the place that the next ones come after; more says
+// whether there may be any.
+func (w *Warehouse) ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) (
+	list []attribution.Conversion, next attribution.Cursor, more bool, err error) {
+	at := make(map[string]int64)
+	var ids []string
+	next = after
+	err = each(ctx, w.facts, func(r driver.Rows) error {
+		err := r.Scan(&next.Time, &next.ID)
+		if _, twice := at[next.ID]; !twice {
+			ids = append(ids, next.ID)
+		}
+		at[next.ID] = next.Time
+		return err
+	}, `SELECT time, conversion_id FROM conversions
+WHERE app_id = ? AND time >= ? AND time < ? AND (time, conversion_id) > (?, ?)
+GROUP BY time, conversion_id ORDER BY time, conversion_id LIMIT ?`, app, after.Time, to, after.Time, after.ID, limit)
+	if err != nil {
+		return nil, after, false, fmt.Errorf("list conversions: %w", err)
+	}
+	found, err := w.ConversionsByID(ctx, app, ids)
+	for i := range found { // a variant that lost is not a conversion of its time
+		if found[i].Time >= after.Time && found[i].Time < to {
+			list = append(list, found[i])
+		}
+	}
+	return list, next, len(at) > 0, err
 }
 
 // twinBounds are what a computation need not look beyond.
@@ -91,7 +116,7 @@ WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND conversion_id IN (
 		from := fresh
 		b.keys, fresh = append(b.keys, fresh...), nil
 		if len(b.keys) > maxTwinKeys {
-			return b, ErrTooManyKeys
+			return b, attribution.ErrTooManyKeys
 		}
 		if hop == attribution.MaxHops {
 			break

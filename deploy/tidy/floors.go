@@ -44,6 +44,8 @@ func Floors() map[string]Entry {
 			Tried: []string{"aggregator/authority"}},
 		"aggregator/attribute": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "finds what to compute and has it computed",
 			Tried: []string{"aggregator/warehouse"}},
+		"aggregator/reconcile": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "holds what is stored against a second computation",
+			Tried: []string{"aggregator/attribute", "aggregator/warehouse"}},
 		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
 		"aggregator/accounts":  {Floor: 1, Beside: []string{"aggregator/access", "aggregator/attribution"}, Why: "Postgres: people with their roles, apps with their attribution settings"},

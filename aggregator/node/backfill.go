@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// backfillPage is how many conversions a command computes at once.
+const backfillPage = 10_000
+
+// stored is what commands about stored attributions work with.
+type stored struct {
+	warehouse *warehouse.Warehouse
+	versions  versions
+	accounts  *accounts.Accounts
+}
+
+// rangeFlags say which conversions a command is about.
+type rangeFlags struct{ app, from, to string }
+
+func (f *rangeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.app, "app", "", "id of the app")
+	cmd.Flags().StringVar(&f.from, "from", "", "first day, or time: 2026-01-31 or 2026-01-31T12:00:00Z")
+	cmd.Flags().StringVar(&f.to, "to", "", "day or time that the range ends before")
+}
+
+// span returns the range, half-open.
+func (f *rangeFlags) span(size int) (reconcile.Span, error) {
+	from, err := parseTime(f.from)
+	to, err2 := parseTime(f.to)
+	if err := errors.Join(err, err2); err != nil {
+		return reconcile.Span{}, daemon.Usagef("--from and --to: %v", err)
+	}
+	if f.app == "" || !from.Before(to) {
+		return reconcile.Span{}, daemon.Usagef("give --app, and a --from that lies before --to")
+	}
+	return reconcile.Span{App: f.app, From: from.UnixMilli(), To: to.UnixMilli(), PageSize: size}, nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// onStored makes a command that works on both databases.
+func onStored(use, short string, do func(ctx context.Context, std daemon.Streams, s *stored) error) *cobra.Command {
+	config := DefaultConfig()
+	return daemon.Command(use, short, &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		a, err := openAccounts(ctx, &config)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		apps, err := a.AppSettings(ctx)
+		if err != nil {
+			return err
+		}
+		w, err := warehouse.Open(ctx, warehouse.Options{DSN: string(config.ClickHouseDSN)})
+		if err != nil {
+			return err
+		}
+		return errors.Join(do(ctx, std, &stored{warehouse: w, versions: apps, accounts: a}), w.Close())
+	})
+}
+
+// at returns the settings of an app, the defaults for one that does not exist.
+func (s *stored) at(app string, ms int64) *attribution.Settings {
+	if found := s.versions.at(app, ms); found != nil {
+		return found
+	}
+	fallback := attribution.Default()
+	return &fallback
+}
+
+func (s *stored) attributor(store attribute.Store, settings attribute.Settings) (*attribute.Attributor, error) {
+	return attribute.New(attribute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts, Settings: settings})
+}
+
+func (s *stored) known(app string) error {
+	if len(s.versions[app]) == 0 {
+		return fmt.Errorf("there is no app with the id %q", app)
+	}
+	return nil
+}
+
+func reconcileCommand() *cobra.Command {
+	var flags rangeFlags
+	settle := 30 * time.Second
+	cmd := onStored("reconcile", "compare stored attributions with a second computation and repair what differs", func(ctx context.Context, std daemon.Streams, s *stored) error {
+		span, err := flags.span(0)
+		if err == nil {
+			err = s.known(span.App)
+		}
+		if err != nil {
+			return err
+		}
+		a, err := s.attributor(s.warehouse, s.at)
+		if err != nil {
+			return err
+		}
+		if settle <= 0 {
+			settle = -1
+		}
+		r, err := reconcile.New(reconcile.Options{Store: s.warehouse, Repairer: a, Settings: s.at, Settle: settle})
+		if err != nil {
+			return err
+		}
+		out, err := r.Range(ctx, span.App, span.From, span.To)
+		if err := errors.Join(err, json.NewEncoder(std.Out).Encode(out)); err != nil {
+			return err
+		}
+		if out.Disputed > 0 {
+			return fmt.Errorf("the two implementations disagree about %d conversions", out.Disputed)
+		}
+		return nil
+	})
+	flags.add(cmd)
+	cmd.Flags().DurationVar(&settle, "settle", settle, "how long a difference must last, for facts that have just arrived are not attributed yet; 0 is not at all")
+	return cmd
+}
+
+func backfillCommand() *cobra.Command {
+	var flags rangeFlags
+	var name, file string
+	cmd := onStored("backfill", "attribute a range again, or under other settings as a named what-if", func(ctx context.Context, std daemon.Streams, s *stored) error {
+		span, err := flags.span(backfillPage)
+		if err == nil {
+			err = s.known(span.App)
+		}
+		switch {
+		case err != nil:
+			return err
+		case (name == "") != (file == ""):
+			return daemon.Usagef("--what-if and --settings go together")
+		case name != "":
+			return s.whatIf(ctx, std.Out, span, name, file)
+		}
+		return s.backfill(ctx, std.Out, span)
+	})
+	flags.add(cmd)
+	cmd.Flags().StringVar(&name, "what-if", "", "name of a run that overwrites nothing; needs --settings")
+	cmd.Flags().StringVar(&file, "settings", "", "JSON `file` of attribution settings; what it leaves out is as the app has it at the end of the range")
+	return cmd
+}
+
+// backfill recomputes what is stored.
+func (s *stored) backfill(ctx context.Context, out io.Writer, span reconcile.Span) error {
+	a, err := s.attributor(s.warehouse, s.at)
+	if err != nil {
+		return err
+	}
+	computed, changed := 0, 0
+	err = reconcile.Pages(ctx, s.warehouse, span, func(page []attribution.Conversion) error {
+		n, err := a.Recompute(ctx, &attribution.Facts{Conversions: page})
+		computed, changed = computed+len(page), changed+n
+		return err
+	})
+	_, told := fmt.Fprintf(out, "Attributed %d conversions again; %d attributions were new or changed.\n", computed, changed)
+	return errors.Join(err, told)
+}
+
+// whatIf computes a run under other settings and prints how credit moves.
+func (s *stored) whatIf(ctx context.Context, out io.Writer, span reconcile.Span, name, file string) error {
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(name) {
+		return daemon.Usagef("--what-if %q: a name has 1 to 64 lower-case letters, digits, - and _", name)
+	}
+	settings, err := readSettings(file, *s.at(span.App, span.To-1))
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return fmt.Errorf("write settings down: %w", err)
+	}
+	run, err := s.warehouse.WhatIf(ctx, span.App, name, string(text))
+	if err != nil {
+		return err
+	}
+	a, err := s.attributor(run, func(string, int64) *attribution.Settings { return &settings })
+	if err != nil {
+		return err
+	}
+	err = reconcile.Pages(ctx, s.warehouse, span, func(page []attribution.Conversion) error {
+		ids := make([]string, len(page))
+		for i := range page {
+			ids[i] = page[i].ID
+		}
+		_, err := a.Rewrite(ctx, span.App, ids)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	shifts, err := run.Shifts(ctx)
+	return errors.Join(err, json.NewEncoder(out).Encode(shifts))
+}
+
+// maxSettings bounds a file of settings.
+const maxSettings = 1 << 20
+
+// readSettings reads settings over those given.
+func readSettings(file string, settings attribution.Settings) (attribution.Settings, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return settings, fmt.Errorf("read settings: %w", err)
+	}
+	defer f.Close()
+	decoder := json.NewDecoder(io.LimitReader(f, maxSettings))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&settings); err != nil {
+		return settings, fmt.Errorf("read settings from %s: %w", file, err)
+	}
+	return settings, errors.Join(settings.Validate()...)
+}

@@ -1,0 +1,87 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// LeaseName names the lease of the standing job; with "/" and an app behind, the
+// watermark of how far it has come in the app.
+const LeaseName = "attribution-reconcile"
+
+const (
+	reach  = 92 * 24 * time.Hour // how far back the standing job goes, beyond the longest lookback
+	recent = 10 * time.Minute    // conversions so young are left to the sweep
+)
+
+// Run is the standing job: on one node of all it goes through the conversions of
+// the last months of every app, a page at a time, and begins again at the end. A
+// page that fails is tried again.
+func (r *Reconciler) Run(ctx context.Context) error {
+	ticker := time.NewTicker(r.o.Every)
+	defer ticker.Stop()
+	for turn := 0; ; turn++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			if err := r.Step(ctx, now, turn); err != nil && ctx.Err() == nil {
+				r.metrics.failures.Inc()
+				r.o.Logger.Warn("attributions not reconciled, it is tried again", "error", err)
+			}
+		}
+	}
+}
+
+// Step compares the next page of the app whose turn it is. It does nothing while
+// another node holds the lease.
+func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
+	apps := slices.Sorted(slices.Values(r.o.Apps()))
+	if len(apps) == 0 {
+		return nil
+	}
+	app := apps[turn%len(apps)]
+	ttl := 2*r.o.Every + 2*max(r.o.Settle, 0) + time.Minute
+	epoch, held, err := r.o.Leases.Lease(ctx, LeaseName, r.o.Owner, ttl)
+	if err != nil || !held {
+		return err
+	}
+	from, err := r.place(ctx, app, now)
+	if err != nil {
+		return err
+	}
+	page, next, more, err := r.o.Store.ConversionsAfter(ctx, app, from, now.Add(-recent).UnixMilli(), r.o.PageSize)
+	if err != nil {
+		return err
+	}
+	if !more { // the end: begin again
+		next = attribution.Cursor{Time: now.Add(-reach).UnixMilli()}
+	}
+	out, err := r.page(ctx, app, page)
+	if err != nil {
+		return err
+	}
+	r.o.Report(out.Different)
+	r.cursors[app] = next
+	if err := r.o.Leases.SetWatermark(ctx, LeaseName+"/"+app, time.UnixMilli(next.Time), epoch); err != nil {
+		return fmt.Errorf("store how far attributions are reconciled: %w", err)
+	}
+	return nil
+}
+
+// place is where the job goes on in an app.
+func (r *Reconciler) place(ctx context.Context, app string, now time.Time) (attribution.Cursor, error) {
+	oldest := attribution.Cursor{Time: now.Add(-reach).UnixMilli()}
+	mark, err := r.o.Leases.Watermark(ctx, LeaseName+"/"+app)
+	if err != nil || mark.IsZero() || mark.UnixMilli() < oldest.Time {
+		return oldest, err
+	}
+	if c, ok := r.cursors[app]; ok && c.Time == mark.UnixMilli() {
+		return c, nil // else another node has gone on meanwhile
+	}
+	return attribution.Cursor{Time: mark.UnixMilli()}, nil
+}
