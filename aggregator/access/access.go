@@ -1,4 +1,5 @@
-// Package access decides who may do what: five roles, fourteen permissions, one table.
+// Package access decides who may do what: five roles, fourteen permissions, one table. Roles beside the
+// five are sets of the same permissions, which an assignment carries with it.
 //
 // An [Assignment] gives a person a role for all apps or for a list of them, optionally narrowed to
 // media sources and countries. The app is the boundary between tenants. Some permissions belong to
@@ -9,7 +10,10 @@
 // The package is pure: no clock, no I/O, no state.
 package access
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Permission names one thing that a person may do.
 type Permission string
@@ -83,8 +87,17 @@ func Permissions() []Permission {
 	return list
 }
 
-// Valid says whether the role is one of the five.
+// Valid says whether the role is one of the five that are built in.
 func (r Role) Valid() bool { return slices.Contains(Roles(), r) }
+
+// Custom says whether the name is one that a role beside the five may have: 2 to 40 small letters,
+// digits and dashes, a letter first. Whether there is such a role, and what it grants, is not known here.
+func (r Role) Custom() bool {
+	if r.Valid() || len(r) < 2 || len(r) > 40 || r[0] < 'a' || r[0] > 'z' {
+		return false
+	}
+	return strings.Trim(string(r), "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 // Valid says whether the permission is one of the fourteen.
 func (p Permission) Valid() bool { return slices.Contains(Permissions(), p) }

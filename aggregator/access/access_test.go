@@ -141,6 +141,8 @@ func TestNobodyGrantsWhatTheyDoNotHold(t *testing.T) {
 		{"without the narrowing", narrow, Assignment{Role: Viewer, AllApps: true}, false},
 		{"no apps", owner, Assignment{Role: Viewer}, false},
 		{"unknown role", owner, Assignment{Role: "root", AllApps: true}, false},
+		{"custom role", operator, Assignment{Role: "clerk", Apps: []string{"a"}, Granted: []Permission{AppsRead, AuditRead}}, true},
+		{"custom role above", operator, Assignment{Role: "clerk", Apps: []string{"a"}, Granted: []Permission{AppsRead, RawRead}}, false},
 	} {
 		if got := MayGrant(c.p, c.grant); got != c.want {
 			t.Errorf("%s: MayGrant = %v, want %v", c.name, got, c.want)
@@ -166,12 +168,24 @@ func TestAssignmentJSON(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{"role":"owner"}`, `{"role":"owner","apps":"a"}`, `{"role":"owner","apps":[]}`, `{"role":"root","apps":"*"}`,
+		`{"role":"owner"}`, `{"role":"owner","apps":"a"}`, `{"role":"owner","apps":[]}`, `{"role":"Root","apps":"*"}`,
 		`{"role":"owner","apps":"*","is_admin":true}`, `{"role":"viewer","apps":[""]}`, `{"role":"viewer","apps":{}}`,
 	} {
 		var a Assignment
 		if err := json.Unmarshal([]byte(text), &a); err == nil && a.Validate() == nil {
 			t.Errorf("%s is accepted", text)
+		}
+	}
+}
+
+func TestCustomRolesGrantWhatTheyCarry(t *testing.T) {
+	clerk := Principal{Assignments: []Assignment{{Role: "clerk", Apps: []string{"a"}, Granted: []Permission{CostsWrite}}, {Role: "gone", AllApps: true}}}
+	if !Can(clerk, CostsWrite, "a") || Can(clerk, CostsWrite, "b") || Can(clerk, AppsRead, "a") || len(Held(clerk)) != 1 {
+		t.Errorf("clerk holds %v", Held(clerk))
+	}
+	for name, want := range map[Role]bool{"clerk": true, "a1-b": true, "owner": false, "a": false, "1a": false, "Clerk": false, "a_b": false, "é": false, "": false} {
+		if name.Custom() != want {
+			t.Errorf("%q: %v", name, !want)
 		}
 	}
 }

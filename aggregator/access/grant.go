@@ -16,7 +16,7 @@ func MayGrant(p Principal, grant Assignment) bool {
 			}
 		}
 	}
-	return grant.Role.Valid() && len(scopes) > 0
+	return (grant.Role.Valid() || grant.Granted != nil) && len(scopes) > 0
 }
 
 // holds says whether one assignment of the principal has the permission for the app (empty: all

@@ -73,8 +73,8 @@ func (a Assignment) Permissions() []Permission {
 
 // Validate says what is wrong with an assignment that came from outside.
 func (a Assignment) Validate() error {
-	if !a.Role.Valid() {
-		return fmt.Errorf("role %.40q is unknown: use one of %v", a.Role, Roles())
+	if !a.Role.Valid() && !a.Role.Custom() {
+		return fmt.Errorf("role %.40q is unknown: use one of %v, or one that was made", a.Role, Roles())
 	}
 	if a.AllApps != (len(a.Apps) == 0) {
 		return fmt.Errorf(`role %s: apps must be "*" or at least one app id`, a.Role)

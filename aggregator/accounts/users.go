@@ -63,11 +63,11 @@ const userColumns = `u.id, u.kind, coalesce(u.email, ''), u.name, u.disabled, u.
 	EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL),
 	u.kind = 'person' AND u.password = '',
 	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
-		'media_sources', r.media_sources, 'countries', r.countries) ORDER BY r.position)
+		'media_sources', r.media_sources, 'countries', r.countries, 'granted', (SELECT c.permissions FROM roles c WHERE c.name = r.role)) ORDER BY r.position)
 		FROM role_assignments r WHERE r.user_id = u.id), '[]')`
 
 func (u *User) fields() []any {
-	return []any{&u.ID, &u.Kind, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Invited, &u.Roles}
+	return []any{&u.ID, &u.Kind, &u.Email, &u.Name, &u.Disabled, &u.Created, &u.LastLogin, &u.TOTP, &u.Invited, (*storedRoles)(&u.Roles)}
 }
 
 func scanUser(row pgx.CollectableRow) (u User, err error) {
@@ -133,7 +133,10 @@ func (a *Accounts) createUser(ctx context.Context, person NewUser, besides func(
 		return User{}, err
 	}
 	err = a.changePeople(ctx, "create user", func(tx pgx.Tx) error {
-		if err := mayGrant(ctx, tx, person.Roles); err != nil {
+		if user.Roles, err = resolveRoles(ctx, tx, person.Roles); err != nil {
+			return err
+		}
+		if err := mayGrant(ctx, tx, user.Roles); err != nil {
 			return err
 		}
 		var count int
@@ -269,10 +272,14 @@ func (a *Accounts) SetRoles(ctx context.Context, id string, roles []access.Assig
 		return User{}, err
 	}
 	return a.changeUser(ctx, "user.roles", id, func(tx pgx.Tx, user *User) error {
-		if err := mayGrant(ctx, tx, roles); err != nil {
+		resolved, err := resolveRoles(ctx, tx, roles)
+		if err != nil {
 			return err
 		}
-		user.Roles = roles
+		if err := mayGrant(ctx, tx, resolved); err != nil {
+			return err
+		}
+		user.Roles = resolved
 		return assignRoles(ctx, tx, id, roles)
 	})
 }

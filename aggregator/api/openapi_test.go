@@ -114,7 +114,15 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post("users", map[string]any{"email": "i@example.com", "name": "I", "roles": []any{}}).want(201).decode(&invited)
 	c.post("users/"+invited.ID+"/reset-link", nil).want(201)
 	c.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(400)
+	clerk := map[string]any{"role": "clerk", "description": "Pays the bills", "permissions": []access.Permission{access.CostsWrite, access.AppsRead}}
+	c.post("roles", clerk).want(201)
+	c.post("roles", clerk).want(409)
+	delete(clerk, "role")
+	c.send("PUT", "roles/clerk", clerk, nil).want(200)
+	c.send("PUT", "roles/owner", clerk, nil).want(400)
 	c.get("roles").want(200)
+	c.send("DELETE", "roles/clerk", nil, nil).want(204)
+	c.send("DELETE", "roles/clerk", nil, nil).want(404)
 	var robot, token struct{ ID string }
 	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&robot)
 	c.post("users/"+robot.ID+"/tokens", map[string]any{"name": "x", "permissions": []string{"apps.read"}, "apps": []string{app.ID}, "expires_in_days": 1}).want(201).decode(&token)

@@ -8,17 +8,44 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 )
 
-type roleItem struct {
-	Role        access.Role         `json:"role"`
+func listRoles(c *call) (any, error) {
+	roles, err := c.Accounts.Roles(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(roles), nil
+}
+
+// newRole is a role to be.
+type newRole struct {
+	Role access.Role `json:"role"`
+	roleBody
+}
+
+// roleBody is what can be changed of a role.
+type roleBody struct {
+	Description string              `json:"description,omitempty"`
 	Permissions []access.Permission `json:"permissions"`
 }
 
-func listRoles(*call) (any, error) {
-	items := []roleItem{}
-	for _, role := range access.Roles() {
-		items = append(items, roleItem{role, role.Permissions()})
+func createRole(c *call) (any, error) {
+	var body newRole
+	if err := c.body(&body); err != nil {
+		return nil, err
 	}
-	return pageOf(items), nil
+	return answerOf(c.Accounts.CreateRole(c.ctx, accounts.Role{Name: body.Role, Description: body.Description, Permissions: body.Permissions}))
+}
+
+func changeRole(c *call) (any, error) {
+	var body roleBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	return answerOf(c.Accounts.UpdateRole(c.ctx, accounts.Role{Name: access.Role(c.param("role")), Description: body.Description, Permissions: body.Permissions}))
+}
+
+func deleteRole(c *call) (any, error) {
+	return nil, c.Accounts.DeleteRole(c.ctx, access.Role(c.param("role")))
 }
 
 func listUsers(c *call) (any, error) {

@@ -86,6 +86,8 @@ func problemOf(err error) *problem {
 		return errNoRoute()
 	case errors.Is(err, accounts.ErrLastOwner):
 		return refusal(http.StatusConflict, "last_owner", "This is the last owner: make somebody else an owner first.")
+	case errors.Is(err, accounts.ErrRoleInUse):
+		return refusal(http.StatusConflict, "role_in_use", "Somebody has this role: take it away from everybody first.")
 	case errors.Is(err, accounts.ErrExists):
 		return refusal(http.StatusConflict, "conflict", "It exists already, or was changed by somebody else in the meantime: load it again.")
 	case errors.Is(err, accounts.ErrNotHeld):

@@ -176,7 +176,10 @@ func reportRoutes() []route {
 
 func peopleRoutes() []route {
 	return []route{
-		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[roleItem]{}},
+		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[accounts.Role]{}},
+		{method: "POST", path: "roles", rule: needs(access.UsersManage), handle: createRole, summary: "Create a role", body: newRole{}, reply: accounts.Role{}, status: 201},
+		{method: "PUT", path: "roles/{role}", rule: needs(access.UsersManage), handle: changeRole, summary: "Change a role, and with it what everybody who has it may do", body: roleBody{}, reply: accounts.Role{}},
+		{method: "DELETE", path: "roles/{role}", rule: needs(access.UsersManage), handle: deleteRole, summary: "Delete a role that nobody has"},
 		{method: "GET", path: "users", rule: needs(access.UsersRead), handle: listUsers, summary: "People", reply: page[accounts.User]{}},
 		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a service account or a person; without a password, a person is invited", body: accounts.NewUser{}, reply: newUser{}, status: 201},
 		{method: "GET", path: "users/{user}", rule: needs(access.UsersRead), handle: readUser, summary: "One person", reply: accounts.User{}},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func special(t reflect.Type) (object, bool) {
 	case reflect.TypeFor[json.RawMessage]():
 		return object{}, true
 	case reflect.TypeFor[access.Role]():
-		return object{"type": "string", "enum": access.Roles()}, true
+		return roleName(), true
 	case reflect.TypeFor[access.Permission]():
 		return object{"type": "string", "enum": access.Permissions()}, true
 	case reflect.TypeFor[protocol.KeyKind]():
@@ -67,11 +68,15 @@ func special(t reflect.Type) (object, bool) {
 		return object{
 			"type": "object", "required": []string{"role", "apps"}, "additionalProperties": false,
 			"properties": object{
-				"role": object{"type": "string", "enum": access.Roles()}, "apps": appList(), "media_sources": texts(), "countries": texts(),
+				"role": roleName(), "apps": appList(), "media_sources": texts(), "countries": texts(),
 			},
 		}, true
 	}
 	return nil, false
+}
+
+func roleName() object {
+	return object{"type": "string", "pattern": "^[a-z][a-z0-9-]{1,39}$", "description": fmt.Sprintf("One of %v, or a role that was made", access.Roles())}
 }
 
 func texts() object { return object{"type": "array", "items": object{"type": "string"}} }

@@ -96,10 +96,13 @@ func walkApp(unique string) []step {
 }
 
 func walkPeople(unique string) []step {
-	viewer := []map[string]any{{"role": "viewer", "apps": "*"}}
+	viewer, custom := []map[string]any{{"role": "viewer", "apps": "*"}}, "walk-"+unique
 	return []step{
 		{method: "GET", path: "users", want: 200},
 		{method: "GET", path: "roles", want: 200},
+		{method: "POST", path: "roles", body: map[string]any{"role": custom, "permissions": []string{"apps.read"}}, want: 201, keep: "role", field: "role"},
+		{method: "PUT", path: "roles/{role}", body: map[string]any{"description": "a walk", "permissions": []string{"reports.read"}}, want: 200},
+		{method: "DELETE", path: "roles/{role}", want: 204},
 		{method: "POST", path: "users", want: 201, keep: "user", body: map[string]any{"email": "walk-" + unique + "@example.com",
 			"name": "Walk", "password": "a walk through the api " + unique, "roles": viewer}},
 		{method: "GET", path: "users/{user}", want: 200},
