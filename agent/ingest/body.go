@@ -170,7 +170,11 @@ func (c *call) reserve(n int) bool {
 
 func (c *call) bodyProblem(err error) *problem {
 	l := &c.h.Limits
+	var late interface{ Timeout() bool }
 	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return &problem{status: http.StatusRequestTimeout, code: "too_slow",
+			text: "the body did not arrive within " + readTimeout.String() + "; send it again, in smaller parts"}
 	case errors.Is(err, errTooLarge):
 		return &problem{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
 			text: "a body may have " + itoa(l.WireBytes) + " bytes as sent, " + itoa(l.BodyBytes) + " uncompressed, and may grow " + itoa(l.Ratio) + "-fold; send smaller batches"}

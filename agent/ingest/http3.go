@@ -24,11 +24,11 @@ const (
 
 // quicServer serves the same handler by HTTP/3.
 type quicServer struct {
-	handler http.Handler
-	conn    net.PacketConn // closed by run
-	tls     *tls.Config
-	grace   time.Duration
-	log     *slog.Logger
+	handler         http.Handler
+	conn            net.PacketConn // closed by run
+	tls             *tls.Config
+	patience, grace time.Duration // for a request to arrive, and for those under way at the end
+	log             *slog.Logger
 
 	serving sync.RWMutex // held for reading by every request
 }
@@ -78,7 +78,7 @@ func (s *quicServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.serving.RLock()
 	defer s.serving.RUnlock()
 	control, now := http.NewResponseController(w), time.Now()
-	if err := errors.Join(control.SetReadDeadline(now.Add(readTimeout)), control.SetWriteDeadline(now.Add(writeTimeout))); err != nil {
+	if err := errors.Join(control.SetReadDeadline(now.Add(s.patience)), control.SetWriteDeadline(now.Add(writeTimeout))); err != nil {
 		s.log.Debug("set deadlines of a request", "error", err)
 	}
 	s.handler.ServeHTTP(w, r)

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -116,4 +117,33 @@ func ask(t *testing.T, client *http.Client, url string, body io.Reader) *http.Re
 	_, _ = io.Copy(io.Discard, answer.Body)
 	_ = answer.Body.Close()
 	return answer
+}
+
+// A body that does not come is given up, over HTTP/3 as over TCP.
+func TestSlowBodyOverHTTP3IsCutOff(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, pool := selfSigned(t)
+	d := newDoor(t, func(o *Options) { o.Now = nil })
+	server := &quicServer{handler: d.Handler, conn: packets, tls: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		patience: 100 * time.Millisecond, grace: time.Second, log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := server.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer wg.Wait()
+	defer cancel()
+	transport := &http3.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer transport.Close()
+	body, never := io.Pipe()
+	defer never.Close()
+	answer := ask(t, &http.Client{Transport: transport, Timeout: 5 * time.Second}, "https://"+packets.LocalAddr().String()+"/v1/track", body)
+	if answer.StatusCode != 408 { // which SDKs take for a reason to try again
+		t.Errorf("%s", answer.Status)
+	}
 }

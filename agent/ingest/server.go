@@ -78,7 +78,7 @@ func (p *Part) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.Serve(ctx, NewServer(handler, log), p.listener(), grace) })
 	group.Go(func() error {
-		return (&quicServer{handler: p.Handler, conn: p.Packets, tls: p.TLS, grace: grace, log: log}).run(ctx)
+		return (&quicServer{handler: p.Handler, conn: p.Packets, tls: p.TLS, patience: readTimeout, grace: grace, log: log}).run(ctx)
 	})
 	return group.Wait()
 }

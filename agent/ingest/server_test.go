@@ -126,7 +126,10 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 						_, err = conn.Write([]byte(c.drip))
 					}
 				})
-				_, err := io.Copy(io.Discard, conn)
+				answer, err := io.ReadAll(conn)
+				if name == "body" && !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
+					t.Errorf("answer %.40q, want one after which SDKs try again", answer)
+				}
 				if took := time.Since(begin); took > c.within || err != nil && !errors.Is(err, io.ErrClosedPipe) {
 					t.Errorf("closed after %s (%v), want at most %s", took, err, c.within)
 				}
