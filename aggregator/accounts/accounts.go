@@ -182,6 +182,8 @@ func wrap(what string, err error) error {
 		return err
 	case violates(err, "23505"):
 		return fmt.Errorf("%s: %w", what, ErrExists)
+	case violates(err, "22021"), violates(err, "22P05"): // ids and cursors come from addresses, unchecked
+		return invalid("a value holds NUL or is not UTF-8")
 	case unreachable(err):
 		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 	}

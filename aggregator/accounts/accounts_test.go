@@ -382,3 +382,21 @@ func TestLinkDestinations(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Ids and cursors come from addresses: any bytes, which are the caller's mistake and not ours.
+func TestTextThatPostgresCannotHoldIsInvalid(t *testing.T) {
+	a := openTest(t)
+	for _, text := range []string{"\x00", "a\x00b", "\xff"} {
+		_, app := a.App(t.Context(), text)
+		_, user := a.User(t.Context(), text)
+		_, links := a.Links(t.Context(), "app", text, 1)
+		_, audit := a.Audit(t.Context(), AuditPage{Limit: 1, Actor: text})
+		_, session := a.Session(t.Context(), text)
+		for name, err := range map[string]error{"app": app, "user": user, "links": links, "audit": audit, "session": session, "delete": a.DeleteLink(t.Context(), "app", text)} {
+			var bad *InvalidError
+			if !errors.As(err, &bad) {
+				t.Errorf("%s %q: %v", name, text, err)
+			}
+		}
+	}
+}
