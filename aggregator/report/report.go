@@ -86,8 +86,7 @@ const (
 	MaxFilter    = 1000    // entries of a filter or of a scope
 	MaxSpan      = 5 * 366 // days between From and To
 
-	maxCursor   = 2048   // bytes
-	maxName     = 512    // bytes of a name in a filter
-	maxGroups   = 50_000 // rows that a statement may answer with
-	maxCurrency = 16     // bytes
+	maxCursor = 2048   // bytes
+	maxName   = 512    // bytes of a name in a filter
+	maxGroups = 50_000 // rows that a statement may answer with
 )

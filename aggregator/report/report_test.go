@@ -127,6 +127,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		"many filters":  {func(q *Query) { q.Countries = make([]string, MaxFilter+1) }, "more than"},
 		"long filter":   {func(q *Query) { q.MediaSources = []string{strings.Repeat("x", maxName+1)} }, "longer than"},
 		"long currency": {func(q *Query) { q.Currency = strings.Repeat("E", 17) }, "currency"},
+		"no currency":   {func(q *Query) { q.Currency = "'--" }, "currency"},
 	} {
 		q := january()
 		c.change(&q)

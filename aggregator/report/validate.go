@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -85,7 +86,7 @@ func (q *Query) validateShape() error {
 }
 
 func (q *Query) validateFilters() error {
-	if len(q.Currency) > maxCurrency || len(q.AppCurrency) > maxCurrency {
+	if !isCurrency(q.Currency) || !isCurrency(q.AppCurrency) {
 		return invalid("the currency is not a code such as EUR")
 	}
 	for name, list := range map[string][]string{"media source": q.MediaSources, "country": q.Countries} {
@@ -97,6 +98,12 @@ func (q *Query) validateFilters() error {
 		}
 	}
 	return nil
+}
+
+// isCurrency accepts three capital letters, and nothing for no currency.
+func isCurrency(code string) bool {
+	small := strings.ContainsFunc(code, func(r rune) bool { return r < 'A' || r > 'Z' })
+	return code == "" || len(code) == 3 && !small
 }
 
 func dimensions() []Dimension { return []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword} }
