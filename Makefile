@@ -29,7 +29,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint race fuzz chaos sdk
+	check lint race fuzz chaos sdk attack
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,11 @@ fuzz: ## fuzz every decoder of bytes from outside for FUZZTIME each (default 10s
 
 chaos: console ## kill agent, aggregator and ClickHouse again and again under load, and count
 	@go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
+
+attack: ## run every attack against a live system and write docs/security/attack-report.md
+	@mkdir -p docs/security
+	@UNMOGROWP_ATTACK=full UNMOGROWP_ATTACK_REPORT=$(CURDIR)/docs/security/attack-report.md \
+		go test -count=1 -timeout 20m -v ./deploy/attack $(ARGS)
 
 bench: ## run the benchmark suite; prints a table and writes JSON
 	@go run ./benchmarks $(ARGS)

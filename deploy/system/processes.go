@@ -54,7 +54,7 @@ func StartProcesses(t testing.TB, postgresDSN string, aggregators, agents int) *
 	if err := p.ClickHouse.Exec(t.Context(), "CREATE DATABASE unmogrowp ENGINE = Atomic"); err != nil {
 		t.Fatal(err)
 	}
-	p.Cluster = bare(t, p.ClickHouse.DSN("unmogrowp"), postgresDSN)
+	p.Cluster = Bare(t, p.ClickHouse.DSN("unmogrowp"), postgresDSN)
 	for i := range aggregators {
 		p.startAggregator(bin, i)
 	}
@@ -64,8 +64,8 @@ func StartProcesses(t testing.TB, postgresDSN string, aggregators, agents int) *
 	return p
 }
 
-// bare is a cluster without any part: databases and people.
-func bare(t testing.TB, clickhouseDSN, postgresDSN string) *Cluster {
+// Bare is a cluster without any part: databases and people.
+func Bare(t testing.TB, clickhouseDSN, postgresDSN string) *Cluster {
 	t.Helper()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {

@@ -51,6 +51,9 @@ type Cluster struct {
 	Aggregators []*Part
 	Agents      []*Part
 
+	// Log makes the logger of a part; without it, warnings go to the test's output.
+	Log func(part string) *slog.Logger
+
 	dir string
 }
 
@@ -58,7 +61,7 @@ type Cluster struct {
 type Part struct {
 	Name    string
 	URL     string // the console's or the agent's
-	Admin   string // an agent's health and status
+	Admin   string // health, metrics and profiles
 	Agents  string // an aggregator's QUIC address
 	Gossip  string // an aggregator's gossip address
 	cancel  context.CancelFunc
@@ -100,7 +103,7 @@ func launch(name string, r runner) *Part {
 // two keys.
 func New(t testing.TB, clickhouseDSN, postgresDSN string, aggregators, agents int) *Cluster {
 	t.Helper()
-	c := bare(t, clickhouseDSN, postgresDSN)
+	c := Bare(t, clickhouseDSN, postgresDSN)
 	for range aggregators {
 		c.AddAggregator()
 	}
@@ -149,6 +152,7 @@ func (c *Cluster) AddAggregator() *Part {
 	}
 	p := launch(config.Node, n)
 	p.URL, p.Agents, p.Gossip = "http://"+n.ConsoleAddr().String(), n.AgentsAddr().String(), n.GossipAddr()
+	p.Admin = "http://" + n.AdminAddr().String()
 	c.Aggregators = append(c.Aggregators, p)
 	c.T.Cleanup(func() { p.Stop(c.T) })
 	return p
@@ -239,6 +243,9 @@ func (c *Cluster) EnrollmentToken(name string) string {
 }
 
 func (c *Cluster) log(name string) *slog.Logger {
+	if c.Log != nil {
+		return c.Log(name)
+	}
 	return slog.New(slog.NewTextHandler(testWriter{c.T}, &slog.HandlerOptions{Level: slog.LevelWarn})).With("part", name)
 }
 
