@@ -49,6 +49,17 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
 	allowOrigin(w.Header(), r)
+	closeAfterChunks(w.Header(), r)
+}
+
+// closeAfterChunks ends an HTTP/1 connection with the answer to a body in chunks.
+// net/http hides whether a Content-Length came with it, and what something in
+// front of us takes for the rest of that length must not become a request of its
+// own here. RFC 9112, section 6.3.
+func closeAfterChunks(header http.Header, r *http.Request) {
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		header.Set("Connection", "close")
+	}
 }
 
 // end records the request and gives its memory back, unless it is large.

@@ -83,7 +83,8 @@ func talk(t *testing.T, conn net.Conn, request string) (code int, open bool) {
 // What one server reads as one request and another as two could carry a request
 // past whatever stands in front of this one. net/http refuses all of it but three,
 // which it reads in the one way that RFC 9112 allows: chunks count more than a
-// length, a bare line feed ends a line, and a folded line is one line.
+// length, a bare line feed ends a line, and a folded line is one line. After chunks
+// the connection ends, so that nothing can be hidden behind a length.
 func TestAmbiguousRequests(t *testing.T) {
 	head := "POST /v1/track HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + clientKey + "\r\n"
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(track), track)
@@ -107,7 +108,7 @@ func TestAmbiguousRequests(t *testing.T) {
 				d, l := newDoor(t), newPipes()
 				stop := start(t, d, l)
 				code, open := talk(t, l.dial(), c.request)
-				if code != c.code {
+				if chunks := strings.Contains(c.request, "chunked"); code != c.code || chunks && open {
 					t.Errorf("%d (stays open: %v), want %d", code, open, c.code)
 				}
 				if err := stop(); err != nil {

@@ -168,6 +168,11 @@ func (s *server) register(table []route) (*http.ServeMux, error) {
 // ServeHTTP answers a request of the console or of the API.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// net/http hides whether a Content-Length came with the chunks: what lies behind them must not
+		// become a request of its own. RFC 9112, section 6.3.
+		w.Header().Set("Connection", "close")
+	}
 	if r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") {
 		s.Console.ServeHTTP(w, r)
 		return
