@@ -37,7 +37,7 @@ func (c *call) client() reason {
 func serverLibrary(name string) bool {
 	switch strings.TrimPrefix(name, "@segment/") {
 	case "analytics-node", "analytics-go", "analytics-python", "analytics-ruby", "analytics-php", "analytics-java",
-		"analytics-rust", "Analytics.NET", "Analytics-CSharp", "RudderStack.NET", "rudder-sdk-node",
+		"analytics-rust", "unmogrowp-go", "Analytics.NET", "Analytics-CSharp", "RudderStack.NET", "rudder-sdk-node",
 		"appsflyer-s2s", "adjust-s2s", "ga4-measurement-protocol", "apple-postback":
 		return true
 	}

@@ -1,13 +1,17 @@
 package system
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	unmogrowp "github.com/unmogrowp/unmogrowp/agent/sdk/golang"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -29,7 +33,132 @@ func toldToOurs(ordered time.Time) []object {
 // is stored once, whatever happened on the way.
 func TestOurSDKs(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
-	c.tellInOurBrowser(t)
+	others := c.tellInOurBrowser(t)
+	c.tellWithOurGo(t, others)
+}
+
+// tellWithOurGo speaks through the SDK for Go with a server key, while the agent
+// errs, and in a process that ends before it was heard.
+func (c *Cluster) tellWithOurGo(t *testing.T, others int) {
+	for _, v := range []struct {
+		name     string
+		refusals int
+		fault    fault
+		patient  bool // waits until the agent has answered
+	}{
+		{"go answered", 0, fault{}, true},
+		{"go told to wait", 1, fault{http.StatusTooManyRequests, "2"}, true},
+		{"go after two errors", 2, fault{status: http.StatusInternalServerError}, true},
+		{"go started again", 1, fault{status: http.StatusInternalServerError}, false},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			w := listenIn(t, c.Agents[0], times(v.refusals, v.fault))
+			ordered := time.Now().Add(-time.Hour).Round(time.Millisecond)
+			options := unmogrowp.Options{Host: w.URL, Key: c.ServerKey, Interval: 10 * time.Millisecond,
+				Rejected: func(r unmogrowp.Rejection) { t.Errorf("rejected: %+v", r) }}
+			if !v.patient {
+				options.Spool = t.TempDir()
+			}
+			speakOurGo(t, options, ordered, v.patient)
+			if !v.patient {
+				speakNobody(t, options)
+			}
+			messages, attempts := w.delivered()
+			stored := c.awaitSent(t, messages, others)
+			others += len(messages)
+			checkStory(t, stored, ordered, 1)
+			for _, e := range stored {
+				if !e.Has(protocol.FlagTrusted) || e.IP != "" {
+					t.Errorf("%s has flags %v and the address %q", e.ID, e.Flags, e.IP)
+				}
+			}
+			checkAttempts(t, attempts, v.refusals)
+		})
+	}
+	t.Run("go touch", func(t *testing.T) {
+		client, err := unmogrowp.New(unmogrowp.Options{Host: c.Agents[0].URL, Key: c.ServerKey, Rejected: func(r unmogrowp.Rejection) { t.Errorf("rejected: %+v", r) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		touch := unmogrowp.Touch{ID: "touch-1", Kind: unmogrowp.Click, MediaSource: "newsletter", Campaign: "spring", Sub: [5]string{"", "two"},
+			Cost: "0.25", CostCurrency: "EUR", Keys: unmogrowp.Keys{UserID: storyUser}}
+		for range 2 { // the same touch
+			touch.Time = time.UnixMilli(time.Now().Add(-time.Hour).Truncate(time.Hour).UnixMilli())
+			if err := client.Touch(touch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := client.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.Await("the touch in ClickHouse", func() error { return c.checkTouch(others + 1) })
+	})
+}
+
+// checkTouch wants so many messages, the touch of the test among them.
+func (c *Cluster) checkTouch(total int) error {
+	events, err := c.storedEvents()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(events, func(e protocol.Event) bool { return e.ID == "touch-1" })
+	if len(events) != total || i < 0 {
+		return fmt.Errorf("%d messages, want %d, the touch at %d", len(events), total, i)
+	}
+	e := events[i]
+	if e.Kind != protocol.KindClick || e.MediaSource != "newsletter" || e.Campaign != "spring" || e.Cost != 250_000 || e.CostCurrency != "EUR" || e.UserID != storyUser {
+		return fmt.Errorf("the touch is stored as %+v", e)
+	}
+	return nil
+}
+
+// speakOurGo tells the story and ends, if need be before the agent answered.
+func speakOurGo(t *testing.T, o unmogrowp.Options, ordered time.Time, patient bool) {
+	client, err := unmogrowp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := func(set unmogrowp.Message) unmogrowp.Message {
+		set.UserID = storyUser
+		return set
+	}
+	for _, err := range []error{
+		client.Identify(m(unmogrowp.Message{Traits: storyTraits()})),
+		client.Track("Order Completed", m(unmogrowp.Message{Time: ordered, Properties: storyOrder(),
+			Context: object{"campaign": storyCampaign(), "device": storyDevice()}})),
+		client.Page("Home", m(unmogrowp.Message{Properties: object{"url": "https://shop.example/"}})),
+		client.Screen("Main", m(unmogrowp.Message{})),
+		client.Group("g-1", m(unmogrowp.Message{Traits: object{"name": "Acme"}})),
+		client.Alias("anon-1", m(unmogrowp.Message{})),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if patient {
+		err = client.Flush(t.Context())
+	}
+	if err = errors.Join(err, client.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// speakNobody says nothing: it brings what an earlier client left in the spool.
+func speakNobody(t *testing.T, o unmogrowp.Options) {
+	Await(t, "an empty spool", func() error {
+		client, err := unmogrowp.New(o)
+		if err != nil {
+			return err
+		}
+		if err := client.Close(t.Context()); err != nil {
+			return err
+		}
+		left, err := filepath.Glob(filepath.Join(o.Spool, "*"))
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("%v", left)
+		}
+		return err
+	})
 }
 
 // tellInOurBrowser speaks through the SDK for websites in Chromium and returns

@@ -22,9 +22,10 @@ type Entry struct {
 // whatever the floors say.
 func Floors() map[string]Entry {
 	return map[string]Entry{
-		"protocol":        {Floor: 0, Why: "what agents and aggregators must agree on"},
-		"protocol/daemon": {Floor: 0, Why: "what every process owes its operator"},
-		"console":         {Floor: 0, Why: "the web console as embedded files"},
+		"protocol":         {Floor: 0, Why: "what agents and aggregators must agree on"},
+		"protocol/daemon":  {Floor: 0, Why: "what every process owes its operator"},
+		"console":          {Floor: 0, Why: "the web console as embedded files"},
+		"agent/sdk/golang": {Floor: 0, Why: "what customers import: it knows nothing of the agent but its HTTP API"},
 
 		"aggregator/attribution": {Floor: 1, Pure: true, Why: "credits as a function of stored rows: replays and oracles need it without a clock or a disk",
 			Tried: []string{"aggregator/attribution/oracle"}},
