@@ -157,14 +157,23 @@ type AuditPage struct {
 	Before int64  // only entries with a smaller seq; 0 means from the newest
 	Limit  int    // at most so many
 	Actor  string // only this actor's, if not empty
-	Action string // only this action, if not empty
+
+	Action  string // only this action, or all that begin with it if it ends in a dot, if not empty
+	Outcome string // only this outcome, if not empty
+	Target  string // only of this target, if not empty
+
+	From, To time.Time // only from From on and before To, where they are not zero
 }
 
 // Audit reads the log.
 func (a *Accounts) Audit(ctx context.Context, page AuditPage) ([]Entry, error) {
 	rows, err := a.pool.Query(ctx, `SELECT `+auditColumns+` FROM audit_log
-		WHERE ($1 = 0 OR seq < $1) AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4)
-		ORDER BY seq DESC LIMIT $2`, page.Before, page.Limit, page.Actor, page.Action)
+		WHERE ($1 = 0 OR seq < $1) AND ($3 = '' OR actor = $3)
+			AND ($4 = '' OR action = $4 OR (right($4, 1) = '.' AND starts_with(action, $4)))
+			AND ($5 = '' OR outcome = $5) AND ($6 = '' OR target = $6)
+			AND ($7::timestamptz IS NULL OR time >= $7) AND ($8::timestamptz IS NULL OR time < $8)
+		ORDER BY seq DESC LIMIT $2`,
+		page.Before, page.Limit, page.Actor, page.Action, page.Outcome, page.Target, optional(page.From), optional(page.To))
 	if err != nil {
 		return nil, wrap("read audit log", err)
 	}
@@ -173,6 +182,14 @@ func (a *Accounts) Audit(ctx context.Context, page AuditPage) ([]Entry, error) {
 		return e, err
 	})
 	return entries, wrap("read audit log", err)
+}
+
+// optional is null for the zero time.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 const auditColumns = `seq, time, actor_kind, actor, action, outcome, target, app, request_id, ip, detail, prev_hash, hash`
@@ -192,17 +209,24 @@ type Verification struct {
 	FirstBad int64  `json:"first_bad,omitempty"` // seq of the first entry that is not as it was written
 	Reason   string `json:"reason,omitempty"`
 	Head     string `json:"head"` // hash of the last good entry, in hex
+
+	Signed *SignedHead `json:"signed"` // the last signature over the log, if there is one
 }
 
 // verifyBatch is how many entries one query of VerifyAudit reads.
 const verifyBatch = 5000
 
 // VerifyAudit walks the chain from its beginning and names the first entry that was edited, removed,
-// inserted or moved.
-func (a *Accounts) VerifyAudit(ctx context.Context) (Verification, error) {
+// inserted or moved. If the chain is whole, it is compared with the heads that were signed: those in the
+// database, and those that were kept elsewhere.
+func (a *Accounts) VerifyAudit(ctx context.Context, kept ...SignedHead) (Verification, error) {
 	v := Verification{Valid: true}
 	prev := make([]byte, sha256.Size)
-	err := pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	key, err := a.auditPublicKey(ctx)
+	if err != nil {
+		return v, fmt.Errorf("verify audit log: %w", err)
+	}
+	err = pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		for v.Valid {
 			rows, err := tx.Query(ctx, `SELECT `+auditColumns+` FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2`, v.Entries, verifyBatch)
 			if err != nil {
@@ -228,7 +252,10 @@ func (a *Accounts) VerifyAudit(ctx context.Context) (Verification, error) {
 				break
 			}
 		}
-		return v.checkHead(ctx, tx, prev)
+		if err := v.checkHead(ctx, tx, prev); err != nil || !v.Valid {
+			return err
+		}
+		return v.checkSigned(ctx, tx, key, kept)
 	})
 	v.Head = fmt.Sprintf("%x", prev)
 	return v, wrap("verify audit log", err)

@@ -15,6 +15,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,9 @@ import (
 
 // base is where the API begins.
 const base = "/api/v1/"
+
+// jwksPath is where RFC 8615 lets others look for our public keys.
+const jwksPath = "/.well-known/jwks.json"
 
 // Bounds of a request.
 const (
@@ -174,7 +178,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") {
-		s.Console.ServeHTTP(w, r)
+		s.outside(w, r)
 		return
 	}
 	apiHeaders(w.Header())
@@ -191,4 +195,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.mux.ServeHTTP(w, c.r)
 	}
+}
+
+// outside answers what is not the API: the keys with which others can check our access tokens, at the
+// place where they look for them, and the console.
+func (s *server) outside(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != jwksPath || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		s.Console.ServeHTTP(w, r)
+		return
+	}
+	apiHeaders(w.Header())
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	_ = json.NewEncoder(w).Encode(map[string]any{"keys": s.Authenticator.jwks()}) // the only error is a client that went away
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +73,11 @@ type Authenticator struct {
 type signingKey struct {
 	private ed25519.PrivateKey
 	period  int64
+}
+
+// retired is when the key stops to verify.
+func (k *signingKey) retired() time.Time {
+	return time.Unix((k.period+1)*int64(keyLife.Seconds()), 0).Add(keyGrace)
 }
 
 // claims are all that a token says.
@@ -151,6 +158,32 @@ func mintSeed() ([]byte, error) {
 func keyID(key ed25519.PrivateKey) string {
 	sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// jwk is a public key as others read it (RFC 8037).
+type jwk struct {
+	Type  string `json:"kty"`
+	Curve string `json:"crv"`
+	Alg   string `json:"alg"`
+	Use   string `json:"use"`
+	ID    string `json:"kid"`
+	X     string `json:"x"`
+}
+
+// jwks lists the keys that verify access tokens now, or will: those of this period and of the next,
+// and the one before until it is retired.
+func (a *Authenticator) jwks() []jwk {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	list := []jwk{}
+	for id, key := range a.keys {
+		if a.now().Before(key.retired()) {
+			public := key.private.Public().(ed25519.PublicKey)
+			list = append(list, jwk{Type: "OKP", Curve: "Ed25519", Alg: jwt.SigningMethodEdDSA.Alg(), Use: "sig", ID: id, X: base64.RawURLEncoding.EncodeToString(public)})
+		}
+	}
+	slices.SortFunc(list, func(x, y jwk) int { return cmp.Compare(a.keys[x.ID].period, a.keys[y.ID].period) })
+	return list
 }
 
 // issue makes an access token of a session.
@@ -265,8 +298,7 @@ func (a *Authenticator) verificationKey(token *jwt.Token) (any, error) {
 	if !ok {
 		return nil, errors.New("unknown key")
 	}
-	retired := time.Unix((key.period+1)*int64(keyLife.Seconds()), 0).Add(keyGrace)
-	if !a.now().Before(retired) {
+	if !a.now().Before(key.retired()) {
 		return nil, errors.New("retired key")
 	}
 	return key.private.Public(), nil

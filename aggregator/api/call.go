@@ -171,6 +171,10 @@ func (c *call) answer(value any) {
 		_, _ = c.w.Write(raw.body)
 		return
 	}
+	if stream, ok := value.(streamAnswer); ok {
+		c.stream(stream)
+		return
+	}
 	body, err := json.Marshal(value)
 	if err != nil {
 		c.fail(err)
@@ -186,6 +190,25 @@ func (c *call) answer(value any) {
 type rawAnswer struct {
 	contentType string
 	body        []byte
+}
+
+// streamAnswer is an answer that is too long to be held in memory.
+type streamAnswer struct {
+	contentType string
+	name        string // of the file that a browser stores it in
+	write       func(io.Writer) error
+}
+
+// stream sends an answer as it is made. What fails on the way cuts the connection, so that nobody takes
+// a part for the whole.
+func (c *call) stream(s streamAnswer) {
+	c.w.Header().Set("Content-Type", s.contentType)
+	c.w.Header().Set("Content-Disposition", `attachment; filename="`+s.name+`"`)
+	c.status = http.StatusOK
+	if err := s.write(c.w); err != nil {
+		c.Logger.Error("answer cut short", "request_id", c.id, "route", c.name(), "error", err)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // fail answers with the problem that the error is.
@@ -236,7 +259,10 @@ func (c *call) name() string {
 
 // finish is deferred by ServeHTTP: it counts the answer, and turns a panic into one.
 func (c *call) finish() {
-	if crash := recover(); crash != nil {
+	crash := recover()
+	if crash == http.ErrAbortHandler {
+		defer panic(crash)
+	} else if crash != nil {
 		c.Logger.Error("request crashed", "request_id", c.id, "route", c.name(), "panic", crash, "stack", string(debug.Stack()))
 		if c.status == 0 {
 			c.fail(errors.New("crash"))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -64,7 +65,7 @@ func document(table []route) ([]byte, error) {
 func operation(r *route, schemas *schemas) object {
 	success := object{"description": "Success"}
 	if r.reply != nil {
-		success["content"] = object{"application/json": object{"schema": schemas.of(r.reply)}}
+		success["content"] = object{cmp.Or(r.media, "application/json"): object{"schema": schemas.of(r.reply)}}
 	}
 	op := object{
 		"operationId": operationID(r),

@@ -142,6 +142,14 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post("agents/"+agent.ID+"/revoke", nil).want(404)
 	c.get("cluster").want(200)
 	c.get("audit?limit=3").want(200)
+	c.get("audit?outcome=success&action=user.&from=2026-01-01").want(200)
+	c.get("audit?outcome=maybe").want(400)
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
+	c.get("audit/export").want(200)
+	c.get("audit/verify").want(200)
+	if _, _, err := s.accounts.SignAuditHead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c.get("audit/verify").want(200)
 	c.send("DELETE", "users/"+user.ID, nil, nil).want(204)
 	c.post("auth/refresh", nil).want(200)

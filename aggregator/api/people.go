@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
@@ -130,33 +129,3 @@ func setRoles(c *call) (any, error) {
 	}
 	return answerOf(c.Accounts.SetRoles(c.ctx, c.param("user"), body.Roles))
 }
-
-func listAudit(c *call) (any, error) {
-	q, err := c.query()
-	if err != nil {
-		return nil, err
-	}
-	limit, err := q.limit()
-	if err != nil {
-		return nil, err
-	}
-	ask := accounts.AuditPage{Limit: limit + 1, Actor: q.get("actor"), Action: q.get("action")}
-	if cursor := q.get("cursor"); cursor != "" {
-		if ask.Before, err = strconv.ParseInt(cursor, 10, 64); err != nil || ask.Before < 1 {
-			return nil, badRequest("cursor is not one that a former page gave.")
-		}
-	}
-	entries, err := c.Accounts.Audit(c.ctx, ask)
-	if err != nil {
-		return nil, err
-	}
-	answer := pageOf(entries)
-	if len(entries) > limit {
-		answer.Data = answer.Data[:limit]
-		next := strconv.FormatInt(answer.Data[limit-1].Seq, 10)
-		answer.Next = &next
-	}
-	return answer, nil
-}
-
-func verifyAudit(c *call) (any, error) { return answerOf(c.Accounts.VerifyAudit(c.ctx)) }

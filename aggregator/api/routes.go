@@ -68,6 +68,7 @@ type route struct {
 	query   []string // names of the query parameters that it takes
 	body    any      // an example of the type of its body, nil for none
 	reply   any      // an example of the type of its answer, nil for none
+	media   string   // type of its answer, empty for application/json
 	status  int      // of a success; 0 means 200, or 204 without an answer
 }
 
@@ -191,8 +192,9 @@ func peopleRoutes() []route {
 		{method: "GET", path: "users/{user}/tokens", rule: needs(access.UsersRead), handle: listTokens, summary: "API tokens of a user, without the secrets", reply: page[accounts.Token]{}},
 		{method: "POST", path: "users/{user}/tokens", rule: needs(access.UsersManage), handle: createToken, summary: "Create an API token of a service account; it is shown this once", body: accounts.NewToken{}, reply: newToken{}, status: 201},
 		{method: "DELETE", path: "users/{user}/tokens/{token}", rule: needs(access.UsersManage), handle: revokeToken, summary: "Revoke an API token of a user"},
-		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: []string{"limit", "cursor", "actor", "action"}, reply: page[accounts.Entry]{}},
-		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log", reply: accounts.Verification{}},
+		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: append([]string{"limit", "cursor"}, auditFilter()...), reply: page[accounts.Entry]{}},
+		{method: "GET", path: "audit/export", rule: needs(access.AuditRead), handle: exportAudit, summary: "Audit log, newest first, one entry a line, at most 100000", query: auditFilter(), reply: "", media: "application/x-ndjson"},
+		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log, and that it holds what was signed", reply: accounts.Verification{}},
 	}
 }
 

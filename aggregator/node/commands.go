@@ -250,24 +250,6 @@ func printAgents(w io.Writer, agents []accounts.Agent) error {
 	return table.Flush()
 }
 
-func auditCommand() *cobra.Command {
-	audit := &cobra.Command{Use: "audit", Short: "Check the audit log", RunE: needsSubcommand}
-	audit.AddCommand(onAccounts("verify", "verify the audit log's chain; fails at the first bad entry", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		v, err := a.VerifyAudit(ctx)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(std.Out).Encode(v); err != nil {
-			return err
-		}
-		if !v.Valid {
-			return errors.New("the audit log was tampered with")
-		}
-		return nil
-	}))
-	return audit
-}
-
 func needsSubcommand(cmd *cobra.Command, _ []string) error {
 	return daemon.Usagef("%s needs a subcommand: see %s --help", cmd.Name(), cmd.CommandPath())
 }

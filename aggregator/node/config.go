@@ -34,6 +34,7 @@ type Config struct {
 	InsertDelay   time.Duration `config:"insert_delay" help:"longest wait for more rows before an insert"`
 	IntakeMemory  daemon.Size   `config:"intake_memory" help:"bytes of blocks in memory, beyond which agents wait"`
 	SweepEvery    time.Duration `config:"sweep_every" help:"how often stored facts are compared with their attributions"`
+	AuditHeads    string        `config:"audit_heads" help:"file to which signed heads of the audit log are appended; keep it where the database's owner cannot write"`
 	Migrate       bool          `config:"migrate" help:"bring the schemas up to date at start"`
 	LogLevel      string        `config:"log_level" help:"debug, info, warn or error"`
 	LogFormat     string        `config:"log_format" help:"json, text, or auto"`

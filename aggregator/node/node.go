@@ -250,6 +250,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("reconcile", n.reconciler)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)
+	group.Add("audit", &auditSigner{accounts: n.accounts, owner: n.cluster.Self().ID, file: n.o.Config.AuditHeads, log: n.o.Log})
 	group.Add("cluster", n.cluster)
 	group.Add("intake", n.intake)
 	group.Add("draining", daemon.PartFunc(n.announceDrain))

@@ -1,0 +1,74 @@
+package accounts
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSignaturesFindARewrittenLog(t *testing.T) {
+	a := logWith(t, 6)
+	head, fresh, err := a.SignAuditHead(t.Context())
+	if err != nil || !fresh || head.Seq != 7 { // making the key is an entry too
+		t.Fatalf("head = %+v, %v, %v", head, fresh, err)
+	}
+	if _, fresh, err := a.SignAuditHead(t.Context()); err != nil || fresh {
+		t.Errorf("signing the same again: %v, %v", fresh, err)
+	}
+	if v := verify(t, a); !v.Valid || v.Signed == nil || *v.Signed != head {
+		t.Fatalf("untouched log: %+v", v)
+	}
+	for _, sql := range []string{`UPDATE audit_heads SET key = 'x'`, `DELETE FROM audit_heads`, `TRUNCATE audit_heads`} {
+		if _, err := a.pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "append-only") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	// Whoever owns the database cuts the log off and mends its head: the chain is whole.
+	exec(t, a, `CREATE TABLE backup AS SELECT * FROM audit_log`)
+	auditUnlocked(t, a, `DELETE FROM audit_log WHERE seq > 4`)
+	exec(t, a, `UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit_log WHERE seq = 4)`)
+	if v := verify(t, a); v.Valid || v.FirstBad != 5 || !strings.Contains(v.Reason, "missing") {
+		t.Errorf("cut off: %+v", v)
+	}
+	// And writes others in place of what was cut off.
+	for range 5 {
+		if err := a.Record(t.Context(), "test", Success, "", "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := verify(t, a); v.Valid || v.FirstBad != 7 || !strings.Contains(v.Reason, "rewritten") {
+		t.Errorf("rewritten: %+v", v)
+	}
+	// And makes the stored head fit: the signature does not.
+	exec(t, a, `ALTER TABLE audit_heads DISABLE TRIGGER ALL`)
+	exec(t, a, `UPDATE audit_heads SET hash = (SELECT hash FROM audit_log WHERE seq = 7)`)
+	if v := verify(t, a); v.Valid || v.FirstBad != 7 || !strings.Contains(v.Reason, "signature") {
+		t.Errorf("forged head: %+v", v)
+	}
+}
+
+func TestAuditFilters(t *testing.T) {
+	a := openTest(t)
+	ctx := t.Context()
+	for _, e := range []struct{ action, outcome, target string }{
+		{"user.create", Success, "ann"}, {"user.delete", Denied, "ann"}, {"userland", Success, "bob"}, {"login", Failure, "ann"},
+	} {
+		if err := a.Record(ctx, e.action, e.outcome, e.target, "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	for name, c := range map[string]struct {
+		page AuditPage
+		want int
+	}{
+		"all": {AuditPage{}, 4}, "action": {AuditPage{Action: "login"}, 1}, "group": {AuditPage{Action: "user."}, 2}, "outcome": {AuditPage{Outcome: Success}, 2},
+		"target": {AuditPage{Target: "ann"}, 3}, "both": {AuditPage{Target: "ann", Outcome: Denied}, 1}, "wild": {AuditPage{Action: "%."}, 0},
+		"since": {AuditPage{From: now.Add(-time.Minute)}, 4}, "until": {AuditPage{To: now.Add(-time.Minute)}, 0}, "between": {AuditPage{From: now.Add(-time.Minute), To: now.Add(time.Minute)}, 4},
+	} {
+		c.page.Limit = 10
+		if entries, err := a.Audit(ctx, c.page); err != nil || len(entries) != c.want {
+			t.Errorf("%s: %d entries, want %d, %v", name, len(entries), c.want, err)
+		}
+	}
+}

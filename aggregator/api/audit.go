@@ -1,0 +1,117 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+)
+
+// Bounds of an export.
+const (
+	maxExport  = 100_000 // entries
+	exportPage = 1000    // of them in memory at a time
+)
+
+// auditFilter are the query parameters that choose entries.
+func auditFilter() []string { return []string{"actor", "action", "outcome", "target", "from", "to"} }
+
+// auditPage reads what is asked of the audit log.
+func (p parameters) auditPage() (ask accounts.AuditPage, err error) {
+	ask = accounts.AuditPage{Actor: p.get("actor"), Action: p.get("action"), Outcome: p.get("outcome"), Target: p.get("target")}
+	outcomes := []string{"", accounts.Success, accounts.Failure, accounts.Denied}
+	if !slices.Contains(outcomes, ask.Outcome) {
+		return ask, badRequest("outcome must be success, failure or denied.")
+	}
+	for name, into := range map[string]*time.Time{"from": &ask.From, "to": &ask.To} {
+		if text := p.get(name); text != "" {
+			if *into, err = moment(name, text, time.UTC); err != nil {
+				return ask, err
+			}
+		}
+	}
+	return ask, nil
+}
+
+func listAudit(c *call) (any, error) {
+	q, err := c.query()
+	if err != nil {
+		return nil, err
+	}
+	limit, err := q.limit()
+	if err != nil {
+		return nil, err
+	}
+	ask, err := q.auditPage()
+	if err != nil {
+		return nil, err
+	}
+	ask.Limit = limit + 1
+	if cursor := q.get("cursor"); cursor != "" {
+		if ask.Before, err = strconv.ParseInt(cursor, 10, 64); err != nil || ask.Before < 1 {
+			return nil, badRequest("cursor is not one that a former page gave.")
+		}
+	}
+	entries, err := c.Accounts.Audit(c.ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	answer := pageOf(entries)
+	if len(entries) > limit {
+		answer.Data = answer.Data[:limit]
+		next := strconv.FormatInt(answer.Data[limit-1].Seq, 10)
+		answer.Next = &next
+	}
+	return answer, nil
+}
+
+// exportAudit sends the chosen entries, newest first, one JSON object a line. That somebody took them
+// is an entry as well, written before the first line is sent.
+func exportAudit(c *call) (any, error) {
+	q, err := c.query()
+	if err != nil {
+		return nil, err
+	}
+	ask, err := q.auditPage()
+	if err != nil {
+		return nil, err
+	}
+	filter := map[string]string{}
+	for _, name := range auditFilter() {
+		if value := q.get(name); value != "" {
+			filter[name] = value
+		}
+	}
+	if err := c.Accounts.Record(c.ctx, "audit.export", accounts.Success, "", "", map[string]any{"filter": filter}); err != nil {
+		return nil, err
+	}
+	return streamAnswer{contentType: "application/x-ndjson", name: "audit.ndjson", write: func(w io.Writer) error {
+		return c.exportTo(json.NewEncoder(w), ask)
+	}}, nil
+}
+
+func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
+	for left := maxExport; left > 0; left -= exportPage {
+		ask.Limit = min(left, exportPage)
+		entries, err := c.Accounts.Audit(c.ctx, ask)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			if err := lines.Encode(&entries[i]); err != nil {
+				return fmt.Errorf("send audit entries: %w", err)
+			}
+			ask.Before = entries[i].Seq
+		}
+		if len(entries) < ask.Limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+func verifyAudit(c *call) (any, error) { return answerOf(c.Accounts.VerifyAudit(c.ctx)) }

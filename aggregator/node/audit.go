@@ -1,0 +1,141 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+)
+
+// How often the end of the audit log is signed: what is cut off within that time is not found out.
+const (
+	signEvery  = time.Minute
+	signLease  = "audit-head"
+	maxHeads   = 10_000_000 // lines of a file that audit verify reads
+	headsBytes = 4 << 10    // of one line
+)
+
+// auditSigner signs the end of the audit log, on one node at a time, and leaves copies outside of the
+// database: in the log, and in a file if there is one.
+type auditSigner struct {
+	accounts *accounts.Accounts
+	owner    string
+	file     string // empty for none
+	log      *slog.Logger
+}
+
+// Run signs until ctx ends, and once more at the end.
+func (s *auditSigner) Run(ctx context.Context) error {
+	ticker := time.NewTicker(signEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			s.attempt(last)
+			return nil
+		case <-ticker.C:
+			s.attempt(ctx)
+		}
+	}
+}
+
+func (s *auditSigner) attempt(ctx context.Context) {
+	if err := s.sign(ctx); err != nil {
+		s.log.Error("audit log not signed", "error", err)
+	}
+}
+
+func (s *auditSigner) sign(ctx context.Context) error {
+	if _, held, err := s.accounts.Lease(ctx, signLease, s.owner, 2*signEvery); err != nil || !held {
+		return err
+	}
+	head, fresh, err := s.accounts.SignAuditHead(ctx)
+	if err != nil || !fresh {
+		return err
+	}
+	s.log.Info("audit log signed", "seq", head.Seq, "hash", head.Hash, "time", head.Time, "key", head.Key, "signature", head.Signature)
+	if s.file == "" {
+		return nil
+	}
+	return appendHead(s.file, head)
+}
+
+func appendHead(name string, head accounts.SignedHead) error {
+	line, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("encode audit head: %w", err)
+	}
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open file of audit heads: %w", err)
+	}
+	_, err = file.Write(append(line, '\n'))
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// readHeads reads what appendHead wrote.
+func readHeads(name string) ([]accounts.SignedHead, error) {
+	if name == "" {
+		return nil, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open file of audit heads: %w", err)
+	}
+	defer file.Close()
+	var heads []accounts.SignedHead
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, headsBytes)
+	for lines.Scan() {
+		var head accounts.SignedHead
+		if err := json.Unmarshal(lines.Bytes(), &head); err != nil || len(heads) == maxHeads {
+			return nil, fmt.Errorf("read file of audit heads: line %d is no signed head, or one too many", len(heads)+1)
+		}
+		heads = append(heads, head)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read file of audit heads: %w", err)
+	}
+	return heads, nil
+}
+
+func auditCommand() *cobra.Command {
+	audit := &cobra.Command{Use: "audit", Short: "Check the audit log", RunE: needsSubcommand}
+	var file string
+	verify := onAccounts("verify", "verify the audit log's chain and signatures; fails at the first bad entry", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
+		return verifyAudit(ctx, std.Out, a, file)
+	})
+	verify.Flags().StringVar(&file, "heads", "", "file that audit_heads named: finds a log that was cut off together with its signatures")
+	audit.AddCommand(verify)
+	return audit
+}
+
+func verifyAudit(ctx context.Context, out io.Writer, a *accounts.Accounts, file string) error {
+	heads, err := readHeads(file)
+	if err != nil {
+		return err
+	}
+	v, err := a.VerifyAudit(ctx, heads...)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(v); err != nil {
+		return err
+	}
+	if !v.Valid {
+		return errors.New("the audit log was tampered with")
+	}
+	return nil
+}
