@@ -33,7 +33,7 @@ export default defineConfig({
     emptyOutDir: false, // emptyDist does it
     assetsInlineLimit: 0, // the content security policy allows files, not data in markup
     modulePreload: { polyfill: false },
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'parts', test: /src\/parts\/(PageHead|Choice|Source)\./ }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(PageHead|Choice|Source)|lib\/models)\./ }] } } },
     manifest: 'manifest.json', // read by the size budget
   },
   server: {

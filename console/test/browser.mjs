@@ -5,12 +5,14 @@
 //   ADMIN_EMAIL, ADMIN_PASSWORD   who signs in
 //   APP_ID          the app to look at (default: the first in the list)
 //   VIEWER_EMAIL, VIEWER_PASSWORD optional: somebody without raw.read
+//   CHANGES=1       also makes, changes and deletes things (the mock server is always changed)
 //   SCREENSHOTS     a directory for pictures (default: none are kept)
 //   CHROMIUM        the browser (default: see chromium.mjs)
 import { mkdirSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
 import { Visit } from './visit.mjs';
+import { checkAccount, checkAgents, checkApps, checkAudit, checkFactor, checkLastOwner, checkLinks, checkPeople, checkRevoke, checkSettings } from './manage.mjs';
 import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
 
 const { env } = process;
@@ -19,14 +21,28 @@ async function settings() {
   if (env.CONSOLE_URL) {
     if (!env.ADMIN_EMAIL || !env.ADMIN_PASSWORD) throw new Error('CONSOLE_URL is set: set ADMIN_EMAIL and ADMIN_PASSWORD too');
     const viewer = env.VIEWER_EMAIL ? { email: env.VIEWER_EMAIL, password: env.VIEWER_PASSWORD } : null;
-    return { url: env.CONSOLE_URL, admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD }, viewer, totp: null, app: env.APP_ID, stop() {} };
+    return { url: env.CONSOLE_URL, admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD }, viewer, totp: null, app: env.APP_ID, changes: env.CHANGES === '1', stop() {} };
   }
   const mock = await startMock({ tokenLifeMs: 2500 }); // short, so that the walk renews its token many times
-  return { url: mock.url, admin: OWNER, viewer: VIEWER, totp: TOTP, app: mock.app, stop: mock.stop };
+  return { url: mock.url, admin: OWNER, viewer: VIEWER, totp: TOTP, app: mock.app, changes: true, mocked: true, stop: mock.stop };
+}
+
+/** Everything that can be made, changed and deleted. */
+async function manage(visit, admin, mocked) {
+  await checkLinks(visit);
+  await checkSettings(visit);
+  await checkApps(visit);
+  await checkPeople(visit);
+  if (mocked) await checkLastOwner(visit);
+  await checkAudit(visit);
+  await checkAgents(visit);
+  if (mocked) await checkRevoke(visit);
+  await checkAccount(visit, admin);
+  if (mocked) await checkFactor(visit, admin);
 }
 
 /** The whole walk, in one look. */
-async function walk(visit, { admin, app }) {
+async function walk(visit, { admin, app, changes, mocked }) {
   const { page } = visit;
   await page.goto('/');
   await visit.inspect('login');
@@ -44,6 +60,7 @@ async function walk(visit, { admin, app }) {
     await page.getByRole('heading', { name: 'Aggregators' }).waitFor();
     await visit.inspect('cluster');
   }
+  if (changes) await manage(visit, admin, mocked);
   await signOut(visit);
 }
 
@@ -69,7 +86,14 @@ async function checkViewer(visit, viewer) {
   await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
   equal(await page.getByRole('link', { name: 'Model comparison' }).count(), 1, 'a viewer sees the comparison');
   equal(await page.getByRole('link', { name: 'Conversions' }).count(), 0, 'a viewer does not see the conversions');
-  await page.goto(page.url().replace('/overview', '/conversions'));
+  equal(await page.getByRole('link', { name: /^(Keys|People|Audit log|Cluster)$/ }).count(), 0, 'a viewer sees no page that is not open to them');
+  await page.goto(page.url().replace('/overview', '/links'));
+  await page.getByText(/that is all|No tracking link yet/).waitFor();
+  equal(await page.getByRole('button', { name: /New link|Change|Delete/ }).count(), 0, 'a viewer is offered no change of a link');
+  await page.goto(page.url().replace('/links', '/attribution'));
+  equal(await page.getByRole('spinbutton', { name: 'Click window' }).isDisabled(), true, 'a viewer reads the settings');
+  equal(await page.getByRole('button', { name: /^Save/ }).count(), 0, 'a viewer is not offered to save them');
+  await page.goto(page.url().replace('/attribution', '/conversions'));
   await page.getByRole('heading', { name: 'Not open to you' }).waitFor();
 }
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { join, normalize } from 'node:path';
+import { Admin, Refusal, ROLES } from './mockadmin.mjs';
 import { APP, answer } from './mockdata.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
@@ -20,23 +21,39 @@ export const TOTP = { email: 'totp@example.com', password: PASSWORD, totp: '1234
 
 const COOKIE = '__Host-refresh';
 
-const ALL = ['apps.read', 'apps.write', 'reports.read', 'raw.read', 'agents.read', 'users.read', 'audit.read'];
-const PEOPLE = {
-  'owner@example.com': { name: 'Ada Owner', role: 'owner', permissions: ALL },
-  'viewer@example.com': { name: 'Vera Viewer', role: 'viewer', permissions: ['apps.read', 'reports.read'] },
-  'totp@example.com': { name: 'Tom Totp', role: 'analyst', permissions: ['apps.read', 'reports.read', 'raw.read'], totp: '123456' },
-};
+const everywhere = (role) => [{ role, apps: '*' }];
+const people = () => ({
+  'owner@example.com': { name: 'Ada Owner', roles: everywhere('owner'), last_login_at: new Date(Date.now() - 9e6).toISOString() },
+  'viewer@example.com': { name: 'Vera Viewer', roles: everywhere('viewer') },
+  'totp@example.com': { name: 'Tom Totp', roles: [{ role: 'analyst', apps: [APP.id], media_sources: ['newsletter'], countries: ['DE', 'AT'] }], totp: '123456' },
+  'mira@example.com': { name: 'Mira Marketer', roles: [{ role: 'marketer', apps: [APP.id, '0198c1a2-game'] }, { role: 'viewer', apps: '*' }], disabled: true },
+});
 
-function userOf(email) {
-  const { name, role, permissions } = PEOPLE[email];
-  return { id: email, email, name, roles: [{ role, apps: '*' }], permissions };
+/** Which permission a path needs; the console must not ask for what it would be refused. */
+function needed(method, path) {
+  const reads = method === 'GET';
+  if (path.includes('/conversions')) return 'raw.read';
+  if (/^apps\/[^/]+\/keys/.test(path)) return 'apps.write';
+  if (/^apps\/[^/]+\/links/.test(path)) return reads ? 'apps.read' : 'links.write';
+  if (/^apps\/[^/]+\/attribution/.test(path)) return reads ? 'apps.read' : 'attribution.configure';
+  if (/^(cluster|agents)/.test(path)) return reads ? 'agents.read' : 'agents.manage';
+  if (/^(users|roles)/.test(path)) return reads ? 'users.read' : 'users.manage';
+  if (path.startsWith('audit')) return 'audit.read';
+  return path.includes('/reports/') ? 'reports.read' : reads ? 'apps.read' : 'apps.write';
 }
 
 /** Starts the server; options: port, tokenLifeMs (short values exercise the refresh). */
 export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
   const tokens = new Map(); // access token → { email, until }
   const refreshes = new Map(); // refresh token → email
+  const admin = new Admin(people());
   let made = 0;
+
+  function userOf(email) {
+    const { name, roles } = admin.people[email];
+    const held = new Set(roles.flatMap(({ role }) => ROLES[role]));
+    return { id: email, email, name, roles, permissions: ROLES.owner.filter((permission) => held.has(permission)) };
+  }
 
   function session(response, email) {
     const access = `access-${++made}`;
@@ -52,7 +69,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
     if (request.headers['content-type'] !== 'application/json') return problem(response, 415, 'Unsupported media type');
     if (action === 'login') {
       const body = JSON.parse(await read(request));
-      const person = PEOPLE[body.email];
+      const person = admin.people[body.email];
       if (!person || body.password !== PASSWORD) return problem(response, 401, 'Email or password is wrong');
       if (person.totp && !body.totp) return problem(response, 401, 'A one-time code is needed', 'totp_required');
       if (person.totp && body.totp !== person.totp) return problem(response, 401, 'The one-time code is wrong', 'totp_required');
@@ -67,6 +84,29 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
     return email ? session(response, email) : problem(response, 401, 'No session');
   }
 
+  /** What belongs to whoever asks. */
+  function own({ method, path, body, email }) {
+    if (path === 'me' && method === 'GET') return [userOf(email)];
+    if (path === 'me') {
+      if (body.password && body.current_password !== PASSWORD) throw new Refusal(400, 'current_password is not your password', 'invalid');
+      if (body.name) admin.people[email].name = body.name;
+      return [userOf(email)];
+    }
+    const answered = admin.mine(method, path, body, PASSWORD);
+    if (!answered) throw new Refusal(404, 'There is nothing here that you may see.', 'not_found');
+    return answered;
+  }
+
+  function manage({ method, path, query, body, email }) {
+    if (!userOf(email).permissions.includes(needed(method, path))) throw new Refusal(403, 'Your roles do not allow this.', 'forbidden');
+    const changed = admin.answer(method, path, query, body, email);
+    if (changed) return changed;
+    const found = method === 'GET' ? answer(path, query) : null;
+    if (!found) throw new Refusal(404, 'There is nothing here that you may see.', 'not_found');
+    if (path === 'agents') for (const agent of found.data) agent.state = admin.agentState(agent.id) ?? agent.state;
+    return [found];
+  }
+
   const server = createServer(async (request, response) => {
     try {
       const url = new URL(request.url, 'http://mock');
@@ -75,13 +115,12 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
       if (path.startsWith('auth/')) return await auth(request, response, path.slice(5));
       const token = tokens.get((request.headers.authorization ?? '').replace('Bearer ', ''));
       if (!token || token.until < Date.now()) return problem(response, 401, 'Unauthorized');
-      if (path === 'me') return json(response, 200, userOf(token.email));
-      const permissions = PEOPLE[token.email].permissions;
-      const needed = path.includes('/conversions') ? 'raw.read' : /^(cluster|agents)/.test(path) ? 'agents.read' : 'reports.read';
-      if (!permissions.includes(needed)) return problem(response, 403, 'Forbidden');
-      const found = answer(path, url.searchParams);
-      return found ? json(response, 200, found) : problem(response, 404, 'Not found');
+      const body = request.method === 'GET' ? undefined : JSON.parse((await read(request)) || 'null');
+      const asked = { method: request.method, path, query: url.searchParams, body, email: token.email };
+      const [answered, status] = path.startsWith('me') ? own(asked) : manage(asked);
+      return answered === undefined ? response.writeHead(204).end() : json(response, status ?? 200, answered);
     } catch (error) {
+      if (error instanceof Refusal) return problem(response, error.status, 'Refused', error.code, error.message);
       problem(response, 500, String(error));
     }
   });
@@ -100,9 +139,9 @@ function json(response, status, body) {
   response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }).end(JSON.stringify(body));
 }
 
-function problem(response, status, title, code) {
+function problem(response, status, title, code, detail) {
   response.writeHead(status, { 'Content-Type': 'application/problem+json' });
-  response.end(JSON.stringify({ type: 'about:blank', title, status, request_id: 'mock-request', code }));
+  response.end(JSON.stringify({ type: 'about:blank', title, status, detail, request_id: 'mock-request', code }));
 }
 
 async function file(path, response) {

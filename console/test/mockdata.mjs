@@ -3,7 +3,7 @@
 export const APP = { id: '0198c1a2-demo', name: 'Northwind Shop', currency: 'EUR', timezone: 'Europe/Berlin', created_at: '2026-01-05T09:00:00Z' };
 const OTHER = { id: '0198c1a2-game', name: 'Pebble Puzzle', currency: 'USD', timezone: 'America/New_York', created_at: '2026-03-01T09:00:00Z' };
 const EMPTY = { id: '0198c1a2-none', name: 'Not launched yet', currency: 'JPY', timezone: 'Asia/Tokyo', created_at: '2026-11-01T09:00:00Z' };
-const APPS = [APP, OTHER, EMPTY];
+export const APPS = [APP, OTHER, EMPTY];
 
 const SOURCES = [
   ['google_ads', 0.24], ['meta', 0.2], ['organic', 0.15], ['tiktok', 0.1], ['newsletter', 0.08], ['apple_search_ads', 0.06], ['influencer_lena', 0.05],
@@ -190,7 +190,6 @@ const agentAt = (i) => ({
 
 /** The body for a path below /api/v1/, or null where there is none. */
 export function answer(path, query) {
-  if (path === 'apps') return { data: APPS, next_cursor: null };
   if (path === 'cluster') return CLUSTER;
   if (path === 'agents') return { data: [0, 1, 2].map(agentAt) };
   const [, id, rest] = /^apps\/([^/]+)\/(.+)$/.exec(path) ?? [];

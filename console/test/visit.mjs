@@ -11,6 +11,7 @@ export class Visit {
   answers = new Map();
   /** Paths of the pages that were looked at, with APP for the app's id. */
   pages = {};
+  #refusal = 401;
 
   static async start(browser, { url, name, shots, narrow = false, ...look }) {
     const visit = new Visit();
@@ -31,7 +32,9 @@ export class Visit {
     this.page.on('console', (message) => {
       if (!['error', 'warning'].includes(message.type())) return;
       // The browser reports every 401; they are how a session is found to have ended.
-      if (/status of 401/.test(message.text()) && message.location().url.includes('/api/v1/')) return;
+      const status = Number(/status of (\d+)/.exec(message.text())?.[1]);
+      if (status === 404 && /\/me\/(totp|tokens)$/.test(message.location().url)) return; // a server without them
+      if ((status === 401 || status === this.#refusal) && message.location().url.includes('/api/v1/')) return;
       this.faults.push(`${message.type()}: ${message.text()} (${message.location().url})`);
     });
     this.page.on('response', async (response) => {
@@ -44,11 +47,21 @@ export class Visit {
     });
   }
 
+  /** Does something that the server is to refuse with the status; the browser reports that, and it is no fault. */
+  async refused(status, action) {
+    this.#refusal = status;
+    const reported = this.page.waitForEvent('console', (message) => message.text().includes(`status of ${status}`));
+    await action();
+    await reported;
+    await this.page.getByRole('alert').waitFor();
+    this.#refusal = 401;
+  }
+
   /** Waits until the page is complete, then looks at it: accessibility, overflow, a picture. */
-  async inspect(name) {
+  async inspect(name, { revisit = true } = {}) {
     const { page } = this;
     await page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('[aria-busy=true], .wait'));
-    this.pages[name] ??= (([url]) => url.pathname.replace(/^\/apps\/[^/]+/, '/apps/APP') + url.search)([new URL(page.url())]);
+    if (revisit) this.pages[name] ??= (([url]) => url.pathname.replace(/^\/apps\/[^/]+/, '/apps/APP') + url.search)([new URL(page.url())]);
     await this.picture(name);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));

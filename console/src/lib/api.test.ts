@@ -144,6 +144,20 @@ describe('problems', () => {
   });
 });
 
+it('sends a change once more after its token was renewed, with the same body', async () => {
+  await api.login({ email: 'a@b', password: 'p' });
+  server.valid = 'ended';
+  const bodies: unknown[] = [];
+  const fetchNow = server.fetch;
+  server.fetch = (input, init) => {
+    if (!String(input).includes('auth/')) bodies.push(init?.body);
+    return fetchNow(input, init);
+  };
+  expect(await api.send('PATCH', 'me', { name: 'B' })).toEqual({ path: 'me' });
+  expect(server.asked).toEqual(['POST auth/login', 'PATCH me', 'POST auth/refresh', 'PATCH me']);
+  expect(bodies).toEqual(['{"name":"B"}', '{"name":"B"}']);
+});
+
 it('tells a question that was left from one that failed', async () => {
   await api.login({ email: 'a@b', password: 'p' });
   const controller = new AbortController();

@@ -57,6 +57,11 @@ export class Api {
     return this.#authorised<T>({ method: 'GET', path: path + queryText(query), signal });
   }
 
+  /** Asks for a change. It is never given up half way: whoever leaves the page does not undo it. */
+  async send<T = void>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T> {
+    return this.#authorised<T>({ method, path, body });
+  }
+
   async login(credentials: Credentials): Promise<User> {
     const answer = await this.#answer<LoginAnswer>(await this.#send({ method: 'POST', path: 'auth/login', body: credentials }));
     return this.#signedIn(answer);

@@ -1,9 +1,9 @@
 import type { Api } from './api.ts';
 import { rangeQuery, type Range } from './dates.ts';
-import { MODELS, type Model } from './models.ts';
-import type { App, AttributionReport, ConversionRow, Journey, Overview, Page, Timeseries } from './shapes.ts';
+import type { Model } from './models.ts';
+import type { App, AttributionReport, Overview, Page, Timeseries } from './shapes.ts';
 
-/** The questions the console asks, one function each. */
+/** The questions of the overview, one function each; those of the pages behind it are in details.ts, so that the first visit does without them. */
 
 export const METRICS = ['events', 'clicks', 'impressions', 'installs', 'conversions', 'revenue'] as const;
 export type Metric = (typeof METRICS)[number];
@@ -30,10 +30,9 @@ export interface Scope {
   asked: number;
 }
 
-const CONVERSIONS_PER_PAGE = 50;
 const MAX_APP_PAGES = 20;
 
-function path(app: App, rest: string): string {
+export function path(app: App, rest: string): string {
   return `apps/${encodeURIComponent(app.id)}/${rest}`;
 }
 
@@ -67,17 +66,4 @@ export function timeseries(api: Api, { app, zone, range }: Scope, question: Seri
 
 export function attribution(api: Api, { app, zone, range }: Scope, model: Model, currency: string, signal: AbortSignal): Promise<AttributionReport> {
   return api.get(path(app, 'reports/attribution'), { ...rangeQuery(range, zone), model, group_by: 'media_source', currency }, signal);
-}
-
-export async function allModels(api: Api, scope: Scope, currency: string, signal: AbortSignal): Promise<Record<Model, AttributionReport>> {
-  const answers = await Promise.all(MODELS.map(async (model) => [model, await attribution(api, scope, model, currency, signal)] as const));
-  return Object.fromEntries(answers) as Record<Model, AttributionReport>;
-}
-
-export function conversions(api: Api, { app, zone, range }: Scope, cursor: string | null, signal: AbortSignal): Promise<Page<ConversionRow>> {
-  return api.get(path(app, 'conversions'), { ...rangeQuery(range, zone), limit: CONVERSIONS_PER_PAGE, cursor }, signal);
-}
-
-export function journey(api: Api, app: App, id: string, signal: AbortSignal): Promise<Journey> {
-  return api.get(path(app, `conversions/${encodeURIComponent(id)}`), {}, signal);
 }

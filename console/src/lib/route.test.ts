@@ -5,12 +5,14 @@ it('reads paths', () => {
   expect(parseRoute('/')).toEqual({ page: 'home' });
   expect(parseRoute('/login')).toEqual({ page: 'home' });
   expect(parseRoute('/cluster')).toEqual({ page: 'cluster' });
+  expect(parseRoute('/apps')).toEqual({ page: 'apps' });
+  expect(parseRoute('/apps/shop/keys')).toEqual({ page: 'keys', app: 'shop' });
   expect(parseRoute('/apps/shop/overview')).toEqual({ page: 'overview', app: 'shop' });
   expect(parseRoute('/apps/shop/overview/')).toEqual({ page: 'overview', app: 'shop' });
 });
 
 it('calls everything else missing', () => {
-  for (const path of ['/x', '/apps', '/apps/shop', '/apps/shop/secrets', '/apps/shop/overview/more', '/apps/%/overview', '/cluster/x', '/apps/shop/constructor']) {
+  for (const path of ['/x', '/keys', '/constructor', '/apps/shop', '/apps/shop/people', '/apps/shop/secrets', '/apps/shop/overview/more', '/apps/%/overview', '/cluster/x', '/apps/shop/constructor']) {
     expect(parseRoute(path), path).toEqual({ page: 'missing' });
   }
 });
@@ -20,6 +22,12 @@ it('writes what it reads, for any app id', () => {
     const route: Route = { page: 'models', app };
     expect(parseRoute(new URL(href(route), 'http://console.test').pathname)).toEqual(app === '..' ? { page: 'missing' } : route);
   }
+});
+
+it('writes the pages that belong to no app', () => {
+  for (const page of ['apps', 'people', 'roles', 'audit', 'cluster', 'account'] as const) expect(parseRoute(href({ page }))).toEqual({ page });
+  expect(href({ page: 'home' })).toBe('/');
+  expect(href({ page: 'missing' })).toBe('/');
 });
 
 it('carries the days and the currency to another page, and nothing else', () => {

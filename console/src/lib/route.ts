@@ -1,32 +1,44 @@
 /** Which page a path names, and the way back. Pure: the browser's history is in router.svelte.ts. */
 
-export type AppPage = 'overview' | 'models' | 'conversions' | 'journey';
+export type AppPage = 'overview' | 'models' | 'conversions' | 'journey' | 'links' | 'attribution' | 'keys';
+export type PlainPage = 'apps' | 'people' | 'roles' | 'audit' | 'cluster' | 'account';
 
-export type Route =
-  | { page: 'home' }
-  | { page: AppPage; app: string }
-  | { page: 'cluster' }
-  | { page: 'missing' };
+export type Route = { page: 'home' } | { page: AppPage; app: string } | { page: PlainPage } | { page: 'missing' };
 
-const APP_PAGES: readonly string[] = ['overview', 'models', 'conversions', 'journey'] satisfies AppPage[];
+const APP_PAGES: readonly string[] = ['overview', 'models', 'conversions', 'journey', 'links', 'attribution', 'keys'] satisfies AppPage[];
 
-/** What each page needs; the server decides, the console only does not offer what it would refuse. */
-export const PERMISSIONS: Record<Exclude<Route['page'], 'home' | 'missing'>, string> = {
+export function isAppPage(page: string): page is AppPage {
+  return APP_PAGES.includes(page);
+}
+
+/**
+ * What each page needs, nothing for one's own account; the server decides, the
+ * console only does not offer what it would refuse.
+ */
+export const PERMISSIONS: Record<AppPage | PlainPage, string> = {
   overview: 'reports.read',
   models: 'reports.read',
   conversions: 'raw.read',
   journey: 'raw.read',
+  links: 'apps.read',
+  attribution: 'apps.read',
+  keys: 'apps.write',
+  apps: 'apps.read',
+  people: 'users.read',
+  roles: 'users.read',
+  audit: 'audit.read',
   cluster: 'agents.read',
+  account: '',
 };
 
 export function parseRoute(path: string): Route {
   const parts = path.split('/').filter(Boolean);
-  if (parts.length === 0 || (parts.length === 1 && parts[0] === 'login')) return { page: 'home' };
-  if (parts.length === 1 && parts[0] === 'cluster') return { page: 'cluster' };
-  const [first, app, page] = parts;
-  if (first !== 'apps' || !app || !page || parts.length > 3 || !APP_PAGES.includes(page)) return { page: 'missing' };
+  const [first = '', app, page] = parts;
+  if (parts.length === 0 || (parts.length === 1 && first === 'login')) return { page: 'home' };
+  if (parts.length === 1 && Object.hasOwn(PERMISSIONS, first) && !isAppPage(first)) return { page: first as PlainPage };
+  if (first !== 'apps' || !app || !page || parts.length > 3 || !isAppPage(page)) return { page: 'missing' };
   try {
-    return { page: page as AppPage, app: decodeURIComponent(app) };
+    return { page, app: decodeURIComponent(app) };
   } catch {
     return { page: 'missing' }; // a stray % is not an app
   }
@@ -56,7 +68,7 @@ export function changed(query: URLSearchParams, changes: Record<string, string |
 
 export function pathOf(route: Route): string {
   if ('app' in route) return `/apps/${encodeURIComponent(route.app)}/${route.page}`;
-  return route.page === 'cluster' ? '/cluster' : '/';
+  return route.page in PERMISSIONS ? `/${route.page}` : '/';
 }
 
 export function href(route: Route, query?: URLSearchParams): string {

@@ -37,8 +37,14 @@ export class Session {
     }
   }
 
+  /** Whether the reader holds the permission for any app; what needs none is open to everybody. */
   may(permission: string): boolean {
-    return this.user?.permissions?.includes(permission) ?? false;
+    return !permission || (this.user?.permissions?.includes(permission) ?? false);
+  }
+
+  /** Takes note of what the server now says of the reader. */
+  changed(user: User): void {
+    this.user = user;
   }
 
   #enter(user: User): void {

@@ -1,11 +1,19 @@
-/** The shapes of the console API, as the server sends them. Amounts are decimal strings; times are RFC 3339. */
+/** The shapes that the console's reports and its frame read, as the server sends them. Amounts are decimal strings; times are RFC 3339. */
 
 export interface User {
   id: string;
   email: string;
   name: string;
-  roles: { role: string; apps: unknown }[];
+  roles: Assignment[];
   permissions: string[];
+}
+
+/** A role for all apps ("*") or for some, optionally narrowed to media sources and countries. */
+export interface Assignment {
+  role: string;
+  apps: '*' | string[];
+  media_sources?: string[] | null;
+  countries?: string[] | null;
 }
 
 export interface LoginAnswer {
@@ -24,6 +32,9 @@ export interface App {
   name: string;
   currency: string;
   timezone: string;
+  /** From where browsers may send; from anywhere if it is empty. */
+  origins?: string[] | null;
+  created_at?: string;
 }
 
 export interface Money {

@@ -15,7 +15,8 @@ const LAST_APP = 'last-app';
 export class Workspace {
   readonly api: Api;
   readonly router!: Router;
-  readonly apps: App[];
+  /** Every app that the reader may see. */
+  apps = $state.raw<App[]>([]);
   #now = $state(Date.now());
   /** The time of day, for "2 min ago"; it goes on by itself while a page is live. */
   clock = $state(Date.now());

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { bodyOf, clickUrl, formOf, impressionUrl } from './links.ts';
+import type { Link } from './managed.ts';
+
+const link: Link = {
+  id: 'l1', slug: 'spring', media_source: 'meta', campaign: 'sale', retargeting: true, stores: { ios: 'https://apps.example.com/1' },
+  fallback: 'https://example.com', created_at: '2026-01-01T00:00:00Z',
+};
+
+it('sends back what it was given, without what only the server sets', () => {
+  expect(bodyOf(formOf(link))).toEqual({
+    slug: 'spring', media_source: 'meta', campaign: 'sale', adset: '', ad: '', keyword: '', retargeting: true, fallback: 'https://example.com',
+    deep_links: {}, stores: { ios: 'https://apps.example.com/1' }, redirects: {},
+  });
+});
+
+it('leaves out empty destinations and the spaces around what was typed', () => {
+  const form = formOf();
+  form.media_source = ' meta ';
+  form.targets.deep_links.android = ' shop://x ';
+  form.targets.deep_links.web = '  ';
+  expect(bodyOf(form)).toMatchObject({ slug: '', media_source: 'meta', deep_links: { android: 'shop://x' }, stores: {}, redirects: {} });
+});
+
+it('does not change the link that it edits', () => {
+  const form = formOf(link);
+  form.targets.stores.ios = 'https://other.example.com';
+  expect(link.stores?.ios).toBe('https://apps.example.com/1');
+});
+
+it('writes the addresses of a link', () => {
+  expect(clickUrl('https://in.example.org', 'a-b')).toBe('https://in.example.org/c/a-b');
+  expect(impressionUrl('https://in.example.org', 'a-b')).toBe('https://in.example.org/i/a-b');
+});
