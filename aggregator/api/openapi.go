@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 func openapi(c *call) (any, error) {
@@ -135,7 +135,7 @@ func queryParameter(name string) (schema object, description string) {
 	case "metric":
 		return object{"type": "string", "enum": []string{"events", "clicks", "impressions", "installs", "conversions", "revenue"}}, "What to show"
 	case "model":
-		return object{"type": "string", "enum": attribution.Models()}, "Attribution model; default last_touch"
+		return object{"type": "string", "enum": report.ModelNames()}, "Attribution model; default last_touch. markov and shapley group by media_source only"
 	case "group_by":
 		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; default media_source"
 	case "currency":

@@ -152,10 +152,8 @@ func attributionReport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ok bool
-	if q.Model, ok = attribution.ParseModel(cmp.Or(p.get("model"), attribution.LastTouch.String())); !ok {
-		models := attribution.Models()
-		return nil, badRequest("model must be one of " + strings.Join(models[:], ", ") + ".")
+	if !q.ParseModel(cmp.Or(p.get("model"), attribution.LastTouch.String())) {
+		return nil, badRequest("model must be one of " + strings.Join(report.ModelNames(), ", ") + ".")
 	}
 	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
 		q.GroupBy = append(q.GroupBy, report.Dimension(name))

@@ -91,7 +91,7 @@ func (g *group) byCurrency() []Money {
 // AttributionOf puts the report together. Everything is summed as integers, so
 // the total is exactly the sum of the rows.
 func (q *Query) AttributionOf(sums []CreditSum) (AttributionResult, error) {
-	result := AttributionResult{Model: q.Model.String(), GroupBy: q.dimensions(), Rows: []AttributionRow{}}
+	result := AttributionResult{Model: q.modelName(), GroupBy: q.dimensions(), Rows: []AttributionRow{}}
 	if len(sums) >= maxGroups {
 		return result, invalid("the report has more than %d groups: ask for fewer dimensions or a shorter range", maxGroups)
 	}

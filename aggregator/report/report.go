@@ -27,7 +27,9 @@ type Query struct {
 	Interval Interval
 	Metric   Metric
 	Model    attribution.Model
-	GroupBy  []Dimension
+	// DataDriven takes the place of Model in an attribution report; "" does not.
+	DataDriven DataModel
+	GroupBy    []Dimension
 
 	// Currency of revenue. When it is empty, AppCurrency is taken if anything in
 	// range has it, else the most frequent one.

@@ -68,7 +68,9 @@ func TestSQL(t *testing.T) {
 		"attribution": func(q Query) []Statement {
 			first := q.Attribution()
 			q.Model, q.GroupBy = attribution.PositionBased, dimensions()
-			return []Statement{first, q.Attribution()}
+			second := q.Attribution()
+			q.DataDriven, q.GroupBy = Markov, nil
+			return []Statement{first, second, q.Journeys()}
 		},
 		"conversions": func(q Query) []Statement {
 			first := q.Conversions()

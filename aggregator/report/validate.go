@@ -70,6 +70,9 @@ func (q *Query) validateShape() error {
 	if q.Model >= attribution.ModelCount {
 		faults = append(faults, invalid("the model is unknown"))
 	}
+	if err := q.validateDataDriven(); err != nil {
+		faults = append(faults, err)
+	}
 	for i, d := range q.GroupBy {
 		if !slices.Contains(dimensions(), d) || slices.Contains(q.GroupBy[:i], d) {
 			faults = append(faults, invalid("group_by must be a list of media_source, campaign, adset, ad, keyword, each once"))

@@ -92,6 +92,9 @@ func (w *Warehouse) Attribution(ctx context.Context, q report.Query) (report.Att
 	if err := q.Validate(); err != nil {
 		return report.AttributionResult{}, err
 	}
+	if q.DataDriven != "" {
+		return w.dataDriven(ctx, q)
+	}
 	dimensions := max(len(q.GroupBy), 1)
 	var sums []report.CreditSum
 	err := w.answer(ctx, q.Attribution(), func(rows driver.Rows) error {
@@ -108,6 +111,21 @@ func (w *Warehouse) Attribution(ctx context.Context, q report.Query) (report.Att
 		return report.AttributionResult{}, fmt.Errorf("read attribution report: %w", err)
 	}
 	return q.AttributionOf(sums)
+}
+
+// dataDriven shares conversions and revenue out by what all paths together tell.
+func (w *Warehouse) dataDriven(ctx context.Context, q report.Query) (report.AttributionResult, error) {
+	var sums []report.JourneySum
+	err := w.answer(ctx, q.Journeys(), func(rows driver.Rows) error {
+		var s report.JourneySum
+		err := rows.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue)
+		sums = append(sums, s)
+		return err
+	})
+	if err != nil {
+		return report.AttributionResult{}, fmt.Errorf("read journeys: %w", err)
+	}
+	return q.DataDrivenOf(sums)
 }
 
 // Conversions returns a page of conversions, newest first.

@@ -168,6 +168,37 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 			same(t, got.Total, `{"conversions":"4.000000","revenue":"140.000000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
 		})
 	}
+	for model, want := range map[report.DataModel]string{
+		report.Shapley: `[{"media_source":"Facebook","conversions":"1.000000","revenue":"70.000000","share":0.25,"revenue_by_currency":[{"currency":"EUR","amount":"70.000000"}]},` +
+			`{"media_source":"Google Ads","conversions":"1.000000","revenue":"70.000000","share":0.25,"revenue_by_currency":[{"currency":"EUR","amount":"70.000000"}]},` +
+			`{"media_source":"TikTok","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[]},` +
+			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]}]`,
+		// Two paths Google Ads > Facebook > Google Ads and one of TikTok, all of which converted: without
+		// Google Ads a third of the chance is left, without one of the others two thirds.
+		report.Markov: `[{"media_source":"Google Ads","conversions":"1.500000","revenue":"70.000000","share":0.375,"revenue_by_currency":[{"currency":"EUR","amount":"70.000000"}]},` +
+			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},` +
+			`{"media_source":"Facebook","conversions":"0.750000","revenue":"35.000000","share":0.1875,"revenue_by_currency":[{"currency":"EUR","amount":"35.000000"}]},` +
+			`{"media_source":"TikTok","conversions":"0.750000","revenue":"35.000000","share":0.1875,"revenue_by_currency":[{"currency":"EUR","amount":"35.000000"}]}]`,
+	} {
+		t.Run(string(model), func(t *testing.T) {
+			q := q
+			q.DataDriven = model
+			got, err := w.Attribution(t.Context(), q)
+			if err != nil || got.Model != string(model) {
+				t.Fatal(err, got.Model)
+			}
+			same(t, got.Rows, want)
+			same(t, got.Total, `{"conversions":"4.000000","revenue":"140.000000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
+			q.MediaSources = []string{"organic"}
+			if got, err = w.Attribution(t.Context(), q); err != nil || len(got.Rows) != 1 || got.Total.Conversions != "1.000000" {
+				t.Errorf("narrowed: %+v %v", got.Rows, err)
+			}
+			q.GroupBy = []report.Dimension{report.Campaign}
+			if _, err := w.Attribution(t.Context(), q); err == nil {
+				t.Error("a data-driven report by campaign")
+			}
+		})
+	}
 	t.Run("narrowed", func(t *testing.T) {
 		q := q
 		q.Model, q.MediaSources, q.Countries = attribution.Linear, []string{"Facebook", "organic"}, []string{"DE"}

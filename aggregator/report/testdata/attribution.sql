@@ -20,3 +20,12 @@ GROUP BY media_source, campaign, adset, ad, keyword, paid, currency LIMIT ?
   ← 1769904000000
   ← 50000
 
+SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency,
+    toInt64(count()), toString(sum(toInt128(revenue)))
+FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?)
+GROUP BY channels, paid, currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← 50000
+

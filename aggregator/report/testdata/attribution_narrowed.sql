@@ -36,3 +36,17 @@ GROUP BY media_source, campaign, adset, ad, keyword, paid, currency LIMIT ?
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← 50000
 
+SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency,
+    toInt64(count()), toString(sum(toInt128(revenue)))
+FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
+GROUP BY channels, paid, currency LIMIT ?
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← 50000
+

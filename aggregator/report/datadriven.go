@@ -1,0 +1,162 @@
+package report
+
+import (
+	"math/big"
+	"slices"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// DataModel is a way to share conversions out by what all journeys together tell,
+// and not each journey by itself.
+type DataModel string
+
+// The data-driven models. Both are computed over the paths of the conversions in
+// range; journeys that led to none are not known to them.
+const (
+	Markov  DataModel = "markov"
+	Shapley DataModel = "shapley"
+)
+
+// DataModels are the names of the data-driven models.
+func DataModels() []DataModel { return []DataModel{Markov, Shapley} }
+
+// ModelNames are the names of all models of an attribution report.
+func ModelNames() []string {
+	list := attribution.Models()
+	return append(list[:], string(Markov), string(Shapley))
+}
+
+// ParseModel sets the model of a name, and reports whether there is one.
+func (q *Query) ParseModel(name string) bool {
+	if slices.Contains(DataModels(), DataModel(name)) {
+		q.DataDriven = DataModel(name)
+		return true
+	}
+	model, ok := attribution.ParseModel(name)
+	q.Model = model
+	return ok
+}
+
+func (q *Query) modelName() string {
+	if q.DataDriven != "" {
+		return string(q.DataDriven)
+	}
+	return q.Model.String()
+}
+
+func (q *Query) validateDataDriven() error {
+	switch {
+	case q.DataDriven == "":
+		return nil
+	case !slices.Contains(DataModels(), q.DataDriven):
+		return invalid("the model is unknown")
+	case !slices.Equal(q.dimensions(), []Dimension{MediaSource}):
+		return invalid("the model %s groups by media_source only", q.DataDriven)
+	}
+	return nil
+}
+
+// Journeys returns the statement of a data-driven report of a valid query. It
+// answers with the media sources of a path, repeated ones once, whether there is
+// revenue, its currency, how many conversions had that path, and their revenue in
+// millionths as text.
+func (q *Query) Journeys() Statement {
+	var s Statement
+	s.add("SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency,\n" +
+		"    toInt64(count()), toString(sum(toInt128(revenue)))\n" +
+		"FROM (SELECT * FROM attributions FINAL ").within(q).madeIn(q).add(")\n")
+	s.add("GROUP BY channels, paid, currency LIMIT ?", maxGroups)
+	return s
+}
+
+// JourneySum is a row of a data-driven report's statement.
+type JourneySum struct {
+	Channels    []string
+	Paid        bool
+	Currency    string
+	Conversions int64
+	Revenue     string
+}
+
+// bucket are the conversions of one currency, with or without a channel.
+type bucket struct {
+	paid, organic bool
+	currency      string
+}
+
+// journeys are the conversions of a bucket.
+type journeys struct {
+	list                       []attribution.Journey
+	conversions, revenue       []*big.Int // beside the list, in millionths
+	allConversions, allRevenue big.Int
+}
+
+// DataDrivenOf puts a data-driven report together. Conversions that met no channel
+// are organic. Those of each currency that met one are shared out as whole numbers
+// of millionths, and so is their revenue, so that the total is exactly the
+// conversions and exactly the revenue. Under markov both go by the removal effects
+// over all journeys; under shapley each has the values of its own game.
+func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) {
+	if len(sums) >= maxGroups {
+		return AttributionResult{}, invalid("the range has more than %d different paths: ask for a shorter one", maxGroups)
+	}
+	buckets, err := divide(sums)
+	if err != nil {
+		return AttributionResult{}, err
+	}
+	var effects attribution.Contribution
+	if q.DataDriven == Markov {
+		if effects, err = attribution.Markov(merge(buckets)); err != nil {
+			return AttributionResult{}, invalid("%v: ask for a shorter range", err)
+		}
+	}
+	var credits []CreditSum
+	for b, j := range buckets {
+		channels, credit, revenue := []string{attribution.Organic}, []*big.Int{&j.allConversions}, []*big.Int{&j.allRevenue}
+		switch {
+		case b.organic:
+		case q.DataDriven == Markov:
+			channels, credit, revenue = effects.Channels, effects.Split(&j.allConversions), effects.Split(&j.allRevenue)
+		default:
+			values, worth := attribution.ShapleyOf(j.list, j.conversions), attribution.ShapleyOf(j.list, j.revenue)
+			channels, credit, revenue = values.Channels, values.Whole(), worth.Whole()
+		}
+		for i, channel := range channels {
+			if len(q.MediaSources) == 0 || slices.Contains(q.MediaSources, channel) {
+				credits = append(credits, CreditSum{Group: []string{channel}, Paid: b.paid, Currency: b.currency, Credit: credit[i].String(), Revenue: revenue[i].String()})
+			}
+		}
+	}
+	return q.AttributionOf(credits)
+}
+
+func divide(sums []JourneySum) (map[bucket]*journeys, error) {
+	buckets := make(map[bucket]*journeys)
+	for _, s := range sums {
+		revenue, err := integer(s.Revenue)
+		if err != nil {
+			return nil, err
+		}
+		b := bucket{s.Paid, len(s.Channels) == 0, s.Currency}
+		j := buckets[b]
+		if j == nil {
+			j = new(journeys)
+			buckets[b] = j
+		}
+		conversions := new(big.Int).Mul(big.NewInt(s.Conversions), big.NewInt(attribution.Million))
+		j.list = append(j.list, attribution.Journey{Channels: s.Channels, Converted: s.Conversions})
+		j.conversions, j.revenue = append(j.conversions, conversions), append(j.revenue, revenue)
+		j.allConversions.Add(&j.allConversions, conversions)
+		j.allRevenue.Add(&j.allRevenue, revenue)
+	}
+	return buckets, nil
+}
+
+func merge(buckets map[bucket]*journeys) []attribution.Journey {
+	var all []attribution.Journey
+	for _, j := range buckets {
+		all = append(all, j.list...)
+	}
+	return all
+}
