@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ type Cluster interface {
 	State(ctx context.Context) (ClusterState, error)
 }
 
-// Options are what an API needs. All are required except LoginsPerMinute.
+// Options are what an API needs. All are required except TrustedProxies and LoginsPerMinute.
 type Options struct {
 	Accounts      *accounts.Accounts
 	Authenticator *Authenticator
@@ -90,6 +91,9 @@ type Options struct {
 	Now           func() time.Time
 	Registerer    prometheus.Registerer
 	Logger        *slog.Logger
+
+	// TrustedProxies are those whose X-Forwarded-For is believed; none means nobody's is.
+	TrustedProxies []netip.Prefix
 
 	// LoginsPerMinute is how many failed logins a network (/24, /64) may try; 0 means 30.
 	LoginsPerMinute int

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -39,10 +38,7 @@ type callKey struct{}
 func newCall(ctx context.Context, s *server, w http.ResponseWriter, r *http.Request) *call {
 	var id [12]byte
 	_, _ = rand.Read(id[:]) // never fails; see crypto/rand
-	ip, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		ip = r.RemoteAddr
-	}
+	ip := clientAddress(r, s.TrustedProxies)
 	c := &call{server: s, w: w, id: hex.EncodeToString(id[:]), ip: ip, began: s.Now()}
 	c.ctx = accounts.WithActor(context.WithValue(ctx, callKey{}, c), accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
 	c.r = r.WithContext(c.ctx)

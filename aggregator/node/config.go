@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -28,6 +29,7 @@ type Config struct {
 	AgentsListen    string   `config:"agents_listen" help:"UDP address for agents"`
 	AgentsAdvertise string   `config:"agents_advertise" help:"host:port at which agents reach this node; empty is agents_listen"`
 	GossipListen    string   `config:"gossip_listen" help:"private address on which aggregators gossip"`
+	TrustedProxies  []string `config:"trusted_proxies" help:"addresses or prefixes of proxies before the console whose X-Forwarded-For is believed"`
 	GossipPeers     []string `config:"gossip_peers" help:"gossip addresses of all the other aggregators"`
 
 	InsertRows    int           `config:"insert_rows" help:"rows that make an insert into ClickHouse due"`
@@ -71,6 +73,9 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("clickhouse_dsn is missing: clickhouse://user:password@host:9000/database"))
 	}
 	errs = append(errs, c.validateAccounts())
+	if _, err := c.proxies(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.InsertRows < 1 || c.InsertRows > 1_000_000 {
 		errs = append(errs, fmt.Errorf("insert_rows: %d is not between 1 and 1000000", c.InsertRows))
 	}
@@ -96,6 +101,27 @@ func (c *Config) validateAccounts() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// proxies reads the trusted proxies; an address alone is that address only.
+func (c *Config) proxies() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	var errs []error
+	for _, text := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(text); err == nil {
+				prefix = netip.PrefixFrom(addr, addr.BitLen())
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trusted_proxies: %q is neither an address nor a prefix like 10.0.0.0/8", text))
+			continue
+		}
+		list = append(list, prefix.Masked())
+	}
+	return list, errors.Join(errs...)
 }
 
 func (c *Config) masterKey() ([]byte, error) {

@@ -221,10 +221,14 @@ func (n *Node) front(ctx context.Context) error {
 	if n.auth, err = api.NewAuthenticator(ctx, n.accounts, time.Now, n.o.Log); err != nil {
 		return err
 	}
+	proxies, err := n.o.Config.proxies()
+	if err != nil {
+		return err
+	}
 	n.handler, err = api.New(api.Options{
 		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Enroller: n.authority,
 		Cluster: clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now},
-		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log,
+		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
 	return err
 }
