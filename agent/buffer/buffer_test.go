@@ -355,6 +355,29 @@ func TestShortDiskRefuses(t *testing.T) {
 	mustAppend(t, q, event("c"), 1)
 }
 
+func TestFirstLevelFitsIntoTheReserveOfTheDisk(t *testing.T) {
+	for _, c := range []struct {
+		minFree, quota int64
+		merge, stall   int
+	}{
+		{1 << 30, 8 << 30, 12, 36},  // the defaults
+		{64 << 30, 1 << 40, 12, 36}, // a large disk gains nothing more
+		{512 << 20, 8 << 30, 8, 24}, // a smaller reserve
+		{1 << 30, 4 << 30, 8, 24},   // a smaller quota
+		{128 << 20, 8 << 30, 5, 10}, // the smallest reserve
+		{1 << 30, 16 << 20, 5, 10},  // the smallest quota
+	} {
+		o := Options{MinFree: c.minFree, QuotaBytes: c.quota}
+		merge, stall := o.levelZeroTables()
+		if merge != c.merge || stall != c.stall {
+			t.Errorf("reserve %d, quota %d: merge at %d, stall at %d tables, want %d and %d", c.minFree, c.quota, merge, stall, c.merge, c.stall)
+		}
+		if largest := int64(stall) * memTableBytes; stall > 2*minLevelZeroTables && largest > c.minFree/2 {
+			t.Errorf("reserve %d, quota %d: a merge may need %d bytes", c.minFree, c.quota, largest)
+		}
+	}
+}
+
 func TestBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 	o := testOptions(t)
 	o.BallastBytes = 1 << 20

@@ -19,9 +19,34 @@ import (
 // defaultValueThreshold keeps blocks inside Badger's tree.
 const defaultValueThreshold = 1 << 20
 
-// memTableBytes is small so that little is mapped, and little is needed to
-// merge the first level. A transaction may hold 15 % of it: a whole block.
-const memTableBytes = 8 << 20
+const (
+	// memTableBytes is small so that little is mapped. A transaction may hold
+	// 15 % of it: a whole block.
+	memTableBytes = 8 << 20
+	// tableBlockBytes is what Badger reads and checks at once. Its table builder
+	// reserves so much and, for a value that does not fit, three times the value
+	// again: at Badger's own 4 KiB that is most of what an agent under load
+	// allocates. A full block of ours has 100 to 250 KB.
+	tableBlockBytes = 256 << 10
+
+	minLevelZeroTables = 5
+	maxLevelZeroTables = 12
+)
+
+// levelZeroTables is how many tables of the first level make Badger merge them,
+// and at how many it holds back writes until that is done: with few, commits
+// wait for merges and every byte is written five times over. A merge needs the
+// room of what it merges a second time before anything is deleted, so that even
+// the largest stays within half of what is kept free on the disk; and it has
+// all of it mapped, which bounds the memory. A small reserve or quota gets
+// Badger's own figures.
+func (o *Options) levelZeroTables() (merge, stall int) {
+	merge = int(min(min(o.MinFree/8, o.QuotaBytes/64)/memTableBytes, maxLevelZeroTables))
+	if merge <= minLevelZeroTables {
+		return minLevelZeroTables, 2 * minLevelZeroTables
+	}
+	return merge, 3 * merge
+}
 
 // Badger's keys: 'b' epoch sequence for blocks, and two of our own.
 const (
@@ -48,6 +73,7 @@ func fillerKey() []byte { return []byte("a") }
 // badgerOptions are measured, not guessed: small and few memtables bound the
 // memory, compression off because blocks are compressed already.
 func (q *Queue) badgerOptions() badger.Options {
+	merge, stall := q.opts.levelZeroTables()
 	o := badger.DefaultOptions(filepath.Join(q.opts.Dir, "badger")).
 		WithSyncWrites(!q.opts.unsyncedForTest).
 		WithDetectConflicts(false).
@@ -55,8 +81,9 @@ func (q *Queue) badgerOptions() badger.Options {
 		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
-		WithNumLevelZeroTables(5).
-		WithNumLevelZeroTablesStall(10).
+		WithNumLevelZeroTables(merge).
+		WithNumLevelZeroTablesStall(stall).
+		WithBlockSize(tableBlockBytes).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithValueThreshold(q.opts.valueThreshold).

@@ -57,8 +57,8 @@ func (q *Queue) sweep() {
 // A store larger than trimAbove is not left mapped in memory for longer than
 // trimEvery.
 const (
-	trimEvery = 5 * time.Second
-	trimAbove = 128 << 20
+	trimEvery = 2 * time.Second
+	trimAbove = 64 << 20
 )
 
 // realPath is how the kernel names a directory.
