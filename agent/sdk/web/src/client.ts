@@ -99,7 +99,6 @@ export class Client {
   consent(consent: Consent): void {
     this.permissions = { ...this.permissions, ...consent };
     const kept = this.permissions.analytics !== false;
-    if (!kept && this.store.permitted) this.reset(); // what was kept on the device must not be recognised
     this.store.permit(kept);
     if (kept) this.queue.save();
   }

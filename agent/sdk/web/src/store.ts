@@ -65,7 +65,7 @@ export class Store {
     return this.kept;
   }
 
-  /** Begins to keep texts on the device, or removes all that are there. */
+  /** Begins to keep texts on the device, or forgets all of them. */
   permit(kept: boolean): void {
     if (kept === this.kept) return;
     this.kept = kept;
@@ -79,6 +79,7 @@ export class Store {
   }
 
   private clear(): void {
+    this.memory.clear();
     for (const name of this.names('')) this.remove(name);
   }
 

@@ -172,6 +172,23 @@ describe('consent', () => {
     expect(page.messages.at(-1)).toMatchObject({ userId: 'ann', anonymousId: before }); // said before
   });
 
+  test('refused from the start removes what an earlier visit left', () => {
+    const device: Device = new Map();
+    new Page(device).client().identify('ann');
+    expect(device.size).toBeGreaterThan(0);
+    new Page(device).client({ consent: { analytics: false } });
+    expect(device.size).toBe(0);
+  });
+
+  test('withdrawn forgets the person where there is no storage too', () => {
+    const page = new Page();
+    vi.stubGlobal('localStorage', undefined);
+    const client = page.client();
+    const before = client.anonymousId;
+    client.consent({ analytics: false });
+    expect(client.anonymousId).not.toBe(before);
+  });
+
   test('refused for everything sends nothing', async () => {
     const page = new Page();
     const client = page.client({ consent: { attribution: false, analytics: false, ads: false } });

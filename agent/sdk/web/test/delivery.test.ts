@@ -196,3 +196,66 @@ test('a browser without keepalive uses a beacon', () => {
   page.fire('pagehide');
   expect(JSON.parse(beacons[0]!)).toMatchObject({ writeKey: 'key', batch: [{ event: 'Seen' }] });
 });
+
+test('a page going away does not send again what is on its way', async () => {
+  const page = new Page(new Map(), [new Promise(() => {})]);
+  const client = page.client();
+  client.track('One');
+  await pass(1000);
+  client.track('Two');
+  page.fire('pagehide');
+  expect(page.sent.map((body) => body.batch.map((m) => m.event))).toEqual([['One'], ['Two']]);
+});
+
+test('after an answer pauses are short again', async () => {
+  const page = new Page(new Map(), [...Array.from({ length: 7 }, OFFLINE), ok(), OFFLINE()]);
+  const client = page.client();
+  client.track('One');
+  await pass(200_000);
+  expect(page.sent).toHaveLength(8);
+  client.track('Two');
+  await pass(1600);
+  expect(page.sent).toHaveLength(10);
+});
+
+test('pauses stay below a minute', async () => {
+  const page = new Page(new Map(), Array.from({ length: 1000 }, OFFLINE));
+  page.client().track('One');
+  await pass(3_600_000);
+  expect(page.sent.length).toBeGreaterThan(60);
+  expect(page.sent.length).toBeLessThan(150);
+});
+
+test('a page that is shown again keeps what no device would hold', async () => {
+  const page = new Page(new Map(), [OFFLINE()]);
+  vi.stubGlobal('localStorage', {
+    getItem: () => null,
+    removeItem: () => undefined,
+    setItem: () => {
+      throw new DOMException('full', 'QuotaExceededError');
+    },
+  });
+  page.client().track('One');
+  await pass(1000);
+  page.fire('pageshow', { persisted: true });
+  await pass(60_000);
+  expect(names(page)).toEqual(['One', 'One']);
+});
+
+test('what does not fit is left to another page', async () => {
+  const device: Device = new Map();
+  const left = Array.from({ length: 3 }, (_, i) => ({ messageId: `left-${i}`, event: 'Left' }));
+  const page = new Page(device);
+  const client = page.client();
+  for (let i = 0; i < MAX_WAITING - 2; i++) client.track('Seen');
+  device.set('unmogrowp.key.queue.gone', JSON.stringify({ at: 0, messages: left }));
+  device.set('unmogrowp.key.queue.torn', '{"at":0,"mess');
+  page.fire('pageshow', { persisted: true });
+  await pass(60_000);
+  expect(page.messages).toHaveLength(MAX_WAITING - 2);
+  expect([...device.keys()].filter((key) => key.includes('queue'))).toEqual(['unmogrowp.key.queue.gone']);
+  const next = new Page(device);
+  next.client();
+  await pass(1000);
+  expect(names(next)).toEqual(['Left', 'Left', 'Left']);
+});

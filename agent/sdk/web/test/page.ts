@@ -13,7 +13,7 @@ export interface Sent {
   at: number;
 }
 
-type Answer = Response | Error;
+type Answer = Response | Error | Promise<Response>;
 
 export const HOST = 'https://events.example';
 export const ok = (rejected?: object[]): Response => new Response(JSON.stringify({ success: true, ...(rejected && { rejected }) }));
