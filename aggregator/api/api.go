@@ -48,6 +48,7 @@ type Reports interface {
 	Overview(ctx context.Context, q report.Query) (report.OverviewResult, error)
 	Timeseries(ctx context.Context, q report.Query) (report.TimeseriesResult, error)
 	Attribution(ctx context.Context, q report.Query) (report.AttributionResult, error)
+	Paths(ctx context.Context, q report.Query) (report.PathsResult, error)
 	Conversions(ctx context.Context, q report.Query) (report.ConversionsResult, error)
 	// Conversion returns one conversion of the query's app, and false if there is none.
 	Conversion(ctx context.Context, q report.Query, id string) (report.ConversionResult, bool, error)

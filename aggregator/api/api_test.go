@@ -79,6 +79,12 @@ func (r *reports) Attribution(_ context.Context, q report.Query) (report.Attribu
 		Total: report.AttributionTotal{Conversions: "1.000000", Revenue: "0.000000", RevenueByCurrency: []report.Money{}}}, nil
 }
 
+func (r *reports) Paths(_ context.Context, q report.Query) (report.PathsResult, error) {
+	r.keep(q)
+	return report.PathsResult{Conversions: 1, Paths: []report.PathRow{{Path: []string{"mail"}, Conversions: 1, Share: 1, RevenueByCurrency: []report.Money{}}},
+		Lengths: []report.PathLength{{Touches: 1, Conversions: 1}}, Lags: []report.PathLag{{Days: 2, Conversions: 1}}}, nil
+}
+
 func (r *reports) Conversions(_ context.Context, q report.Query) (report.ConversionsResult, error) {
 	r.keep(q)
 	return report.ConversionsResult{Data: []report.ConversionItem{{ID: "known", Event: "Order Completed", Time: q.From, Revenue: "1.000000"}}}, nil

@@ -171,6 +171,14 @@ func sources(c *call) (any, error) {
 	return ask(c, q, c.Reports.Attribution)
 }
 
+func paths(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	return ask(c, q, c.Reports.Paths)
+}
+
 func conversions(c *call) (any, error) {
 	q, _, err := c.question()
 	if err != nil {

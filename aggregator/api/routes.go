@@ -169,6 +169,8 @@ func reportRoutes() []route {
 			query: []string{"from", "to", "tz", "model", "group_by", "currency"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
 			query: []string{"from", "to", "tz", "currency"}, reply: report.AttributionResult{}},
+		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
+			query: []string{"from", "to", "tz", "limit"}, reply: report.PathsResult{}},
 		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
 			query: []string{"from", "to", "tz", "limit", "cursor"}, reply: report.ConversionsResult{}},
 		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},

@@ -72,6 +72,10 @@ func TestSQL(t *testing.T) {
 			q.DataDriven, q.GroupBy = Markov, nil
 			return []Statement{first, second, q.Journeys()}
 		},
+		"paths": func(q Query) []Statement {
+			p := q.Paths()
+			return []Statement{p.Top, p.Lengths, p.Lags}
+		},
 		"conversions": func(q Query) []Statement {
 			first := q.Conversions()
 			q.Limit, q.Cursor = 10, *mark{1_767_300_000_000, "m'1"}.cursor()

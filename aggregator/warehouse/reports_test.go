@@ -85,7 +85,7 @@ func same(t *testing.T, got any, want string) {
 func TestReports(t *testing.T) {
 	w, q := shop(t)
 	for name, test := range map[string]func(*testing.T, *Warehouse, report.Query){
-		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion,
+		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion, "paths": testPaths,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, q) })
 	}
@@ -218,6 +218,31 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 		}
 		same(t, got.Rows, `[{"adset":"","ad":"","keyword":"","conversions":"4.000000","revenue":"20.500000","share":1,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}]`)
 	})
+}
+
+func testPaths(t *testing.T, w *Warehouse, q report.Query) {
+	got, err := w.Paths(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"conversions":4,"paths":[`+
+		`{"path":["Google Ads","Facebook","Google Ads"],"conversions":2,"share":0.5,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"}]},`+
+		`{"path":[],"conversions":1,"share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},`+
+		`{"path":["TikTok"],"conversions":1,"share":0.25,"revenue_by_currency":[]}],`+
+		`"lengths":[{"touches":0,"conversions":1},{"touches":1,"conversions":1},{"touches":3,"conversions":2}],"lags":[{"days":0,"conversions":3}]}`)
+	q.Limit = 1
+	if got, err = w.Paths(t.Context(), q); err != nil || len(got.Paths) != 1 || got.Conversions != 4 {
+		t.Errorf("one path: %+v %v", got, err)
+	}
+	q.MediaSources, q.Countries = []string{"Facebook"}, []string{"DE"}
+	if got, err = w.Paths(t.Context(), q); err != nil || got.Conversions != 1 || len(got.Paths) != 1 || got.Paths[0].Conversions != 1 {
+		t.Errorf("narrowed: %+v %v", got, err)
+	}
+	q.From, q.To = q.From.AddDate(-1, 0, 0), q.To.AddDate(-1, 0, 0)
+	if got, err = w.Paths(t.Context(), q); err != nil {
+		t.Error(err)
+	}
+	same(t, got, `{"conversions":0,"paths":[],"lengths":[],"lags":[]}`)
 }
 
 func testPages(t *testing.T, w *Warehouse, q report.Query) {
