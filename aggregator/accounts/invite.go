@@ -80,13 +80,14 @@ func makeLink(ctx context.Context, tx pgx.Tx, user string, life time.Duration) (
 // Accept sets the password of the person whose link it is, uses the link up and ends their sessions.
 // A second factor stays in force.
 func (a *Accounts) Accept(ctx context.Context, token, password string) error {
-	if err := ValidPassword(password); err != nil {
-		return err
-	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
 	// Whoever has no link must not make us compute a hash.
-	if _, err := linkOwner(ctx, a.pool, hash[:]); err != nil {
+	user, err := linkOwner(ctx, a.pool, hash[:])
+	if err != nil {
 		return wrap("look for link", err)
+	}
+	if err := a.validPasswordOf(ctx, user, password); err != nil {
+		return err
 	}
 	phc, err := a.hashPassword(ctx, password)
 	if err != nil {

@@ -27,9 +27,10 @@ const (
 	maxPassword = 128 // characters
 )
 
-// ValidPassword says what is wrong with a password that somebody wants to have: only its length
-// counts, any character is welcome.
-func ValidPassword(password string) error {
+// ValidPassword says what is wrong with a password that somebody wants to have: it is long enough and
+// not among those that are tried first. Any character is welcome and none is asked for. The words are
+// what is known of the person.
+func ValidPassword(password string, words ...string) error {
 	n := utf8.RuneCountInString(password)
 	switch {
 	case !utf8.ValidString(password):
@@ -38,6 +39,8 @@ func ValidPassword(password string) error {
 		return invalid("password has %d characters, it must have at least %d", n, minPassword)
 	case n > maxPassword:
 		return invalid("password has more than %d characters", maxPassword)
+	case guesses(password, words...) < minGuesses:
+		return invalid("password is made of words, rows of keys, numbers or names that are tried first: use a few words that have nothing to do with each other")
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (n *NewUser) normalize() (err error) {
 		return err
 	}
 	if n.Password != "" {
-		if err := ValidPassword(n.Password); err != nil {
+		if err := ValidPassword(n.Password, personal(n.Email, n.Name)...); err != nil {
 			return err
 		}
 	}
@@ -288,7 +288,7 @@ func (a *Accounts) SetRoles(ctx context.Context, id string, roles []access.Assig
 func (a *Accounts) UpdateUser(ctx context.Context, id string, change UserChange) (User, error) {
 	hash := ""
 	if change.Password != nil {
-		if err := ValidPassword(*change.Password); err != nil {
+		if err := a.validPasswordOf(ctx, id, *change.Password); err != nil {
 			return User{}, err
 		}
 		var err error
@@ -380,7 +380,7 @@ func announcePerson(ctx context.Context, tx pgx.Tx, id string) error {
 func (a *Accounts) UpdateSelf(ctx context.Context, id, session string, name *string, current, password string) (User, error) {
 	hash := ""
 	if password != "" {
-		if err := ValidPassword(password); err != nil {
+		if err := a.validPasswordOf(ctx, id, password); err != nil {
 			return User{}, err
 		}
 		if err := a.checkOwn(ctx, id, current); err != nil {
