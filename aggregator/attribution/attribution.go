@@ -9,7 +9,7 @@
 // the app's settings to a Result. Settle does so for many conversions at once
 // and connects in-app events and reinstalls to their installs. What follows
 // defines the result closely enough to compute it in another language; oracle
-// does, and a query in SQL can.
+// does, and for paths and shares a query in SQL does (package warehouse, Twin).
 //
 // # What is considered
 //
