@@ -65,7 +65,7 @@ async function checkKeys(visit) {
   await page.keyboard.press('Escape');
   await dialog(page).waitFor({ state: 'detached' });
   equal(await page.evaluate(() => document.activeElement.textContent), 'Revoke Walked key', 'the focus is back where it was');
-  await page.keyboard.press('Enter');
+  await row(page, 'Walked key').getByRole('button', { name: 'Revoke' }).click();
   await press(page, 'Revoke key');
   await page.getByText(/^Revoked /).waitFor();
 }
@@ -149,6 +149,14 @@ export async function checkPeople(visit) {
   const held = await page.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [row.querySelector('.mono').textContent, [...row.querySelectorAll('[data-held]')].map((cell) => cell.dataset.held === 'true')]));
   equal(held.length, 14, 'every permission is a row');
   for (const [permission, cells] of held) equal(cells, data.map((role) => role.permissions.includes(permission)), `who has ${permission}`);
+  await page.getByRole('button', { name: 'New role' }).click();
+  await dialog(page).getByLabel('Name').fill('walking-reader');
+  await dialog(page).getByLabel(/See reports/).check();
+  await visit.inspect('role-dialog', { revisit: false });
+  await press(page, 'Create role');
+  await page.getByRole('button', { name: 'Delete walking-reader' }).click();
+  await press(page, 'Delete role');
+  await page.getByRole('button', { name: 'Delete walking-reader' }).waitFor({ state: 'detached' });
   await page.getByRole('link', { name: '← People' }).click();
   const email = `walker-${Date.now().toString(36)}@example.com`;
   await page.getByRole('button', { name: 'New person' }).click();
@@ -172,9 +180,28 @@ export async function checkPeople(visit) {
     await press(page, button);
     await row(page, email).getByText(state, { exact: true }).waitFor();
   }
+  await row(page, email).getByRole('button', { name: 'Change' }).click();
+  await dialog(page).getByRole('button', { name: 'Make a link to reset the password' }).click();
+  visit.link = await dialog(page).getByRole('region', { name: 'The link' }).innerText();
+  await visit.inspect('person-reset', { revisit: false });
+  await press(page, 'Cancel');
+  await checkAccept(visit);
   await row(page, email).getByRole('button', { name: 'Delete' }).click();
   await press(page, 'Delete person');
   await row(page, email).waitFor({ state: 'detached' });
+}
+
+/** Follows the link with which somebody chooses a password, in another window. */
+async function checkAccept(visit) {
+  const other = await visit.page.context().newPage();
+  await other.goto(visit.link);
+  await other.getByRole('heading', { name: 'Choose a password' }).waitFor();
+  await other.getByLabel('New password', { exact: true }).fill('another-walk-that-lasts');
+  await other.getByLabel('New password, again').fill('another-walk-that-lasts');
+  if (visit.shots) await other.screenshot({ path: `${visit.shots}/accept-${visit.name}.png` });
+  await other.getByRole('button', { name: 'Set password' }).click();
+  await other.waitForURL((url) => url.pathname !== '/accept' && url.hash === '');
+  await other.close();
 }
 
 /** The last owner cannot be disabled, and the console says so. */
@@ -198,6 +225,9 @@ export async function checkAudit(visit) {
     await more.click();
     await page.waitForFunction((before) => document.querySelectorAll('.entries > tbody > tr').length > before, data.length);
   }
+  await page.getByLabel('Outcome').selectOption('failure');
+  await page.waitForFunction(() => [...document.querySelectorAll('.entries .badge')].every((cell) => cell.textContent === 'failure'));
+  await page.getByLabel('Outcome').selectOption('');
   await page.getByLabel('Action').selectOption('link.change');
   await page.waitForURL(/action=link\.change/);
   await page.waitForFunction(() => [...document.querySelectorAll('.entries > tbody th')].every((cell) => cell.textContent === 'link.change'));

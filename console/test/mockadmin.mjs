@@ -55,6 +55,7 @@ export class Admin {
     { ...DEFAULTS, valid_from: app.created_at, created_by: '' },
   ]]));
   #agents = new Map();
+  #roles = [];
   #totp = { enabled: false, pending: false, recovery_codes_left: 0 };
   #tokens = [{ id: 't0', name: 'Nightly export', prefix: 'ut_8rFq', permissions: ['apps.read', 'reports.read'], apps: '*', created_at: at(20 * DAY), expires_at: at(-70 * DAY), last_used_at: at(11 * 3_600_000) }];
   people;
@@ -96,7 +97,7 @@ export class Admin {
     if (first === 'apps' && list === 'links') return this.#link(method, id, item, body, who);
     if (first === 'apps' && list === 'attribution') return this.#setting(method, id, item, body, who);
     if (first === 'users') return this.#person(method, id, list, body, who);
-    if (first === 'roles') return [{ data: Object.entries(ROLES).map(([role, permissions]) => ({ role, permissions })) }];
+    if (first === 'roles') return this.#role(method, id, body, who);
     if (first === 'audit') return id === 'verify' ? [{ valid: true, entries: this.audit.length, head: 'b1946ac92492d2347c6235b4d2611184' }] : [this.#entries(query)];
     if (first === 'agents' && id === 'enrollment-tokens') return this.#enroll(body, who);
     if (first === 'agents' && list === 'revoke') return this.#did(who, 'agent.revoke', id), this.#agents.set(id, 'revoked'), [];
@@ -202,13 +203,23 @@ export class Admin {
     return { id: email, email, name, roles, disabled, created_at: at(50 * DAY), last_login_at };
   }
 
+  #role(method, id, body, who) {
+    if (method === 'GET') return [list([...Object.entries(ROLES).map(([role, permissions]) => ({ role, builtin: true, description: '', permissions })), ...this.#roles])];
+    if (method === 'DELETE') return this.#did(who, 'role.delete', id), (this.#roles = this.#roles.filter(({ role }) => role !== id)), [];
+    const role = { role: id, builtin: false, ...body };
+    this.#roles = [...this.#roles.filter((one) => one.role !== role.role), role];
+    return this.#did(who, 'role.create', role.role, role), [role, method === 'POST' ? 201 : 200];
+  }
+
   #person(method, id, roles, body, who) {
+    if (roles === 'reset-link') return [{ token: 'mock-link', path: '/accept#mock-link', expires_at: at(-DAY) }, 201];
     if (method === 'GET') return [id ? this.personOf(id) : list(Object.keys(this.people).map((email) => this.personOf(email)))];
     if (method === 'POST') {
       if (!/^[^@\s]+@[^@\s]+$/.test(body.email)) throw invalid(`email "${body.email}" is not an address such as ann@example.com`);
       if (this.people[body.email]) throw new Refusal(409, 'It exists already, or was changed by somebody else in the meantime: load it again.', 'conflict');
       this.people[body.email] = { name: body.name, roles: body.roles };
-      return this.#did(who, 'user.create', body.email, { ...body, password: undefined }), [this.personOf(body.email), 201];
+      this.#did(who, 'user.create', body.email, { ...body, password: undefined });
+      return [{ ...this.personOf(body.email), ...(body.password ? {} : { invitation: { token: 'mock-link', path: '/accept#mock-link', expires_at: at(-3 * DAY) } }) }, 201];
     }
     const person = found(this.people[id]);
     const owners = Object.entries(this.people).filter(([, one]) => !one.disabled && one.roles.some(({ role, apps }) => role === 'owner' && apps === '*'));
@@ -223,7 +234,7 @@ export class Admin {
   }
 
   #entries(query) {
-    const wanted = this.audit.filter((one) => (!query.get('actor') || one.actor === query.get('actor')) && (!query.get('action') || one.action === query.get('action')));
+    const wanted = this.audit.filter((one) => (!query.get('actor') || one.actor === query.get('actor')) && (!query.get('action') || one.action === query.get('action')) && (!query.get('outcome') || one.outcome === query.get('outcome')));
     const rest = wanted.filter(({ seq }) => !query.get('cursor') || seq < Number(query.get('cursor')));
     const data = rest.slice(0, Number(query.get('limit') ?? 50));
     return { data, next_cursor: rest.length > data.length ? String(data.at(-1).seq) : null };

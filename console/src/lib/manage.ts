@@ -1,6 +1,6 @@
 import type { Api } from './api.ts';
 import type {
-  AuditEntry, Enrollment, Key, KeyKind, Link, NewKey, NewToken, Person, Role, SessionItem, Settings, Token, Totp, TotpSecret, Verification,
+  AuditEntry, Enrollment, Invitation, Key, KeyKind, Link, NewKey, NewToken, Person, Role, SessionItem, Settings, Token, Totp, TotpSecret, Verification,
 } from './managed.ts';
 import type { App, Assignment, Page, User } from './shapes.ts';
 
@@ -36,6 +36,9 @@ export const listSettings = (api: Api, app: App, signal?: AbortSignal) =>
 export const putSettings = (api: Api, app: App, body: Settings) => api.send<Settings>('PUT', of(app, '/attribution'), body);
 
 export const listRoles = (api: Api, signal: AbortSignal) => api.get<Page<Role>>('roles', {}, signal);
+export const createRole = (api: Api, body: { role: string; description: string; permissions: string[] }) => api.send<Role>('POST', 'roles', body);
+export const changeRole = (api: Api, role: string, body: { description: string; permissions: string[] }) => api.send<Role>('PUT', one('roles', role), body);
+export const deleteRole = (api: Api, role: string) => api.send('DELETE', one('roles', role));
 export const listPeople = (api: Api, signal: AbortSignal) => api.get<Page<Person>>('users', {}, signal);
 
 export interface PersonBody {
@@ -50,6 +53,10 @@ export const changePerson = (api: Api, id: string, body: { name?: string; disabl
   api.send<Person>('PATCH', one('users', id), body);
 export const deletePerson = (api: Api, id: string) => api.send('DELETE', one('users', id));
 export const setRoles = (api: Api, id: string, roles: Assignment[]) => api.send<Person>('PUT', `${one('users', id)}/roles`, { roles });
+
+export const makeResetLink = (api: Api, id: string) => api.send<Invitation>('POST', `${one('users', id)}/reset-link`);
+export const clearTotp = (api: Api, id: string) => api.send('DELETE', `${one('users', id)}/totp`);
+export const acceptLink = (api: Api, token: string, password: string) => api.send('POST', 'auth/accept', { token, password });
 
 export const changeMe = (api: Api, body: { name?: string; current_password?: string; password?: string }) => api.send<User>('PATCH', 'me', body);
 export const listSessions = (api: Api, signal: AbortSignal) => api.get<Page<SessionItem>>('me/sessions', {}, signal);
@@ -68,6 +75,9 @@ export const endToken = (api: Api, id: string) => api.send('DELETE', one('me/tok
 export interface AuditFilter {
   actor: string;
   action: string;
+  outcome: string;
+  from: string;
+  to: string;
 }
 
 export const listAudit = (api: Api, filter: AuditFilter, cursor: string | null, signal: AbortSignal) =>

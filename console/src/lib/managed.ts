@@ -89,6 +89,8 @@ export interface Invitation {
 
 export interface Role {
   role: string;
+  /** One of those that every installation has; they cannot be changed. */
+  builtin?: boolean;
   description?: string;
   permissions: string[];
 }
