@@ -196,11 +196,11 @@ func violates(err error, state string) bool {
 	return errors.As(err, &pg) && pg.Code == state
 }
 
-// unreachable says whether Postgres did not answer, is starting, stopping or full.
+// unreachable says whether Postgres did not answer in time, is starting, stopping or full.
 func unreachable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53")
+		return strings.HasPrefix(pg.Code, "57") || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "53")
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error

@@ -81,7 +81,8 @@ func (a *Accounts) Record(ctx context.Context, action, outcome, target, app stri
 }
 
 // audit appends an entry to the log inside the transaction of the change. It comes last in its
-// transaction: it takes the lock on the head, under which only the commit is left to do.
+// transaction: it takes the lock on the head, under which only the commit is left to do. While the log
+// cannot be written, for whatever reason, nothing changes: the error is ErrUnavailable.
 func audit(ctx context.Context, tx pgx.Tx, what happened) error {
 	actor := actorOf(ctx)
 	detail := []byte("{}")
@@ -106,7 +107,7 @@ func audit(ctx context.Context, tx pgx.Tx, what happened) error {
 	err := tx.QueryRow(ctx, `SELECT seq + 1, hash, date_trunc('microseconds', clock_timestamp()) FROM audit_head FOR UPDATE`).
 		Scan(&entry.Seq, &prev, &entry.Time)
 	if err != nil {
-		return fmt.Errorf("lock audit log: %w", err)
+		return fmt.Errorf("lock audit log: %w: %w", ErrUnavailable, err)
 	}
 	hash, err := entry.hash(prev)
 	if err != nil {
@@ -118,10 +119,10 @@ func audit(ctx context.Context, tx pgx.Tx, what happened) error {
 		entry.Seq, entry.Time, entry.ActorKind, entry.Actor, entry.Action, entry.Outcome, entry.Target, entry.App,
 		entry.RequestID, entry.IP, string(entry.Detail), prev, hash)
 	if err != nil {
-		return fmt.Errorf("write audit log: %w", err)
+		return fmt.Errorf("write audit log: %w: %w", ErrUnavailable, err)
 	}
 	if _, err := tx.Exec(ctx, `UPDATE audit_head SET seq = $1, hash = $2`, entry.Seq, hash); err != nil {
-		return fmt.Errorf("write audit head: %w", err)
+		return fmt.Errorf("write audit head: %w: %w", ErrUnavailable, err)
 	}
 	return nil
 }

@@ -95,3 +95,14 @@ func TestAuditKeepsWhatPostgresCannotHold(t *testing.T) {
 		t.Fatalf("entries = %+v, %v", entries, err)
 	}
 }
+
+func TestNothingChangesWhileTheAuditLogCannotBeWritten(t *testing.T) {
+	a := openTest(t)
+	exec(t, a, `ALTER TABLE audit_log ADD CONSTRAINT unwritable CHECK (seq < 0) NOT VALID`)
+	_, err := a.CreateApp(t.Context(), App{Name: "Unaudited"})
+	wantError(t, "create app", err, ErrUnavailable)
+	apps, err := a.Apps(t.Context())
+	if err != nil || len(apps) != 0 {
+		t.Errorf("apps = %v, %v", apps, err)
+	}
+}
