@@ -25,6 +25,7 @@ func loginAttacks() []attack {
 		{id: 12, run: attack12Guessing}, {id: 13, run: attack13Timing, full: true}, {id: 14, run: attack14LongPassword, note: "over 1 MiB answers 413"},
 		{id: 15, run: attack15ManyLogins, full: true}, {id: 16, run: attack16RefreshReuse, note: "the 10 s of the replay window pass in the database"}, {id: 17, run: attack17RefreshRace},
 		{id: 18, run: attack18AfterLogout}, {id: 19, run: attack19Lifetime, note: "the 12 h pass in the database"}, {id: 20, run: attack20Fixation},
+		{id: 22, run: attack22ResetToken, note: "the 24 h pass in the database"},
 	}
 }
 
@@ -232,4 +233,36 @@ func attack20Fixation(s *suite) {
 		}
 	}
 	s.refresh(planted).want(401)
+}
+
+func attack22ResetToken(s *suite) {
+	id := s.person("forgot@example.com", everywhere(access.Viewer))
+	other := s.person("other-forgot@example.com", everywhere(access.Viewer))
+	link := func(user string) string {
+		var l struct{ Token string }
+		s.quiet().call(s.Aggregators[0].URL, "POST", "users/"+user+"/reset-link", s.owner, nil).want(201).decode(&l)
+		s.plant(l.Token)
+		return l.Token
+	}
+	network := 0
+	accept := func(token, password string) *answer {
+		network++
+		return s.as(fmt.Sprintf("127.22.%d.1", network)).call(s.Aggregators[network%2].URL, "POST", "auth/accept", "", map[string]string{"token": token, "password": password})
+	}
+	const fresh = "a fresh password of theirs"
+	s.plant(fresh)
+	replaced, expired := link(id), link(other)
+	used := link(id) // takes the place of the one before
+	s.sql(`UPDATE password_links SET expires_at = now() - interval '1 second' WHERE user_id = $1`, other)
+	session, _ := s.session("forgot@example.com", password)
+	began := time.Now()
+	accept(used, "short").want(400)
+	accept(used, fresh).want(204)
+	s.refusedEverywhere(session, began)
+	for _, token := range []string{used, replaced, expired, used + "x", used[:len(used)-1], strings.ToUpper(used), "x", "' OR 1=1 --", "\x00", s.WriteKey, s.owner} {
+		accept(token, "another password of an attacker").want(400, 401, 404, 410)
+	}
+	s.try("127.0.22.1", "forgot@example.com", fresh).want(200)
+	s.try("127.0.22.1", "forgot@example.com", password).want(401)
+	s.try("127.0.22.1", "other-forgot@example.com", password).want(200)
 }

@@ -357,8 +357,9 @@ func (w *world) client(from string) *http.Client {
 // judge holds an answer against the rule.
 func (a *answer) judge() {
 	a.Helper()
-	unknownCoding := a.status == http.StatusNotImplemented && strings.HasPrefix(a.what, "raw") // as RFC 9112 wants it
-	if a.status >= 500 && a.status != http.StatusServiceUnavailable && !unknownCoding {
+	// As RFC 9112 wants it of codings and versions that nobody knows.
+	asked := strings.HasPrefix(a.what, "raw") && (a.status == http.StatusNotImplemented || a.status == http.StatusHTTPVersionNotSupported)
+	if a.status >= 500 && a.status != http.StatusServiceUnavailable && !asked {
 		a.Errorf("%s: status %d: %.300s", a.what, a.status, a.body)
 	}
 	if a.status >= 400 {
