@@ -59,7 +59,7 @@ func Join(o Options) (*Cluster, error) {
 	config.GossipVerifyIncoming, config.GossipVerifyOutgoing = true, true
 	config.Label = o.Label
 	config.PushPullInterval = 5 * time.Second
-	config.Delegate, config.Events = (*delegate)(c), (*delegate)(c)
+	config.Delegate, config.Events, config.Alive = (*delegate)(c), (*delegate)(c), (*delegate)(c)
 	config.Logger = log.New(logWriter{o.Logger}, "", 0)
 	list, err := memberlist.Create(config)
 	if err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -33,6 +34,16 @@ func (d *delegate) LocalState(bool) []byte { return nil }
 
 // MergeRemoteState has nothing to merge.
 func (d *delegate) MergeRemoteState([]byte, bool) {}
+
+// NotifyAlive refuses whoever says to be there without a name or an address. That
+// it is asked at all makes memberlist refuse those without a version, next to
+// which no node could join any more.
+func (d *delegate) NotifyAlive(n *memberlist.Node) error {
+	if n.Name == "" || len(n.Addr) == 0 || n.Port == 0 {
+		return errors.New("it has no name or no address")
+	}
+	return nil
+}
 
 // NotifyJoin takes a node into the table.
 func (d *delegate) NotifyJoin(n *memberlist.Node) { (*Cluster)(d).put(n) }
