@@ -139,7 +139,7 @@ func (s *site) find(requested string) (file, int) {
 	}
 	// The map holds clean names only, so a traversal can never match; it is
 	// refused here so that it does not fall back to the application either.
-	if strings.ContainsAny(name, "\\\x00") || path.Clean("/"+name) != strings.TrimSuffix("/"+name, "/") {
+	if strings.ContainsFunc(name, strange) || path.Clean("/"+name) != strings.TrimSuffix("/"+name, "/") {
 		return file{}, http.StatusNotFound
 	}
 	if f, ok := s.files[name]; ok && name != placeholderName {
@@ -149,6 +149,12 @@ func (s *site) find(requested string) (file, int) {
 		return file{}, http.StatusNotFound
 	}
 	return s.page()
+}
+
+// strange says that no page and no file of the console has such a character in
+// its path: what does is a traversal in some encoding, or a mistake.
+func strange(c rune) bool {
+	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._~-", c))
 }
 
 // page is the application, or, where it was never built, the page that says

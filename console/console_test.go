@@ -86,8 +86,7 @@ func TestHashedAssetsAreKeptForEver(t *testing.T) {
 }
 
 func TestNothingButFilesIsServedAndNothingOutside(t *testing.T) {
-	for _, target := range []string{
-		"/assets", "/assets/", "/assets/missing.js", "/favicon.ico", "/robots.txt", "/apps/old-chunk.js", "/placeholder.html",
+	for _, target := range []string{"/..;/..;/etc/passwd", "/%252e%252e%252fetc/passwd", "/..%c0%af..%c0%afetc/passwd", "/assets", "/assets/", "/assets/missing.js", "/favicon.ico", "/robots.txt", "/apps/old-chunk.js", "/placeholder.html",
 		"/../console.go", "/assets/../index.html", "/assets/../../go.mod", "/..", "//assets", "/a//b", "/./index.html",
 		`/..\console.go`, "/index.html\x00.js", "/apps/../../etc/passwd",
 	} {
