@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
@@ -428,23 +427,4 @@ func attack56RevokedKey(s *suite) {
 	if took := time.Since(began); took > 10*time.Second {
 		s.Errorf("the keys were refused after %v", took)
 	}
-}
-
-// clickhouse asks the warehouse's database for one number.
-func (s *suite) clickhouse(query string) uint64 {
-	s.Helper()
-	options, err := clickhouse.ParseDSN(s.ClickHouseDSN)
-	if err != nil {
-		s.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer conn.Close()
-	var n uint64
-	if err := conn.QueryRow(s.Context(), query).Scan(&n); err != nil {
-		s.Fatal(err)
-	}
-	return n
 }
