@@ -56,6 +56,8 @@ type parts struct {
 	door   *ingest.Handler
 	table  *links.Table
 	id     *uplink.Identity
+
+	revoked atomic.Bool // for ever: only another enrolment helps
 }
 
 // New checks the options. It opens nothing.
@@ -96,6 +98,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.running.Store(p)
 	defer n.running.Store(nil)
 	admin.Check("buffer", func(context.Context) error { return p.queue.Healthy() })
+	admin.Check("enrolment", p.admitted)
 	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
 	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
 	group.Add("buffer", p.queue)
@@ -143,8 +146,22 @@ func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *
 	}
 	p.uplink, err = uplink.New(uplink.Options{Queue: p.queue, Settings: p.table, Identity: p.id, Dial: dialer.Dial,
 		Aggregators: c.Aggregators, Region: c.Region, Zone: c.Zone, Software: daemon.BuildInfo().Version,
-		Health: p.health, Registerer: registry, Logger: n.log})
+		Health: p.health, Revoked: p.shut, Registerer: registry, Logger: n.log})
 	return p, err
+}
+
+// shut ends ingestion: nobody takes the events of a revoked agent any more, so a
+// 200 would promise what cannot be kept. What it has stays on its disk.
+func (p *parts) shut() {
+	p.revoked.Store(true)
+	p.door.Close()
+}
+
+func (p *parts) admitted(context.Context) error {
+	if p.revoked.Load() {
+		return errors.New("this agent is revoked: remove its identity and enrol it anew")
+	}
+	return nil
 }
 
 func (n *Node) openDoor(p *parts, registry *prometheus.Registry) (*ingest.Handler, error) {

@@ -19,6 +19,8 @@ var (
 	// errRefused: the aggregator does not want this agent; coming back quickly
 	// does not help.
 	errRefused = errors.New("aggregator refuses this agent")
+	// errRevoked is the refusal that is for ever.
+	errRevoked = fmt.Errorf("%w: it was revoked", errRefused)
 	// errUseless: the aggregator lives but stores nothing.
 	errUseless = errors.New("aggregator has stored nothing for a while")
 )
@@ -99,7 +101,9 @@ func farewell(m *protocol.Goodbye) error {
 	switch m.Code {
 	case "draining":
 		return errDraining
-	case "revoked", "version", "clone":
+	case "revoked":
+		return fmt.Errorf("%w: %s", errRevoked, m.Reason)
+	case "version", "clone":
 		return fmt.Errorf("%w: %s: %s", errRefused, m.Code, m.Reason)
 	}
 	return fmt.Errorf("aggregator ended the session: %s: %s", m.Code, m.Reason)
@@ -125,7 +129,9 @@ func explain(err error) error {
 	switch closed.ErrorCode {
 	case closeDraining:
 		return fmt.Errorf("%w: %w", errDraining, err)
-	case closeIdentity, closeRevoked, closeVersion, closeClone:
+	case closeRevoked:
+		return fmt.Errorf("%w: %w", errRevoked, err)
+	case closeIdentity, closeVersion, closeClone:
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err

@@ -61,6 +61,7 @@ type Options struct {
 	Zone        string                      //
 	Software    string                      // version told to the aggregator
 	Health      func() protocol.Heartbeat   // what to tell in a heartbeat
+	Revoked     func()                      // called whenever the agent is told that it is revoked; nil: nobody cares
 	Registerer  prometheus.Registerer       // nil: no metrics
 	Logger      *slog.Logger                // nil: no log
 	backoff     func(int) time.Duration     // test: pause after n failures
@@ -140,6 +141,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 		outcome := u.hold(ctx, address)
 		if ctx.Err() != nil {
 			break
+		}
+		if u.opts.Revoked != nil && errors.Is(outcome.err, errRevoked) {
+			u.opts.Revoked()
 		}
 		pause := choice.ended(address, time.Now(), outcome)
 		u.metrics.ended.Inc()

@@ -36,6 +36,12 @@ func TestRevocation(t *testing.T) {
 	if took := time.Since(began); took > within {
 		t.Errorf("the revoked agent was shut out after %s", took)
 	}
+	c.Await("the revoked agent takes nothing more", func() error {
+		if status, _ := s.send(victim, 1, 0); status != http.StatusServiceUnavailable {
+			return fmt.Errorf("answered %d", status)
+		}
+		return nil
+	})
 
 	var keys struct {
 		Data []struct {
