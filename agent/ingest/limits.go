@@ -44,9 +44,12 @@ const (
 	maxUserAgent = 512
 	keepScratch  = 1 << 20 // bytes of buffers that are kept for the next request
 
-	syncTimeout  = 30 * time.Second
-	latestTime   = 5 * time.Minute     // an event's time may be so far ahead of the agent's clock
-	earliestTime = 90 * 24 * time.Hour // and so far behind
-	saneFrom     = 631152000000        // 1990-01-01 in milliseconds
-	saneTo       = 4102444800000       // 2100-01-01
+	syncTimeout    = 30 * time.Second
+	latestTime     = 5 * time.Minute      // an event's time may be so far ahead of the agent's clock
+	earliestTime   = 90 * 24 * time.Hour  // and so far behind
+	oldestOriginal = 360 * 24 * time.Hour // a claimed time further back or ahead is no part of the storage key
+	newestOriginal = 24 * time.Hour
+
+	saneFrom = 631152000000  // 1990-01-01 in milliseconds
+	saneTo   = 4102444800000 // 2100-01-01
 )

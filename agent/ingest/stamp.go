@@ -10,6 +10,12 @@ import (
 // Time is that claim corrected for the clock of the client: what the client
 // calls now is sentAt, what we call now is received. An unusable claim leaves
 // Original 0 and Time at received.
+//
+// Original is part of the storage key and chooses the partition, so a claim that
+// is far from now leaves it 0 as well: else one sender could make a partition of
+// every month of a century. A message that is sent again after it has crossed
+// that line is stored a second time, and like any id that is used twice counted
+// once.
 func stamp(e *protocol.Event, claimed, sent claim, received int64) {
 	e.Received, e.Time = received, received
 	if !claimed.given {
@@ -19,7 +25,10 @@ func stamp(e *protocol.Event, claimed, sent claim, received int64) {
 		e.Flags |= protocol.FlagClamped
 		return
 	}
-	e.Original, e.Time = claimed.at, claimed.at
+	if received-claimed.at <= oldestOriginal.Milliseconds() && claimed.at-received <= newestOriginal.Milliseconds() {
+		e.Original = claimed.at
+	}
+	e.Time = claimed.at
 	if sent.at != 0 {
 		e.Time = received - (sent.at - claimed.at)
 	}

@@ -28,7 +28,7 @@ func notYet() map[int]string {
 		35: "there are no exports",
 		38: "the browser suite carries no stored scripts yet",
 		43: "there are no exports",
-		52: "open: as many partitions as months were claimed, not at most 14",
+		52: "tested in agent/ingest: claims far from now share one partition",
 		55: "the suite's agents have no limit for a key; tested in agent/ingest",
 		68: "tested in agent/uplink with a false aggregator",
 		70: "spoofed addresses need a network of their own",
