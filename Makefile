@@ -121,7 +121,7 @@ chaos: console ## kill agent, aggregator and ClickHouse again and again under lo
 
 attack: ## run every attack against a live system and write docs/security/attack-report.md
 	@mkdir -p docs/security
-	@UNMOGROWP_ATTACK=full UNMOGROWP_ATTACK_REPORT=$(CURDIR)/docs/security/attack-report.md \
+	@UNMOGROWP_ATTACK=full UNMOGROWP_ATTACK_REPORT="$(CURDIR)/docs/security/attack-report.md" \
 		go test -count=1 -timeout 20m -v ./deploy/attack $(ARGS)
 
 bench: ## run the benchmark suite; prints a table and writes JSON
