@@ -136,6 +136,8 @@ func queryParameter(name string) (schema object, description string) {
 		return object{"type": "string", "enum": []string{"events", "clicks", "impressions", "installs", "conversions", "revenue"}}, "What to show"
 	case "model":
 		return object{"type": "string", "enum": report.ModelNames()}, "Attribution model; default last_touch. markov and shapley group by media_source only"
+	case "a", "b":
+		return object{"type": "string", "enum": report.ModelNames()}, "A model to compare; default first_touch with last_touch"
 	case "group_by":
 		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; default media_source"
 	case "currency":

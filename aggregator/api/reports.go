@@ -161,6 +161,31 @@ func attributionReport(c *call) (any, error) {
 	return ask(c, q, c.Reports.Attribution)
 }
 
+// compareReport is the attribution report under two models, side by side.
+func compareReport(c *call) (any, error) {
+	q, p, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
+		q.GroupBy = append(q.GroupBy, report.Dimension(name))
+	}
+	var sides [2]report.AttributionResult
+	for i, name := range []string{cmp.Or(p.get("a"), attribution.FirstTouch.String()), cmp.Or(p.get("b"), attribution.LastTouch.String())} {
+		side := q
+		if !side.ParseModel(name) {
+			return nil, badRequest("a and b must each be one of " + strings.Join(report.ModelNames(), ", ") + ".")
+		}
+		if err := side.Validate(); err != nil {
+			return nil, err
+		}
+		if sides[i], err = c.Reports.Attribution(c.ctx, side); err != nil {
+			return nil, err
+		}
+	}
+	return answerOf(report.Compare(sides[0], sides[1]))
+}
+
 // sources is the attribution report that a list of sources and campaigns needs.
 func sources(c *call) (any, error) {
 	q, _, err := c.question()

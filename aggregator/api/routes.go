@@ -167,6 +167,8 @@ func reportRoutes() []route {
 			query: []string{"from", "to", "tz", "interval", "metric", "currency"}, reply: report.TimeseriesResult{}},
 		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
 			query: []string{"from", "to", "tz", "model", "group_by", "currency"}, reply: report.AttributionResult{}},
+		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
+			query: []string{"from", "to", "tz", "a", "b", "group_by", "currency"}, reply: report.CompareResult{}},
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
 			query: []string{"from", "to", "tz", "currency"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",

@@ -85,11 +85,20 @@ func (q *Query) ConversionsOf(rows []ConversionRow) ConversionsResult {
 			item.MediaSource, item.Campaign = r.LastSource, r.LastName
 		}
 		if item.MediaSource == "" {
-			item.MediaSource = attribution.Organic
+			item.MediaSource = unsourced(attribution.Outcome(r.Outcome))
 		}
 		result.Data = append(result.Data, item)
 	}
 	return result
+}
+
+// unsourced is what stands for a media source where there is none: unattributed
+// is not organic, for there is evidence that could not be used.
+func unsourced(o attribution.Outcome) string {
+	if o == attribution.Unattributed {
+		return string(o)
+	}
+	return attribution.Organic
 }
 
 // outcome names what a conversion is. One of a person whose install is not

@@ -11,6 +11,7 @@
 import { mkdirSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
+import { checkStudies } from './studies.mjs';
 import { Visit } from './visit.mjs';
 import { checkAccount, checkAgents, checkApps, checkAudit, checkFactor, checkLastOwner, checkLinks, checkPeople, checkRevoke, checkSettings } from './manage.mjs';
 import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
@@ -54,6 +55,7 @@ async function walk(visit, { admin, app, changes, mocked }) {
   if (app) await page.goto(`/apps/${encodeURIComponent(app)}/overview`);
   await checkOverview(visit);
   await checkModels(visit);
+  await checkStudies(visit);
   await checkConversions(visit);
   if (await page.getByRole('link', { name: 'Cluster' }).count()) {
     await page.getByRole('link', { name: 'Cluster' }).click();

@@ -1,4 +1,5 @@
 // Deterministic data for mock.mjs: a month of an app with a dozen media sources.
+import { study } from './mockstudies.mjs';
 
 export const APP = { id: '0198c1a2-demo', name: 'Northwind Shop', currency: 'EUR', timezone: 'Europe/Berlin', created_at: '2026-01-05T09:00:00Z' };
 const OTHER = { id: '0198c1a2-game', name: 'Pebble Puzzle', currency: 'USD', timezone: 'America/New_York', created_at: '2026-03-01T09:00:00Z' };
@@ -91,7 +92,7 @@ function attribution(app, query) {
   const tilt = { first_touch: 0, last_touch: 1 }[model];
   const weights = SOURCES.map(([name, weight]) => {
     const [first, last] = LEAN[name] ?? [0.1, -0.08];
-    return weight * (1 + (tilt === 0 ? first : tilt === 1 ? last : (first + last) * { linear: 0.5, time_decay: 0.62, position_based: 0.45 }[model]));
+    return weight * (1 + (tilt === 0 ? first : tilt === 1 ? last : (first + last) * { linear: 0.5, time_decay: 0.62, position_based: 0.45, markov: 0.55, shapley: 0.48 }[model]));
   });
   const conversions = total(app, 'conversions', query) * 1_000_000n;
   const revenue = app === EMPTY ? 0n : total(app, 'revenue', query) / (currency === 'EUR' ? 1n : 7n);
@@ -198,5 +199,5 @@ export function answer(path, query) {
   const one = /^conversions\/(.+)$/.exec(rest);
   if (one) return journey(decodeURIComponent(one[1]));
   if (rest === 'conversions') return app === EMPTY ? { data: [], next_cursor: null } : conversions(query);
-  return { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ?? null;
+  return study(attribution, rest, app, query) ?? { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ?? null;
 }

@@ -91,6 +91,7 @@ func walkApp(unique string) []step {
 		{method: "GET", path: "apps/{app}/reports/timeseries", query: "metric=installs&interval=day", want: 200},
 		{method: "GET", path: "apps/{app}/reports/attribution", query: "model=linear&group_by=media_source", want: 200},
 		{method: "GET", path: "apps/{app}/reports/attribution", query: "model=markov", want: 200},
+		{method: "GET", path: "apps/{app}/reports/compare", query: "a=linear&b=shapley", want: 200},
 		{method: "GET", path: "apps/{app}/reports/sources", want: 200},
 		{method: "GET", path: "apps/{app}/reports/paths", query: "limit=10", want: 200},
 		{method: "GET", path: "apps/{app}/conversions", want: 200},
