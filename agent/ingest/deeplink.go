@@ -115,7 +115,7 @@ func noDeepLink() *problem {
 func (c *call) writeDeepLink(link *protocol.Link, id string, at time.Time) *problem {
 	all := make(map[string]string, len(link.DeepLinks))
 	for platform, registered := range link.DeepLinks {
-		if u, ok := usable(strings.ReplaceAll(registered, "{click_id}", id)); ok {
+		if u, ok := usable(registered, id); ok {
 			all[platform] = u.String()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 // platform is ios, android or web, by what the browser calls itself.
@@ -27,7 +28,7 @@ func destination(link *protocol.Link, platform, id string) string {
 		if registered == "" {
 			continue
 		}
-		u, ok := usable(strings.ReplaceAll(registered, "{click_id}", id))
+		u, ok := usable(registered, id)
 		if !ok {
 			continue
 		}
@@ -39,23 +40,12 @@ func destination(link *protocol.Link, platform, id string) string {
 	return ""
 }
 
-// usable parses a registered address. The aggregator checks them as well; this
-// is the second wall against links that run code or forge headers.
-func usable(address string) (*url.URL, bool) {
-	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
-		return nil, false
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, false
-	}
-	switch u.Scheme {
-	case "", "javascript", "data", "vbscript", "file", "blob", "about":
-		return nil, false
-	case "http", "https":
-		return u, u.Host != "" && u.User == nil
-	}
-	return u, true
+// usable parses a registered address with a click's id in its place. The
+// aggregator checks addresses as well; this is the second wall against links that
+// run code or forge headers.
+func usable(registered, id string) (*url.URL, bool) {
+	u, err := guard.Destination(strings.ReplaceAll(registered, "{click_id}", id), guard.AppScheme)
+	return u, err == nil
 }
 
 func playStore(u *url.URL) bool {

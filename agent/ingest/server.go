@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 // Timeouts and sizes that keep slow and greedy clients from holding the server.
@@ -88,10 +89,10 @@ func (p *Part) listener() net.Listener {
 	if connections <= 0 {
 		connections = defaultConnections
 	}
-	l := netutil.LimitListener(p.Listener, connections)
-	if p.TLS == nil {
-		return l
+	if p.TLS == nil { // there may be a proxy in front that reads requests otherwise than we do
+		return netutil.LimitListener(guard.Framed(p.Listener, readHeaderTimeout), connections)
 	}
+	l := netutil.LimitListener(p.Listener, connections)
 	config := p.TLS.Clone()
 	config.NextProtos = append([]string{"h2", "http/1.1"}, config.NextProtos...)
 	return tls.NewListener(l, config)

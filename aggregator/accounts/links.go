@@ -3,13 +3,14 @@ package accounts
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 // Limits of tracking links.
@@ -190,9 +191,9 @@ func (l *Link) validate() error {
 			var schemes func(string) bool
 			switch {
 			case field == "deep_links" && platform != "web":
-				schemes = appScheme
+				schemes = guard.AppScheme
 			case field == "stores":
-				schemes = func(s string) bool { return s == "market" || s == "itms-apps" }
+				schemes = guard.StoreScheme
 			}
 			if err := validDestination(field+"."+platform, target, schemes); err != nil {
 				return err
@@ -207,25 +208,8 @@ func validDestination(field, target string, schemes func(string) bool) error {
 	if len(target) > maxDestination {
 		return invalid("%s has %d bytes, the limit is %d", field, len(target), maxDestination)
 	}
-	if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
-		return invalid("%s has spaces, control characters or backslashes", field)
-	}
-	u, err := url.Parse(target)
-	if err != nil || u.User != nil {
-		return invalid("%s is not a URL such as https://example.com/page", field)
-	}
-	if schemes != nil && schemes(u.Scheme) {
-		return nil
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Opaque != "" {
-		return invalid("%s must be a whole http or https URL", field)
+	if _, err := guard.Destination(target, schemes); err != nil {
+		return invalid("%s cannot be a destination: %s", field, err)
 	}
 	return nil
-}
-
-// appScheme says whether a scheme may open an app: any but those that a browser runs or reads itself.
-func appScheme(scheme string) bool {
-	return scheme != "" && !slices.Contains([]string{
-		"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "http", "https", "ftp", "ws", "wss",
-	}, scheme)
 }

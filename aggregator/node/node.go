@@ -24,6 +24,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/console"
 	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 // Options are what a node is made of. Without the sockets, New opens them where
@@ -276,7 +277,7 @@ func (n *Node) serve(ctx context.Context) error {
 		Handler: n.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(n.o.Log.Handler(), slog.LevelWarn),
 	}
-	return daemon.Serve(ctx, server, n.o.Console, 10*time.Second)
+	return daemon.Serve(ctx, server, guard.Framed(n.o.Console, server.ReadHeaderTimeout), 10*time.Second)
 }
 
 // Close closes what New opened. Run calls it.
