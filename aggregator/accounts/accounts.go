@@ -59,8 +59,13 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
 }
 
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql walls.sql
 var migrations embed.FS
+
+// errUnreadable stands for the parser's error, which may hold the password.
+func errUnreadable() error {
+	return errors.New("the Postgres DSN cannot be read: write postgres://user:password@host:port/database")
+}
 
 // Times that bound what the database does for us.
 const (
@@ -72,7 +77,7 @@ const (
 
 // Options say how to reach Postgres.
 type Options struct {
-	DSN       string // a URL or key=value words, as libpq takes them
+	DSN       string // a URL or key=value words, as libpq takes them; see role.go for whose
 	MasterKey []byte // 32 bytes; seals the secrets
 	MaxConns  int32  // 0 means 10
 }
@@ -81,6 +86,7 @@ type Options struct {
 type Accounts struct {
 	pool    *pgxpool.Pool
 	config  *pgx.ConnConfig // of connections outside of the pool, for LISTEN
+	owner   *pgx.ConnConfig // for migrations; nil if the DSN is the application role's
 	sealer  *sealer
 	hashing chan struct{} // a slot for each argon2id computation at a time
 	waiting chan struct{} // a slot for each login that may wait for one
@@ -94,8 +100,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 	}
 	config, err := pgxpool.ParseConfig(options.DSN)
 	if err != nil {
-		// The parser's error may hold the password.
-		return nil, errors.New("open accounts: the Postgres DSN cannot be read: write postgres://user:password@host:port/database")
+		return nil, fmt.Errorf("open accounts: %w", errUnreadable())
 	}
 	config.MaxConns = max(options.MaxConns, 0)
 	if config.MaxConns == 0 {
@@ -106,6 +111,10 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 	config.HealthCheckPeriod = 15 * time.Second
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // never the simple protocol
+	owner, err := becomeApplication(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
 	parameters := config.ConnConfig.RuntimeParams
 	parameters["application_name"] = "unmogrowp-aggregator"
 	parameters["statement_timeout"] = milliseconds(statementTimeout)
@@ -118,7 +127,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 		return nil, fmt.Errorf("open accounts: %w", err)
 	}
 	a := &Accounts{
-		pool: pool, config: config.ConnConfig, sealer: sealer,
+		pool: pool, config: config.ConnConfig, owner: owner, sealer: sealer,
 		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxWaiting),
 	}
 	if err := a.Ping(ctx); err != nil {
@@ -141,27 +150,45 @@ func (a *Accounts) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Migrate brings the schema up to date. Nodes that start together take turns.
+// Migrate brings the schema up to date, as the owner of the tables. Nodes that start together take
+// turns. An application role only sees to it that somebody else has done so.
 func (a *Accounts) Migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("migrate accounts: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10)) // seconds, tries
+	if a.owner == nil {
+		err = a.migrated(ctx, files)
+	} else {
+		err = migrate(ctx, a.owner, files)
+	}
 	if err != nil {
 		return fmt.Errorf("migrate accounts: %w", err)
 	}
-	db := stdlib.OpenDBFromPool(a.pool)
+	return nil
+}
+
+func migrate(ctx context.Context, owner *pgx.ConnConfig, files fs.FS) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10)) // seconds, tries
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*owner)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return fmt.Errorf("migrate accounts: %w", err)
+		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate accounts: %w", err)
+		return err
 	}
-	return nil
+	conn, err := pgx.ConnectConfig(ctx, owner.Copy())
+	if err != nil {
+		return wrap("reach postgres", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return wall(ctx, conn)
 }
 
 // change runs a transaction that changes something. It commits only if do returns no error.

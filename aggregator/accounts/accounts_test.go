@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -38,12 +40,23 @@ func openDSN(t *testing.T, dsn string, key byte) *Accounts {
 	return a
 }
 
-// exec changes the database behind the back of the code under test.
+// exec changes the database behind the back of the code under test, as the tables' owner.
 func exec(t *testing.T, a *Accounts, sql string, args ...any) {
 	t.Helper()
-	if _, err := a.pool.Exec(t.Context(), sql, args...); err != nil {
+	if err := execAsOwner(t, a, sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
+}
+
+func execAsOwner(t *testing.T, a *Accounts, sql string, args ...any) error {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), a.owner.Copy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), sql, args...)
+	return err
 }
 
 func newApp(t *testing.T, a *Accounts, name string) App {

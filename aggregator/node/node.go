@@ -120,7 +120,7 @@ func (n *Node) databases(ctx context.Context) error {
 	}
 	n.admin.Check("postgres", n.accounts.Ping)
 	n.admin.Check("clickhouse", n.warehouse.Ping)
-	return n.warehouse.Check(ctx)
+	return errors.Join(n.accounts.Check(ctx), n.warehouse.Check(ctx))
 }
 
 func openAccounts(ctx context.Context, c *Config) (*accounts.Accounts, error) {

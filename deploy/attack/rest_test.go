@@ -11,6 +11,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 )
 
 func restAttacks() []attack {
@@ -105,21 +107,53 @@ func (s *suite) verified() (v struct {
 	return v
 }
 
-// refusedSQL wants that a statement fails.
+// refusedSQL wants that a statement is refused to the role as which the system itself is connected, for
+// lack of permission, and to the owner of the tables by a trigger.
 func (s *suite) refusedSQL(statement string) {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.PostgresDSN)
+	application, err := accounts.ApplicationConfig(s.PostgresDSN)
 	if err != nil {
 		s.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(s.Context()))
-	s.count(1)
-	if _, err := conn.Exec(s.Context(), statement); err == nil {
-		s.Errorf("%s is allowed", statement)
+	owner, err := pgx.ParseConfig(s.PostgresDSN)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, c := range []struct {
+		config *pgx.ConnConfig
+		says   string
+	}{{application, "permission denied"}, {owner, "append-only"}} {
+		conn, err := pgx.ConnectConfig(s.Context(), c.config)
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer conn.Close(context.WithoutCancel(s.Context()))
+		s.count(1)
+		if _, err := conn.Exec(s.Context(), statement); err == nil || !strings.Contains(err.Error(), c.says) {
+			s.Errorf("%s as %s: %v, want %s", statement, c.config.User, err, c.says)
+		}
 	}
 }
 
+// usedRoles are those that the aggregators are connected as.
+func (s *suite) usedRoles() (roles []string) {
+	s.Helper()
+	err := s.postgres().QueryRow(s.Context(), `SELECT array_agg(DISTINCT usename) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = 'unmogrowp-aggregator'`).Scan(&roles)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return roles
+}
+
 func attack77TamperedAudit(s *suite) {
+	application, err := accounts.ApplicationConfig(s.PostgresDSN)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if roles := s.usedRoles(); len(roles) != 1 || roles[0] != application.User {
+		s.Errorf("the system is connected as %v, want only %s", roles, application.User)
+	}
 	for _, statement := range []string{"UPDATE audit_log SET actor = 'x'", "UPDATE audit_log SET actor = 'x' WHERE seq = 3", "DELETE FROM audit_log", "DELETE FROM audit_log WHERE seq = 3", "TRUNCATE audit_log", "TRUNCATE audit_log CASCADE"} {
 		s.refusedSQL(statement)
 	}

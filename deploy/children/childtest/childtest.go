@@ -74,7 +74,8 @@ func ClickHouse(t testing.TB) string {
 }
 
 // Postgres returns the pgx DSN of a new, empty database, which is dropped when
-// the test ends, with whatever is still connected to it.
+// the test ends, with whatever is still connected to it and the role that the
+// aggregator makes for it. The DSN is a superuser's.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	server, err := postgresServer()
@@ -88,6 +89,9 @@ func Postgres(t testing.TB) string {
 	t.Cleanup(func() {
 		if err := execPostgres(server, "DROP DATABASE "+database+" WITH (FORCE)"); err != nil {
 			t.Errorf("childtest: drop Postgres database: %v", err)
+		}
+		if err := execPostgres(server, "DROP ROLE IF EXISTS "+database+"_app"); err != nil {
+			t.Errorf("childtest: drop the role of a Postgres database: %v", err)
 		}
 	})
 	return withDatabase(t, server, database)
