@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -27,10 +28,14 @@ func (in *Intake) enroll(ctx context.Context, conn *quic.Conn) {
 		_ = conn.CloseWithError(closeProtocol, "enrolment request expected")
 		return
 	}
-	answer, err := in.o.Issuer.Enroll(within, request.Secret, request.CSR)
+	answer, err := in.admitNew(within, request)
 	if err != nil {
 		log.Warn("enrolment refused", "error", err)
-		answer = &protocol.Enrolled{Error: "enrolment refused: the token is unknown, used or expired, or the request is not valid; ask an operator for a new token"}
+		text := "enrolment refused: the token is unknown, used or expired, or the request is not valid; ask an operator for a new token"
+		if errors.Is(err, errCrowded) {
+			text = "enrolment refused: too many try at once; try again in a minute"
+		}
+		answer = &protocol.Enrolled{Error: text}
 	} else {
 		answer.Members = in.o.State.Members()
 		log.Info("agent enrolled", "agent", answer.Agent, "name", answer.Name, "region", answer.Region)
@@ -46,3 +51,13 @@ func (in *Intake) enroll(ctx context.Context, conn *quic.Conn) {
 		_ = conn.CloseWithError(closeDone, "")
 	}
 }
+
+// admitNew lets an agent join, unless so many try that it can only be guessing.
+func (in *Intake) admitNew(ctx context.Context, request *protocol.Enroll) (*protocol.Enrolled, error) {
+	if !in.doorman.enrolments.AllowN(in.o.Now(), 1) {
+		return nil, errCrowded
+	}
+	return in.o.Issuer.Enroll(ctx, request.Secret, request.CSR)
+}
+
+var errCrowded = errors.New("too many enrolments at once")

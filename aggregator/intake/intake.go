@@ -47,6 +47,8 @@ type Registry interface {
 	// wraps ErrClone refuses a second agent with the same buffer.
 	RegisterEpoch(ctx context.Context, agent string, epoch, nextSeq, chain uint64) error
 	RecordHeartbeat(ctx context.Context, agent, node, software string, h protocol.Heartbeat) error
+	// RecordRefusal tells the operator of an agent that was turned away.
+	RecordRefusal(ctx context.Context, r Refusal) error
 	// Revoked reports whether the agent may no longer connect. It does not block.
 	Revoked(agent string) bool
 }
@@ -97,6 +99,7 @@ type Intake struct {
 	compressor *protocol.Compressor
 	coalescer  *coalescer
 	metrics    metrics
+	doorman    *doorman
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -110,7 +113,7 @@ func New(o Options) (*Intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Intake{o: o, compressor: compressor, sessions: map[*session]struct{}{}}
+	in := &Intake{o: o, compressor: compressor, doorman: newDoorman(), sessions: map[*session]struct{}{}}
 	in.metrics = newMetrics(o.Registerer, in.count)
 	in.coalescer = newCoalescer(o, in.metrics)
 	return in, nil
@@ -137,7 +140,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	key := quic.StatelessResetKey(in.o.ResetKey)
 	tokens := quic.TokenGeneratorKey(in.o.ResetKey)
 	transport := &quic.Transport{Conn: in.o.Conn, StatelessResetKey: &key, TokenGeneratorKey: &tokens,
-		VerifySourceAddress: func(net.Addr) bool { return in.count() > in.o.Sessions/2 }}
+		VerifySourceAddress: func(net.Addr) bool { return in.count() > in.o.Sessions/2 || in.doorman.crowded(time.Now()) }}
 	listener, err := transport.Listen(in.o.TLS, quicConfig())
 	if err != nil {
 		return fmt.Errorf("listen for agents: %w", err)
@@ -199,6 +202,7 @@ func (in *Intake) session(ctx context.Context, conn *quic.Conn) {
 	if err != nil {
 		in.o.Logger.Warn("agent refused", "remote", conn.RemoteAddr().String(), "error", err)
 		_ = conn.CloseWithError(closeIdentity, "certificate does not name an agent")
+		in.record(ctx, "", conn.RemoteAddr(), "the certificate does not name an agent")
 		return
 	}
 	s := &session{in: in, conn: conn, agent: agent, log: in.o.Logger.With("agent", agent, "remote", conn.RemoteAddr().String()),
@@ -206,6 +210,9 @@ func (in *Intake) session(ctx context.Context, conn *quic.Conn) {
 	if code, reason := in.admit(s); code != 0 {
 		s.log.Warn("agent refused", "reason", reason)
 		_ = conn.CloseWithError(code, reason)
+		if code == closeRevoked {
+			in.record(ctx, agent, conn.RemoteAddr(), reason)
+		}
 		return
 	}
 	defer in.release(s)

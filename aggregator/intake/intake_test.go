@@ -80,12 +80,13 @@ func (s *sink) stored() (rows, inserts int) {
 
 // registry is also the authority's store.
 type registry struct {
-	mu      sync.Mutex
-	secrets map[string][]byte
-	tokens  map[string]authority.Enrollment
-	revoked map[string]bool
-	epochs  map[uint64]string
-	beats   chan protocol.Heartbeat
+	mu       sync.Mutex
+	secrets  map[string][]byte
+	tokens   map[string]authority.Enrollment
+	revoked  map[string]bool
+	epochs   map[uint64]string
+	refusals []Refusal
+	beats    chan protocol.Heartbeat
 }
 
 func (r *registry) Secret(_ context.Context, name string, mint func() ([]byte, error)) ([]byte, error) {
@@ -133,6 +134,13 @@ func (r *registry) RegisterEpoch(_ context.Context, agent string, epoch, _, _ ui
 
 func (r *registry) RecordHeartbeat(_ context.Context, _, _, _ string, h protocol.Heartbeat) error {
 	r.beats <- h
+	return nil
+}
+
+func (r *registry) RecordRefusal(_ context.Context, refusal Refusal) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusals = append(r.refusals, refusal)
 	return nil
 }
 

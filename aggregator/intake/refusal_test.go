@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"net"
 	"net/url"
 	"sync"
 	"testing"
@@ -144,6 +145,41 @@ func TestRevokedAgentIsDropped(t *testing.T) {
 	var closed *quic.ApplicationError
 	if !errors.As(context.Cause(again.Context()), &closed) || closed.ErrorCode != closeRevoked {
 		t.Errorf("reconnect ended by %v", context.Cause(again.Context()))
+	}
+	r.stop()
+	if got := r.registry.refusals; len(got) != 1 || got[0].Agent != "agent-one" || got[0].Reason == "" || got[0].Remote == "" {
+		t.Errorf("recorded %+v", got)
+	}
+}
+
+// Refusals that are too many to record are counted in the next one.
+func TestRefusalsFold(t *testing.T) {
+	reg := &registry{}
+	now := time.Unix(1_000_000, 0)
+	in := &Intake{o: Options{Registry: reg, Now: func() time.Time { return now }}, doorman: newDoorman()}
+	for range refusalsBurst + 7 {
+		in.record(t.Context(), "a", &net.UDPAddr{}, "because")
+	}
+	now = now.Add(time.Second)
+	in.record(t.Context(), "a", &net.UDPAddr{}, "because")
+	last := reg.refusals[len(reg.refusals)-1]
+	if len(reg.refusals) != refusalsBurst+1 || last.Folded != 7 {
+		t.Errorf("%d were recorded, the last with %d folded", len(reg.refusals), last.Folded)
+	}
+}
+
+// Connections that begin faster than strangers may have to show their address;
+// in the next second they need not.
+func TestManyGreetingsAreVerified(t *testing.T) {
+	d, now := newDoorman(), time.Unix(1_000_000, 0)
+	free := 0
+	for range 10 * greetingsBurst {
+		if !d.crowded(now) {
+			free++
+		}
+	}
+	if free != greetingsBurst || d.crowded(now.Add(time.Second)) {
+		t.Errorf("%d connections began without a look at their address", free)
 	}
 }
 

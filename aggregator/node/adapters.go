@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
@@ -45,6 +46,20 @@ func (r registry) RegisterEpoch(ctx context.Context, agent string, epoch, nextSe
 		return fmt.Errorf("%w: %w", intake.ErrClone, err)
 	}
 	return err
+}
+
+// RecordRefusal puts it into the audit log.
+func (r registry) RecordRefusal(ctx context.Context, refusal intake.Refusal) error {
+	host, _, err := net.SplitHostPort(refusal.Remote)
+	if err != nil {
+		host = refusal.Remote
+	}
+	ctx = accounts.WithActor(ctx, accounts.Actor{Kind: "agent", ID: refusal.Agent, IP: host})
+	detail := map[string]any{"reason": refusal.Reason}
+	if refusal.Folded > 0 {
+		detail["not_recorded_before"] = refusal.Folded
+	}
+	return r.Record(ctx, "agent.connect", accounts.Denied, refusal.Agent, "", detail)
 }
 
 func (r registry) Revoked(agent string) bool { return r.directory.Revoked(agent) }
