@@ -84,7 +84,7 @@ type Options struct {
 
 // Accounts is the open database.
 type Accounts struct {
-	pool    *pgxpool.Pool
+	pool    *scopedPool
 	config  *pgx.ConnConfig // of connections outside of the pool, for LISTEN
 	owner   *pgx.ConnConfig // for migrations; nil if the DSN is the application role's
 	sealer  *sealer
@@ -127,7 +127,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 		return nil, fmt.Errorf("open accounts: %w", err)
 	}
 	a := &Accounts{
-		pool: pool, config: config.ConnConfig, owner: owner, sealer: sealer,
+		pool: &scopedPool{pool}, config: config.ConnConfig, owner: owner, sealer: sealer,
 		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxWaiting),
 	}
 	if err := a.Ping(ctx); err != nil {

@@ -27,11 +27,16 @@ type Actor struct {
 	IP        string
 	RequestID string
 	Limit     *access.Limit // of what the actor holds, if it acts through an API token
+
+	// Apps are those that exist for the actor in what it does now, whatever a query asks for: none by
+	// itself, and all for the system.
+	Apps access.AppList
 }
 
 type actorKey struct{}
 
-// WithActor names who is acting in everything that is done under the context. Without it, the system is.
+// WithActor names who is acting in everything that is done under the context. Without it, the system is,
+// which is bound to no app: whatever serves a request must name an actor.
 func WithActor(ctx context.Context, actor Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)
 }

@@ -79,13 +79,14 @@ func (a *Accounts) CreateLink(ctx context.Context, link Link) (Link, error) {
 			return err
 		}
 		var count int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM links`).Scan(&count); err != nil {
+		err := forEveryApp(ctx, tx, func() error { return tx.QueryRow(ctx, `SELECT count(*) FROM links`).Scan(&count) })
+		if err != nil {
 			return err
 		}
 		if count >= maxLinks {
 			return invalid("there are %d links, the limit is %d: delete some first", count, maxLinks)
 		}
-		err := tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
+		err = tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at`, link.values()...).Scan(&link.Created)
 		if violates(err, "23505") {
 			return fmt.Errorf("slug %s: %w", link.Slug, ErrExists)

@@ -164,13 +164,16 @@ func letIn(ctx context.Context, config *pgx.ConnConfig) error {
 // fails.
 func (a *Accounts) Check(ctx context.Context) error {
 	var user string
-	var super, owns, rewrites, reads, creates bool
+	var super, owns, rewrites, reads, creates, open bool
 	err := a.pool.QueryRow(ctx, `SELECT current_user, r.rolsuper OR r.rolbypassrls,
 			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')),
 			has_table_privilege('audit_log', 'UPDATE, DELETE, TRUNCATE, TRIGGER') OR has_table_privilege('audit_heads', 'UPDATE, DELETE, TRUNCATE, TRIGGER'),
 			has_table_privilege('audit_log', 'SELECT') AND has_table_privilege('audit_log', 'INSERT'),
-			has_schema_privilege(current_schema(), 'CREATE')
-		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&user, &super, &owns, &rewrites, &reads, &creates)
+			has_schema_privilege(current_schema(), 'CREATE'),
+			EXISTS (SELECT FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid AND NOT c.attisdropped
+				WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relrowsecurity
+				AND (c.attname IN ('app', 'app_id') OR t.relname = 'apps') AND has_table_privilege(t.oid, 'SELECT'))
+		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&user, &super, &owns, &rewrites, &reads, &creates, &open)
 	if err != nil {
 		return wrap("check the application role", err)
 	}
@@ -183,6 +186,7 @@ func (a *Accounts) Check(ctx context.Context) error {
 		{owns, "owns tables"},
 		{rewrites, "may rewrite the audit log"},
 		{!reads, "may not use the tables: run aggregator migrate as their owner"},
+		{open, "sees tables of apps that have no row-level security: run aggregator migrate as their owner"},
 		{creates, "may make tables: REVOKE CREATE ON SCHEMA public FROM PUBLIC"},
 	} {
 		if f.there {

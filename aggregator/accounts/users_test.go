@@ -23,7 +23,7 @@ func owner(t *testing.T, a *Accounts, email string) User {
 }
 
 func as(ctx context.Context, user User) context.Context {
-	return WithActor(ctx, Actor{Kind: "user", ID: user.ID})
+	return WithActor(ctx, Actor{Kind: "user", ID: user.ID, Apps: access.AppList{All: true}})
 }
 
 func role(r access.Role, apps ...string) access.Assignment {

@@ -7,6 +7,10 @@ DECLARE
     t record;
     wanted text;
     unwanted text;
+    -- Each sub-select runs once a statement, not once a row. Nothing set, or the empty text that is left
+    -- of a setting after its transaction, means no app.
+    scoped constant text := $$((SELECT current_setting('unmogrowp.apps', true)) = '*'
+        OR %I = ANY ((SELECT string_to_array(current_setting('unmogrowp.apps', true), ','))::text[]))$$;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = application) THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', application);
@@ -27,7 +31,8 @@ BEGIN
     END IF;
     FOR t IN
         SELECT c.oid, c.relname AS name, c.relrowsecurity AS secured,
-            EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'app' AND NOT a.attisdropped) AS of_apps
+            CASE WHEN c.relname = 'apps' THEN 'id'
+                ELSE (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('app', 'app_id') AND NOT a.attisdropped LIMIT 1) END AS app
         FROM pg_class c
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')
     LOOP
@@ -44,6 +49,19 @@ BEGIN
             OR EXISTS (SELECT FROM unnest(string_to_array(wanted, ', ')) p WHERE NOT has_table_privilege(application, t.oid, p)) THEN
             EXECUTE format('REVOKE ALL ON %I FROM PUBLIC, %I', t.name, application);
             EXECUTE format('GRANT %s ON %I TO %I', wanted, t.name, application);
+        END IF;
+        -- The second wall between apps: see scope.go.
+        CONTINUE WHEN t.app IS NULL;
+        IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = t.oid AND polname = 'apps_in_scope') THEN
+            IF t.name = 'audit_log' THEN -- everybody's doings are recorded
+                EXECUTE format('CREATE POLICY apps_in_scope ON %I FOR SELECT USING ' || scoped, t.name, t.app);
+                EXECUTE format('CREATE POLICY any_entry ON %I FOR INSERT WITH CHECK (true)', t.name);
+            ELSE
+                EXECUTE format('CREATE POLICY apps_in_scope ON %I USING ' || scoped, t.name, t.app);
+            END IF;
+        END IF;
+        IF NOT t.secured THEN
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.name);
         END IF;
     END LOOP;
     FOR t IN

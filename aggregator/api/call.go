@@ -118,11 +118,27 @@ func (c *call) authorize() error {
 		actor.Kind = "token:" + session.Token.Prefix
 	}
 	c.ctx = accounts.WithActor(c.ctx, actor)
-	err = c.route.rule.decide(&session, c.r.PathValue("app"))
-	if err != nil {
+	if err = c.route.rule.decide(&session, c.r.PathValue("app")); err != nil {
 		c.refuse("permission", err)
+		return err
 	}
-	return err
+	actor.Apps = reach(c.principal, c.r.PathValue("app"))
+	c.ctx = accounts.WithActor(c.ctx, actor)
+	return nil
+}
+
+// reach is which apps exist in the database for a request that was allowed: the one that it is about, or
+// else those that whoever asks holds anything for.
+func reach(p access.Principal, app string) access.AppList {
+	if app != "" {
+		return access.AppList{IDs: []string{app}}
+	}
+	var list access.AppList
+	for _, a := range p.Assignments {
+		list.All = list.All || a.AllApps
+		list.IDs = append(list.IDs, a.Apps...)
+	}
+	return list
 }
 
 // param is a part of the path.
