@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,7 +106,8 @@ type server struct {
 	Options
 	mux      *http.ServeMux
 	logins   *throttle
-	refusals *bucket // bounds what refused requests may write into the audit log
+	refusals *bucket      // bounds what refused requests may write into the audit log
+	folded   atomic.Int64 // refusals that it kept out since the last entry
 	origin   *http.CrossOriginProtection
 	metrics  metrics
 	openapi  []byte

@@ -30,7 +30,8 @@ type call struct {
 	route     *route
 	session   accounts.Session // of whoever asks; empty on public routes
 	principal access.Principal
-	status    int // answered; 0 until then
+	exporting bool // as CSV
+	status    int  // answered; 0 until then
 }
 
 type callKey struct{}
@@ -74,7 +75,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := c.authorize(); err != nil {
 		return // answered
 	}
-	answer, err := c.route.handle(c)
+	answer, err := c.run()
 	if err != nil {
 		c.fail(err)
 		return
@@ -237,7 +238,8 @@ func (c *call) fail(err error) {
 }
 
 // refuse answers like fail and records it in the audit log. The log takes only so many refusals a
-// second: whoever needs no account to cause them must not fill it.
+// second: whoever needs no account to cause them must not fill it. The next entry tells how many are
+// missing before it.
 func (c *call) refuse(reason string, err error) {
 	c.recordRefusal(reason)
 	c.fail(err)
@@ -251,10 +253,17 @@ func (c *call) recordRefusal(reason string) {
 	if c.refusals.take(c.began) == 0 {
 		audited = "yes"
 		detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
+		folded := c.folded.Swap(0)
+		if folded > 0 {
+			detail["not_recorded_before"] = folded
+		}
 		if err := c.Accounts.Record(c.ctx, "access.denied", accounts.Denied, c.name(), c.r.PathValue("app"), detail); err != nil {
 			audited = "failed"
+			c.folded.Add(folded + 1)
 			c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
 		}
+	} else {
+		c.folded.Add(1)
 	}
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
 }

@@ -65,7 +65,11 @@ func document(table []route) ([]byte, error) {
 func operation(r *route, schemas *schemas) object {
 	success := object{"description": "Success"}
 	if r.reply != nil {
-		success["content"] = object{cmp.Or(r.media, "application/json"): object{"schema": schemas.of(r.reply)}}
+		content := object{cmp.Or(r.media, "application/json"): object{"schema": schemas.of(r.reply)}}
+		if r.exportable() {
+			content["text/csv"] = object{"schema": object{"type": "string"}}
+		}
+		success["content"] = content
 	}
 	op := object{
 		"operationId": operationID(r),
@@ -140,6 +144,8 @@ func queryParameter(name string) (schema object, description string) {
 		return object{"type": "string", "enum": report.ModelNames()}, "A model to compare; default first_touch with last_touch"
 	case "group_by":
 		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; default media_source"
+	case "format":
+		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at most 20000 rows, of all pages"
 	case "currency":
 		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code; default the app's"
 	case "limit":

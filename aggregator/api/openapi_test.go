@@ -104,6 +104,12 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		c.get(at + "/reports/" + path).want(200)
 	}
 	c.get(at + "/reports/attribution?model=guess").want(400)
+	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
+	for _, path := range []string{"overview", "timeseries", "attribution", "compare", "sources", "paths"} {
+		c.get(at + "/reports/" + path + "?format=csv").want(200)
+	}
+	c.get(at + "/conversions?format=csv").want(200)
+	c.get(at + "/conversions?format=xml").want(400)
 	c.get(at + "/conversions").want(200)
 	c.get(at + "/conversions/known").want(200)
 	c.get(at + "/conversions/unknown").want(404)

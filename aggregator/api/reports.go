@@ -209,6 +209,9 @@ func conversions(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.exporting {
+		return ask(c, q, c.allConversions)
+	}
 	return ask(c, q, c.Reports.Conversions)
 }
 

@@ -162,19 +162,19 @@ func appRoutes() []route {
 func reportRoutes() []route {
 	return []route{
 		{method: "GET", path: "apps/{app}/reports/overview", rule: needs(access.ReportsRead), handle: overview, summary: "Exact counts and revenue of a range",
-			query: []string{"from", "to", "tz"}, reply: report.OverviewResult{}},
+			query: []string{"from", "to", "tz", "format"}, reply: report.OverviewResult{}},
 		{method: "GET", path: "apps/{app}/reports/timeseries", rule: needs(access.ReportsRead), handle: timeseries, summary: "One metric over time",
-			query: []string{"from", "to", "tz", "interval", "metric", "currency"}, reply: report.TimeseriesResult{}},
+			query: []string{"from", "to", "tz", "interval", "metric", "currency", "format"}, reply: report.TimeseriesResult{}},
 		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
-			query: []string{"from", "to", "tz", "model", "group_by", "currency"}, reply: report.AttributionResult{}},
+			query: []string{"from", "to", "tz", "model", "group_by", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
-			query: []string{"from", "to", "tz", "a", "b", "group_by", "currency"}, reply: report.CompareResult{}},
+			query: []string{"from", "to", "tz", "a", "b", "group_by", "currency", "format"}, reply: report.CompareResult{}},
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
-			query: []string{"from", "to", "tz", "currency"}, reply: report.AttributionResult{}},
+			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
-			query: []string{"from", "to", "tz", "limit"}, reply: report.PathsResult{}},
+			query: []string{"from", "to", "tz", "limit", "format"}, reply: report.PathsResult{}},
 		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
-			query: []string{"from", "to", "tz", "limit", "cursor"}, reply: report.ConversionsResult{}},
+			query: []string{"from", "to", "tz", "limit", "cursor", "format"}, reply: report.ConversionsResult{}},
 		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
 	}
 }
