@@ -147,7 +147,7 @@ func queryParameter(name string) (schema object, description string) {
 	case "format":
 		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at most 20000 rows, of all pages"
 	case "currency":
-		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code; default the app's"
+		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code that revenue is converted to by stored daily rates; without it nothing is converted, and of several currencies the app's comes first"
 	case "limit":
 		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
 	case "cursor":

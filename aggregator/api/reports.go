@@ -117,7 +117,9 @@ func (c *call) question() (report.Query, parameters, error) {
 	if q.Limit, err = p.limit(); err != nil {
 		return q, p, err
 	}
-	q.From, q.To, err = p.span(c.Now(), zone)
+	if q.From, q.To, err = p.span(c.Now(), zone); err == nil && q.Currency != "" {
+		err = c.rates(&q)
+	}
 	return q, p, err
 }
 

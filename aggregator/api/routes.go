@@ -111,7 +111,7 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), reportRoutes(), peopleRoutes(), agentRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), reportRoutes(), rateRoutes(), peopleRoutes(), agentRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -162,7 +162,7 @@ func appRoutes() []route {
 func reportRoutes() []route {
 	return []route{
 		{method: "GET", path: "apps/{app}/reports/overview", rule: needs(access.ReportsRead), handle: overview, summary: "Exact counts and revenue of a range",
-			query: []string{"from", "to", "tz", "format"}, reply: report.OverviewResult{}},
+			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.OverviewResult{}},
 		{method: "GET", path: "apps/{app}/reports/timeseries", rule: needs(access.ReportsRead), handle: timeseries, summary: "One metric over time",
 			query: []string{"from", "to", "tz", "interval", "metric", "currency", "format"}, reply: report.TimeseriesResult{}},
 		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",

@@ -34,6 +34,7 @@ func Commands(root *cobra.Command) {
 		auditCommand(),
 		reconcileCommand(),
 		backfillCommand(),
+		ratesCommand(),
 		validateCommand(),
 	)
 }

@@ -9,7 +9,6 @@ import (
 
 func TestCompareTellsCreditAndRank(t *testing.T) {
 	q := january()
-	q.Currency = "EUR"
 	sum := func(source, credit, revenue string) CreditSum {
 		return CreditSum{Group: []string{source}, Paid: true, Currency: "EUR", Credit: credit, Revenue: revenue}
 	}

@@ -13,8 +13,9 @@ import (
 func (q *Query) Attribution() Statement {
 	model := q.Model.String()
 	var s Statement
-	s.add("SELECT " + names(q.dimensions()) + ", paid, currency, toString(sum(toInt128(credit))), toString(sum(toInt128(share))) FROM (\n" +
-		"    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency")
+	s.add("SELECT "+names(q.dimensions())+", paid, currency, toString(sum(credits)), toString(sum(shares))").exact(q, "shares").
+		add("\nFROM (SELECT " + names(q.dimensions()) + ", paid, currency, " + q.day("time") + ", sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (\n" +
+			"    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time")
 	for _, d := range q.dimensions() {
 		s.add(", path_" + string(d) + " AS " + string(d))
 	}
@@ -30,8 +31,8 @@ func (q *Query) Attribution() Statement {
 	if len(q.MediaSources) > 0 {
 		s.add(",\n        "+orOrganic("touches_media_source")+" AS source_of\n    WHERE source_of IN (?)", q.MediaSources)
 	}
-	s.add(")\nGROUP BY "+names(q.dimensions())+", paid, currency LIMIT ?", maxGroups)
-	return s
+	s.add(")\n    GROUP BY " + names(q.dimensions()) + ", paid, currency, day)").rates(q)
+	return *s.add("\nGROUP BY "+names(q.dimensions())+", paid, currency LIMIT ?", maxGroups)
 }
 
 // dimensions are those asked for, the media source if none is.
@@ -49,43 +50,15 @@ type CreditSum struct {
 	Currency string
 	Credit   string
 	Revenue  string
+	Exact    string // converted, in 10^-24 units; "0" where nothing is
+	Unknown  string // what of Revenue has no rate
 }
 
 // group is what is summed up for one row, or for the total.
 type group struct {
-	names   []string
-	credit  big.Int
-	revenue map[string]*big.Int
-}
-
-func (g *group) add(currency string, paid bool, credit, revenue *big.Int) {
-	g.credit.Add(&g.credit, credit)
-	if !paid {
-		return
-	}
-	if g.revenue == nil {
-		g.revenue = make(map[string]*big.Int)
-	}
-	if g.revenue[currency] == nil {
-		g.revenue[currency] = new(big.Int)
-	}
-	g.revenue[currency].Add(g.revenue[currency], revenue)
-}
-
-func (g *group) in(currency string) Decimal {
-	if n := g.revenue[currency]; n != nil {
-		return millionths(n)
-	}
-	return millionths(new(big.Int))
-}
-
-func (g *group) byCurrency() []Money {
-	list := make([]Money, 0, len(g.revenue))
-	for currency, n := range g.revenue {
-		list = append(list, Money{currency, millionths(n)})
-	}
-	slices.SortFunc(list, func(a, b Money) int { return cmp.Compare(a.Currency, b.Currency) })
-	return list
+	names  []string
+	credit big.Int
+	amounts
 }
 
 // AttributionOf puts the report together. Everything is summed as integers, so
@@ -104,7 +77,7 @@ func (q *Query) AttributionOf(sums []CreditSum) (AttributionResult, error) {
 		if err != nil {
 			return result, err
 		}
-		revenue, err := integer(s.Revenue)
+		amount, err := amountOf(s.Currency, s.Revenue, s.Exact, s.Unknown)
 		if err != nil {
 			return result, err
 		}
@@ -115,9 +88,11 @@ func (q *Query) AttributionOf(sums []CreditSum) (AttributionResult, error) {
 			groups[key] = g
 			order = append(order, g)
 		}
-		g.add(s.Currency, s.Paid, credit, revenue)
-		total.add(s.Currency, s.Paid, credit, revenue)
+		g.credit.Add(&g.credit, credit)
+		total.credit.Add(&total.credit, credit)
 		if s.Paid {
+			g.add(amount)
+			total.add(amount)
 			frequency[s.Currency] += credit.Int64()
 		}
 	}
@@ -126,15 +101,37 @@ func (q *Query) AttributionOf(sums []CreditSum) (AttributionResult, error) {
 	}
 	slices.SortFunc(order, func(a, b *group) int { return cmp.Or(b.credit.Cmp(&a.credit), slices.Compare(a.names, b.names)) })
 	result.Currency = q.pickCurrency(frequency)
-	for _, g := range order {
-		result.Rows = append(result.Rows, q.row(g, &total, result.Currency))
+	revenues, all := q.revenues(order, &total, result.Currency)
+	for i, g := range order {
+		result.Rows = append(result.Rows, q.row(g, &total, revenues[i]))
 	}
-	result.Total = AttributionTotal{millionths(&total.credit), total.in(result.Currency), total.byCurrency()}
+	result.Total = AttributionTotal{millionths(&total.credit), all, total.byCurrency(), total.unconverted()}
 	return result, nil
 }
 
-func (q *Query) row(g, total *group, currency string) AttributionRow {
-	row := AttributionRow{Conversions: millionths(&g.credit), Revenue: g.in(currency), RevenueByCurrency: g.byCurrency()}
+// revenues returns the revenue of each group, and of all of them, in the currency
+// of the result.
+func (q *Query) revenues(groups []*group, total *group, currency string) ([]Decimal, Decimal) {
+	list := make([]Decimal, len(groups))
+	if q.Currency == "" {
+		for i, g := range groups {
+			list[i] = g.in(currency)
+		}
+		return list, total.in(currency)
+	}
+	exact := make([]*big.Int, len(groups))
+	for i, g := range groups {
+		exact[i] = &g.exact
+	}
+	parts, all := converted(exact)
+	for i, n := range parts {
+		list[i] = millionths(n)
+	}
+	return list, millionths(all)
+}
+
+func (q *Query) row(g, total *group, revenue Decimal) AttributionRow {
+	row := AttributionRow{Conversions: millionths(&g.credit), Revenue: revenue, RevenueByCurrency: g.byCurrency(), Unconverted: g.unconverted()}
 	if total.credit.Sign() != 0 {
 		row.Share, _ = new(big.Rat).SetFrac(&g.credit, &total.credit).Float64()
 	}

@@ -63,11 +63,12 @@ func (q *Query) validateDataDriven() error {
 // millionths as text.
 func (q *Query) Journeys() Statement {
 	var s Statement
-	s.add("SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency,\n" +
-		"    toInt64(count()), toString(sum(toInt128(revenue)))\n" +
-		"FROM (SELECT * FROM attributions FINAL ").within(q).madeIn(q).add(")\n")
-	s.add("GROUP BY channels, paid, currency LIMIT ?", maxGroups)
-	return s
+	s.add("SELECT channels, paid, currency, toInt64(sum(n)), toString(sum(amount))").exact(q, "amount").
+		add("\nFROM (SELECT channels, paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount FROM (\n" +
+			"    SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, revenue\n" +
+			"    FROM (SELECT * FROM attributions FINAL ").within(q).madeIn(q).
+		add("))\n    GROUP BY channels, paid, currency, day)").rates(q)
+	return *s.add("\nGROUP BY channels, paid, currency LIMIT ?", maxGroups)
 }
 
 // JourneySum is a row of a data-driven report's statement.
@@ -77,6 +78,8 @@ type JourneySum struct {
 	Currency    string
 	Conversions int64
 	Revenue     string
+	Exact       string // as in CreditSum
+	Unknown     string
 }
 
 // bucket are the conversions of one currency, with or without a channel.
@@ -85,11 +88,12 @@ type bucket struct {
 	currency      string
 }
 
-// journeys are the conversions of a bucket.
+// journeys are those of a bucket, and what there is to share out over them: the
+// conversions, the revenue, the revenue converted and what of it has no rate.
 type journeys struct {
-	list                       []attribution.Journey
-	conversions, revenue       []*big.Int // beside the list, in millionths
-	allConversions, allRevenue big.Int
+	list  []attribution.Journey
+	worth [4][]*big.Int // each beside the list
+	whole [4]*big.Int   // and added up
 }
 
 // DataDrivenOf puts a data-driven report together. Conversions that met no channel
@@ -113,18 +117,22 @@ func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) {
 	}
 	var credits []CreditSum
 	for b, j := range buckets {
-		channels, credit, revenue := []string{attribution.Organic}, []*big.Int{&j.allConversions}, []*big.Int{&j.allRevenue}
-		switch {
-		case b.organic:
-		case q.DataDriven == Markov:
-			channels, credit, revenue = effects.Channels, effects.Split(&j.allConversions), effects.Split(&j.allRevenue)
-		default:
-			values, worth := attribution.ShapleyOf(j.list, j.conversions), attribution.ShapleyOf(j.list, j.revenue)
-			channels, credit, revenue = values.Channels, values.Whole(), worth.Whole()
+		channels, parts := []string{attribution.Organic}, [4][]*big.Int{}
+		for k, whole := range j.whole {
+			switch {
+			case b.organic:
+				parts[k] = []*big.Int{whole}
+			case q.DataDriven == Markov:
+				channels, parts[k] = effects.Channels, effects.Split(whole)
+			default:
+				values := attribution.ShapleyOf(j.list, j.worth[k])
+				channels, parts[k] = values.Channels, values.Whole()
+			}
 		}
 		for i, channel := range channels {
 			if len(q.MediaSources) == 0 || slices.Contains(q.MediaSources, channel) {
-				credits = append(credits, CreditSum{Group: []string{channel}, Paid: b.paid, Currency: b.currency, Credit: credit[i].String(), Revenue: revenue[i].String()})
+				credits = append(credits, CreditSum{Group: []string{channel}, Paid: b.paid, Currency: b.currency,
+					Credit: parts[0][i].String(), Revenue: parts[1][i].String(), Exact: parts[2][i].String(), Unknown: parts[3][i].String()})
 			}
 		}
 	}
@@ -134,21 +142,22 @@ func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) {
 func divide(sums []JourneySum) (map[bucket]*journeys, error) {
 	buckets := make(map[bucket]*journeys)
 	for _, s := range sums {
-		revenue, err := integer(s.Revenue)
+		a, err := amountOf(s.Currency, s.Revenue, s.Exact, s.Unknown)
 		if err != nil {
 			return nil, err
 		}
 		b := bucket{s.Paid, len(s.Channels) == 0, s.Currency}
 		j := buckets[b]
 		if j == nil {
-			j = new(journeys)
+			j = &journeys{whole: [4]*big.Int{new(big.Int), new(big.Int), new(big.Int), new(big.Int)}}
 			buckets[b] = j
 		}
-		conversions := new(big.Int).Mul(big.NewInt(s.Conversions), big.NewInt(attribution.Million))
 		j.list = append(j.list, attribution.Journey{Channels: s.Channels, Converted: s.Conversions})
-		j.conversions, j.revenue = append(j.conversions, conversions), append(j.revenue, revenue)
-		j.allConversions.Add(&j.allConversions, conversions)
-		j.allRevenue.Add(&j.allRevenue, revenue)
+		conversions := new(big.Int).Mul(big.NewInt(s.Conversions), big.NewInt(attribution.Million))
+		for k, worth := range []*big.Int{conversions, a.revenue, a.exact, a.unknown} {
+			j.worth[k] = append(j.worth[k], worth)
+			j.whole[k].Add(j.whole[k], worth)
+		}
 	}
 	return buckets, nil
 }

@@ -24,7 +24,10 @@ func TestDataDrivenTotalsAreExact(t *testing.T) {
 			if s.Paid {
 				s.Currency = []string{"EUR", "USD"}[r.IntN(2)]
 				amount := r.Int64N(2_000_000_000) - 1_000_000_000
-				s.Revenue = fmt.Sprint(amount)
+				s.Revenue, s.Exact = fmt.Sprint(amount), fmt.Sprint(amount)+"000000000000000000"
+				if s.Currency == "USD" {
+					s.Exact, s.Unknown = "0", s.Revenue
+				}
 				if s.Currency == "EUR" {
 					revenue += amount
 				}

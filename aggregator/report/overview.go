@@ -1,10 +1,6 @@
 package report
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 // OverviewSQL are the statements of an overview. Every message is counted once,
 // however often it was sent.
@@ -27,11 +23,13 @@ func (q *Query) Overview() OverviewSQL {
 	o.Conversions.add("SELECT countIf(install), count() FROM (\n    SELECT argMax(install, version) AS install FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id)")
 
-	o.Revenue.add("SELECT currency, toString(sum(toInt128(revenue))) FROM (\n"+
-		"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid\n"+
-		"    FROM conversions FINAL\n    ").
+	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").
+		add("\nFROM (SELECT currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
+			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at\n"+
+			"    FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).
-		add("\n    GROUP BY conversion_id HAVING paid)\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
+		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q).
+		add("\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
 
 	o.Fresh.add("SELECT max(received) FROM events\nWHERE app_id = ?", q.App)
 	return o
@@ -41,20 +39,25 @@ func (q *Query) Overview() OverviewSQL {
 type CurrencySum struct {
 	Currency string
 	Sum      string
+	Exact    string // as in CreditSum
+	Unknown  string
 }
 
-// MoneyOf returns the amounts, by currency.
-func MoneyOf(sums []CurrencySum) ([]Money, error) {
-	list := make([]Money, 0, len(sums))
+// MoneyOf returns the amounts, by currency, and together in the currency that the
+// query names, nil if it names none.
+func (q *Query) MoneyOf(sums []CurrencySum) ([]Money, *Converted, error) {
+	var all amounts
 	for _, s := range sums {
-		n, err := integer(s.Sum)
+		a, err := amountOf(s.Currency, s.Sum, s.Exact, s.Unknown)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		list = append(list, Money{s.Currency, millionths(n)})
+		all.add(a)
 	}
-	slices.SortFunc(list, func(a, b Money) int { return cmp.Compare(a.Currency, b.Currency) })
-	return list, nil
+	if q.Currency == "" {
+		return all.byCurrency(), nil, nil
+	}
+	return all.byCurrency(), &Converted{Money{q.Currency, all.converted()}, all.unconverted()}, nil
 }
 
 // Stamp returns the time of a stamp in milliseconds, nil for 0.

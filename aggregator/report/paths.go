@@ -1,7 +1,5 @@
 package report
 
-import "math/big"
-
 // PathRow is a path that conversions had in common: the media sources of its
 // touches in order, none for organic ones.
 type PathRow struct {
@@ -75,13 +73,13 @@ func (q *Query) PathsOf(top []PathSum, lengths []PathLength, lags []PathLag) (Pa
 		result.Conversions += l.Conversions
 	}
 	for _, s := range top {
-		var g group
+		var g amounts
 		for i, currency := range s.Currencies {
-			amount, err := integer(s.Amounts[i])
+			amount, err := amountOf(currency, s.Amounts[i], "", "")
 			if err != nil {
 				return result, err
 			}
-			g.add(currency, true, new(big.Int), amount)
+			g.add(amount)
 		}
 		row := PathRow{Path: append([]string{}, s.Path...), Conversions: s.Conversions, RevenueByCurrency: g.byCurrency()}
 		if result.Conversions > 0 {

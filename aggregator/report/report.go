@@ -31,10 +31,12 @@ type Query struct {
 	DataDriven DataModel
 	GroupBy    []Dimension
 
-	// Currency of revenue. When it is empty, AppCurrency is taken if anything in
-	// range has it, else the most frequent one.
+	// Currency that revenue is converted to, by Rates (see Resolve). When it is empty
+	// nothing is converted, and of several currencies AppCurrency is taken if anything
+	// in range has it, else the most frequent one.
 	Currency    string
 	AppCurrency string
+	Rates       []DayRate
 
 	// MediaSources and Countries narrow what the person may see; empty means all.
 	MediaSources []string

@@ -65,6 +65,10 @@ func TestSQL(t *testing.T) {
 			}
 			return list
 		},
+		"converted": func(q Query) []Statement {
+			q.Currency, q.Metric = "USD", Revenue
+			return []Statement{q.Overview().Revenue, q.Timeseries(), q.Attribution(), q.Journeys()}
+		},
 		"attribution": func(q Query) []Statement {
 			first := q.Attribution()
 			q.Model, q.GroupBy = attribution.PositionBased, dimensions()
@@ -158,11 +162,12 @@ func TestDecimals(t *testing.T) {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
-	sums, err := MoneyOf([]CurrencySum{{"USD", "170141183460469231731687303715884105727"}, {"EUR", "-5"}})
-	if err != nil || sums[0] != (Money{"EUR", "-0.000005"}) || sums[1].Amount != "170141183460469231731687303715884.105727" {
+	q := january()
+	sums, whole, err := q.MoneyOf([]CurrencySum{{Currency: "USD", Sum: "170141183460469231731687303715884105727"}, {Currency: "EUR", Sum: "-5"}})
+	if err != nil || whole != nil || sums[0] != (Money{"EUR", "-0.000005"}) || sums[1].Amount != "170141183460469231731687303715884.105727" {
 		t.Errorf("%v %v", sums, err)
 	}
-	if _, err := MoneyOf([]CurrencySum{{"EUR", "1e3"}}); err == nil {
+	if _, _, err := q.MoneyOf([]CurrencySum{{Currency: "EUR", Sum: "1e3"}}); err == nil {
 		t.Error("1e3 was taken for an integer")
 	}
 }
@@ -207,7 +212,7 @@ func TestTimeseriesFillsAndSums(t *testing.T) {
 		return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC).UnixMilli() / quarter
 	}
 	got, err := q.TimeseriesOf([]QuarterSum{
-		{at(27, 23), "EUR", "1"}, {at(28, 22), "EUR", "2"}, {at(28, 23), "EUR", "4"}, {at(29, 21), "EUR", "8"}, {at(29, 22), "EUR", "16"}, {at(29, 22), "USD", "99"},
+		{Quarter: at(27, 23), Currency: "EUR", Sum: "1"}, {Quarter: at(28, 22), Currency: "EUR", Sum: "2"}, {Quarter: at(28, 23), Currency: "EUR", Sum: "4"}, {Quarter: at(29, 21), Currency: "EUR", Sum: "8"}, {Quarter: at(29, 22), Currency: "EUR", Sum: "16"}, {Quarter: at(29, 22), Currency: "USD", Sum: "99"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,13 @@ type Money struct {
 	Amount   Decimal `json:"amount"`
 }
 
+// Converted is an amount in one currency that others were converted to, and what
+// could not be for want of a rate.
+type Converted struct {
+	Money
+	Unconverted []Money `json:"unconverted,omitempty"`
+}
+
 // OverviewResult counts distinct messages exactly.
 type OverviewResult struct {
 	Events      uint64     `json:"events"`
@@ -16,7 +23,8 @@ type OverviewResult struct {
 	Installs    uint64     `json:"installs"`
 	Conversions uint64     `json:"conversions"`
 	Revenue     []Money    `json:"revenue"`
-	FreshUntil  *time.Time `json:"fresh_until"` // newest agent stamp stored; nil when nothing is
+	Converted   *Converted `json:"converted,omitempty"` // the revenue in the currency that was asked for
+	FreshUntil  *time.Time `json:"fresh_until"`         // newest agent stamp stored; nil when nothing is
 }
 
 // Point is one bucket of a time series; Time is its beginning.
@@ -31,6 +39,8 @@ type TimeseriesResult struct {
 	Interval Interval `json:"interval"`
 	Currency string   `json:"currency,omitempty"`
 	Points   []Point  `json:"points"`
+	// Unconverted is not in the points, for want of a rate.
+	Unconverted []Money `json:"unconverted,omitempty"`
 }
 
 // AttributionRow is the credit of one group. The dimensions that were not asked
@@ -46,6 +56,7 @@ type AttributionRow struct {
 	Revenue           Decimal `json:"revenue"` // in the result's currency
 	Share             float64 `json:"share"`   // of the conversions
 	RevenueByCurrency []Money `json:"revenue_by_currency"`
+	Unconverted       []Money `json:"unconverted,omitempty"` // not in Revenue, for want of a rate
 }
 
 // AttributionTotal is the sum of the rows.
@@ -53,6 +64,7 @@ type AttributionTotal struct {
 	Conversions       Decimal `json:"conversions"`
 	Revenue           Decimal `json:"revenue"`
 	RevenueByCurrency []Money `json:"revenue_by_currency"`
+	Unconverted       []Money `json:"unconverted,omitempty"` // not in Revenue, for want of a rate
 }
 
 // AttributionResult shares the conversions of a range out over groups under one

@@ -7,6 +7,39 @@ import "strings"
 type Statement struct {
 	SQL  string
 	Args []any
+
+	// Converts says that the statement reads a table day_rates (day Int32, currency
+	// String, rate Int128), which holds Rates.
+	Converts bool
+	Rates    []DayRate
+}
+
+// exact adds the columns that tell of amounts what they are in the currency of the
+// query, in 10^-24 units, and how much has no rate, in millionths. Where the query
+// names no currency nothing is converted.
+func (s *Statement) exact(q *Query, amount string) *Statement {
+	if q.Currency == "" {
+		return s.add(", '0', '0'")
+	}
+	s.Converts, s.Rates = true, q.Rates
+	return s.add(", toString(sum(toInt256("+amount+") * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate))))"+
+		", toString(sumIf("+amount+", currency != ? AND rate = 0))", q.Currency, q.Currency)
+}
+
+// rates joins a query inside of it, which has a day and a currency, with the rates.
+func (s *Statement) rates(q *Query) *Statement {
+	if q.Currency != "" {
+		s.add(" AS summed\nLEFT ANY JOIN day_rates USING (day, currency)")
+	}
+	return s
+}
+
+// day is the column of the day of a time for the join with the rates.
+func (q *Query) day(at string) string {
+	if q.Currency == "" {
+		return "0 AS day"
+	}
+	return "toInt32(intDiv(" + at + ", 86400000)) AS day"
 }
 
 func (s *Statement) add(text string, args ...any) *Statement {

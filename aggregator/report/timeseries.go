@@ -17,7 +17,7 @@ const quarter = 15 * 60 * 1000
 func (q *Query) Timeseries() Statement {
 	var s Statement
 	count := func(table, id string) *Statement {
-		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (\n    SELECT argMax(time, version) AS at", quarter)
+		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (\n    SELECT argMax(time, version) AS at", quarter)
 		if q.Metric == Installs {
 			s.add(", argMax(install, version) AS wanted")
 		} else if q.Metric == Clicks || q.Metric == Impressions {
@@ -39,10 +39,11 @@ func (q *Query) Timeseries() Statement {
 	case Conversions:
 		count("conversions", "conversion_id").add(")")
 	case Revenue:
-		s.add("SELECT intDiv(at, ?) AS quarter, currency, toString(sum(toInt128(revenue))) FROM (\n"+
-			"    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,\n"+
-			"        argMax(has_revenue, version) AS paid FROM conversions FINAL\n    ", quarter).
-			within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id HAVING paid)")
+		s.add("SELECT quarter, currency, toString(sum(amount))").exact(q, "amount").
+			add("\nFROM (SELECT intDiv(at, ?) AS quarter, currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
+				"    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,\n"+
+				"        argMax(has_revenue, version) AS paid FROM conversions FINAL\n    ", quarter).
+			within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY quarter, currency, day)").rates(q)
 	default:
 		count("events", "event_id").add(")")
 	}
@@ -58,6 +59,8 @@ type QuarterSum struct {
 	Quarter  int64
 	Currency string
 	Sum      string
+	Exact    string // as in CreditSum
+	Unknown  string
 }
 
 // TimeseriesOf puts the points together.
@@ -81,14 +84,21 @@ func (q *Query) TimeseriesOf(sums []QuarterSum) (TimeseriesResult, error) {
 		}
 		result.Currency = q.pickCurrency(seen)
 	}
+	converts := q.Metric == Revenue && q.Currency != ""
 	totals := make([]big.Int, len(starts))
+	var all amounts
 	for _, s := range sums {
-		if s.Currency != result.Currency {
+		if !converts && s.Currency != result.Currency {
 			continue
 		}
-		n, err := integer(s.Sum)
+		a, err := amountOf(s.Currency, s.Sum, s.Exact, s.Unknown)
 		if err != nil {
 			return result, err
+		}
+		n := a.revenue
+		if converts {
+			n = a.exact
+			all.add(a)
 		}
 		at := s.Quarter * quarter
 		i, found := slices.BinarySearchFunc(starts, at, func(t time.Time, ms int64) int { return int(min(max(t.UnixMilli()-ms, -1), 1)) })
@@ -100,11 +110,15 @@ func (q *Query) TimeseriesOf(sums []QuarterSum) (TimeseriesResult, error) {
 	result.Points = make([]Point, len(starts))
 	for i, t := range starts {
 		value := Decimal(totals[i].String())
-		if q.Metric == Revenue {
+		switch {
+		case converts:
+			value = millionths(roundAway(&totals[i], rateUnit()))
+		case q.Metric == Revenue:
 			value = millionths(&totals[i])
 		}
 		result.Points[i] = Point{t.UTC(), value}
 	}
+	result.Unconverted = all.unconverted()
 	return result, nil
 }
 

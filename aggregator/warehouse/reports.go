@@ -3,8 +3,11 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"slices"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"golang.org/x/sync/errgroup"
 
@@ -13,7 +16,32 @@ import (
 
 // answer runs a report's statement and gives every row to scan.
 func (w *Warehouse) answer(ctx context.Context, s report.Statement, scan func(driver.Rows) error) error {
+	if s.Converts {
+		table, err := dayRates(s.Rates)
+		if err != nil {
+			return err
+		}
+		ctx = clickhouse.Context(ctx, clickhouse.WithExternalTable(table))
+	}
 	return each(ctx, w.read, scan, s.SQL, s.Args...)
+}
+
+// dayRates is the table that statements convert with; empty, it has a row that is
+// of no currency, for a table without rows is not sent.
+func dayRates(rates []report.DayRate) (*ext.Table, error) {
+	table, err := ext.NewTable("day_rates", ext.Column("day", "Int32"), ext.Column("currency", "String"), ext.Column("rate", "Int128"))
+	if err != nil {
+		return nil, fmt.Errorf("make table of rates: %w", err)
+	}
+	if len(rates) == 0 {
+		rates = []report.DayRate{{Rate: new(big.Int)}}
+	}
+	for _, r := range rates {
+		if err := table.Append(r.Day, r.Currency, r.Rate); err != nil {
+			return nil, fmt.Errorf("fill table of rates: %w", err)
+		}
+	}
+	return table, nil
 }
 
 // Overview counts what is stored, every message once.
@@ -48,7 +76,7 @@ func (w *Warehouse) Overview(ctx context.Context, q report.Query) (report.Overvi
 	g.Go(func() error {
 		return w.answer(ctx, sql.Revenue, func(rows driver.Rows) error {
 			var s report.CurrencySum
-			err := rows.Scan(&s.Currency, &s.Sum)
+			err := rows.Scan(&s.Currency, &s.Sum, &s.Exact, &s.Unknown)
 			revenue = append(revenue, s)
 			return err
 		})
@@ -65,7 +93,7 @@ func (w *Warehouse) Overview(ctx context.Context, q report.Query) (report.Overvi
 		return result, fmt.Errorf("read overview: %w", err)
 	}
 	var err error
-	result.Revenue, err = report.MoneyOf(revenue)
+	result.Revenue, result.Converted, err = q.MoneyOf(revenue)
 	return result, err
 }
 
@@ -77,7 +105,7 @@ func (w *Warehouse) Timeseries(ctx context.Context, q report.Query) (report.Time
 	var sums []report.QuarterSum
 	err := w.answer(ctx, q.Timeseries(), func(rows driver.Rows) error {
 		var s report.QuarterSum
-		err := rows.Scan(&s.Quarter, &s.Currency, &s.Sum)
+		err := rows.Scan(&s.Quarter, &s.Currency, &s.Sum, &s.Exact, &s.Unknown)
 		sums = append(sums, s)
 		return err
 	})
@@ -99,11 +127,11 @@ func (w *Warehouse) Attribution(ctx context.Context, q report.Query) (report.Att
 	var sums []report.CreditSum
 	err := w.answer(ctx, q.Attribution(), func(rows driver.Rows) error {
 		s := report.CreditSum{Group: make([]string, dimensions)}
-		fields := make([]any, 0, dimensions+4)
+		fields := make([]any, 0, dimensions+6)
 		for i := range s.Group {
 			fields = append(fields, &s.Group[i])
 		}
-		err := rows.Scan(append(fields, &s.Paid, &s.Currency, &s.Credit, &s.Revenue)...)
+		err := rows.Scan(append(fields, &s.Paid, &s.Currency, &s.Credit, &s.Revenue, &s.Exact, &s.Unknown)...)
 		sums = append(sums, s)
 		return err
 	})
@@ -118,7 +146,7 @@ func (w *Warehouse) dataDriven(ctx context.Context, q report.Query) (report.Attr
 	var sums []report.JourneySum
 	err := w.answer(ctx, q.Journeys(), func(rows driver.Rows) error {
 		var s report.JourneySum
-		err := rows.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue)
+		err := rows.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue, &s.Exact, &s.Unknown)
 		sums = append(sums, s)
 		return err
 	})

@@ -86,6 +86,7 @@ func TestReports(t *testing.T) {
 	w, q := shop(t)
 	for name, test := range map[string]func(*testing.T, *Warehouse, report.Query){
 		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion, "paths": testPaths,
+		"currencies": testCurrencies,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, q) })
 	}
@@ -216,8 +217,65 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, got.Rows, `[{"adset":"","ad":"","keyword":"","conversions":"4.000000","revenue":"20.500000","share":1,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}]`)
+		same(t, got.Rows, `[{"adset":"","ad":"","keyword":"","conversions":"4.000000","revenue":"20.500000","share":1,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}],"unconverted":[{"currency":"EUR","amount":"140.000000"}]}]`)
 	})
+}
+
+// testCurrencies converts o1 (140 EUR) and o2 (20.5 USD, a day later).
+func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
+	convert := func(currency string, rates ...report.Rate) report.Query {
+		t.Helper()
+		q := q
+		q.Currency = currency
+		var err error
+		if q.Rates, err = report.Resolve(rates, currency, q.From, q.To); err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	january := report.Rate{Day: "2026-01-31", From: "EUR", To: "USD", Rate: "1.1"}
+	february := report.Rate{Day: "2026-02-01", From: "EUR", To: "USD", Rate: "1.2"}
+	for _, model := range []string{"first_touch", "linear", "time_decay", "markov", "shapley"} {
+		q := convert("USD", january, february)
+		q.ParseModel(model)
+		got, err := w.Attribution(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got.Total, `{"conversions":"4.000000","revenue":"188.500000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
+	}
+	overview, err := w.Overview(t.Context(), convert("EUR", january, february))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, overview.Converted, `{"currency":"EUR","amount":"157.083333"}`) // 20.5/1.2 is 17.0833333…
+	overview, err = w.Overview(t.Context(), convert("JPY", january))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, overview.Converted, `{"currency":"JPY","amount":"0.000000","unconverted":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
+
+	q = convert("USD", report.Rate{Day: "2026-02-02", From: "EUR", To: "USD", Rate: "9"})
+	q.Metric, q.Interval = report.Revenue, report.Week
+	series, err := w.Timeseries(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, series.Unconverted, `[{"currency":"EUR","amount":"140.000000"}]`) // a later rate is none
+	q = convert("USD", january)
+	q.Metric, q.Interval = report.Revenue, report.Week
+	if series, err = w.Timeseries(t.Context(), q); err != nil {
+		t.Fatal(err)
+	}
+	sum := ""
+	for _, p := range series.Points {
+		if p.Value != "0.000000" {
+			sum += string(p.Value) + " "
+		}
+	}
+	if (sum != "174.500000 " && sum != "154.000000 20.500000 ") || len(series.Unconverted) != 0 {
+		t.Errorf("%+v", series)
+	}
 }
 
 func testPaths(t *testing.T, w *Warehouse, q report.Query) {

@@ -1,11 +1,13 @@
-SELECT media_source, paid, currency, toString(sum(toInt128(credit))), toString(sum(toInt128(share))) FROM (
-    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, path_media_source AS media_source, credit, share
+SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), '0', '0'
+FROM (SELECT media_source, paid, currency, 0 AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
+    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, credit, share
     FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
     ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source,
         if(empty(touches_id), [1000000], credit_linear) AS credit, if(empty(touches_id), [revenue], revenue_linear) AS share,
         if(empty(touches_id), ['organic'], touches_media_source) AS source_of
     WHERE source_of IN (?))
+    GROUP BY media_source, paid, currency, day)
 GROUP BY media_source, paid, currency LIMIT ?
   ← "app-1"
   ← 1767225600000
@@ -17,14 +19,16 @@ GROUP BY media_source, paid, currency LIMIT ?
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← 50000
 
-SELECT media_source, campaign, adset, ad, keyword, paid, currency, toString(sum(toInt128(credit))), toString(sum(toInt128(share))) FROM (
-    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, path_media_source AS media_source, path_campaign AS campaign, path_adset AS adset, path_ad AS ad, path_keyword AS keyword, credit, share
+SELECT media_source, campaign, adset, ad, keyword, paid, currency, toString(sum(credits)), toString(sum(shares)), '0', '0'
+FROM (SELECT media_source, campaign, adset, ad, keyword, paid, currency, 0 AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
+    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, path_campaign AS campaign, path_adset AS adset, path_ad AS ad, path_keyword AS keyword, credit, share
     FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
     ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source, if(empty(touches_id), [''], touches_campaign) AS path_campaign, if(empty(touches_id), [''], touches_adset) AS path_adset, if(empty(touches_id), [''], touches_ad) AS path_ad, if(empty(touches_id), [''], touches_keyword) AS path_keyword,
         if(empty(touches_id), [1000000], credit_position_based) AS credit, if(empty(touches_id), [revenue], revenue_position_based) AS share,
         if(empty(touches_id), ['organic'], touches_media_source) AS source_of
     WHERE source_of IN (?))
+    GROUP BY media_source, campaign, adset, ad, keyword, paid, currency, day)
 GROUP BY media_source, campaign, adset, ad, keyword, paid, currency LIMIT ?
   ← "app-1"
   ← 1767225600000
@@ -36,10 +40,12 @@ GROUP BY media_source, campaign, adset, ad, keyword, paid, currency LIMIT ?
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← 50000
 
-SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency,
-    toInt64(count()), toString(sum(toInt128(revenue)))
-FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
-    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
+SELECT channels, paid, currency, toInt64(sum(n)), toString(sum(amount)), '0', '0'
+FROM (SELECT channels, paid, currency, 0 AS day, count() AS n, sum(toInt128(revenue)) AS amount FROM (
+    SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, revenue
+    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))))
+    GROUP BY channels, paid, currency, day)
 GROUP BY channels, paid, currency LIMIT ?
   ← "app-1"
   ← 1767225600000

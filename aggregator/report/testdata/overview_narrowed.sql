@@ -31,12 +31,14 @@ SELECT countIf(install), count() FROM (
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
 
-SELECT currency, toString(sum(toInt128(revenue))) FROM (
-    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid
+SELECT currency, toString(sum(amount)), '0', '0'
+FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
     GROUP BY conversion_id HAVING paid)
+    GROUP BY currency, day)
 GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
   ← 1767225600000

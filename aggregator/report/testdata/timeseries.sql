@@ -1,4 +1,4 @@
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM events FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY event_id)
@@ -9,7 +9,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY touch_id HAVING kind_of = 'click')
@@ -20,7 +20,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY touch_id HAVING kind_of = 'impression')
@@ -31,7 +31,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY conversion_id HAVING wanted)
@@ -42,7 +42,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY conversion_id)
@@ -53,11 +53,13 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, currency, toString(sum(toInt128(revenue))) FROM (
+SELECT quarter, currency, toString(sum(amount)), '0', '0'
+FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     GROUP BY conversion_id HAVING paid)
+    GROUP BY quarter, currency, day)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
   ← "app-1"

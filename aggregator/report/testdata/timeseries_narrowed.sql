@@ -1,4 +1,4 @@
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM events FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
     GROUP BY event_id)
@@ -11,7 +11,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← ["DE","\\"]
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
     GROUP BY touch_id HAVING kind_of = 'click')
@@ -24,7 +24,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← ["DE","\\"]
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
     GROUP BY touch_id HAVING kind_of = 'impression')
@@ -37,7 +37,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← ["DE","\\"]
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
@@ -54,7 +54,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()) FROM (
+SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
@@ -71,12 +71,14 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, currency, toString(sum(toInt128(revenue))) FROM (
+SELECT quarter, currency, toString(sum(amount)), '0', '0'
+FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
     GROUP BY conversion_id HAVING paid)
+    GROUP BY quarter, currency, day)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
   ← "app-1"

@@ -1,0 +1,80 @@
+package report
+
+import (
+	"cmp"
+	"math/big"
+	"slices"
+)
+
+// amount is a sum of revenue in one currency, in millionths, with what it is in
+// the currency of the query.
+type amount struct {
+	currency         string
+	revenue, unknown *big.Int
+	exact            *big.Int // in 10^-24 units
+}
+
+// amountOf reads the sums that SQL gave as text.
+func amountOf(currency, revenue, exact, unknown string) (amount, error) {
+	a := amount{currency: currency}
+	for _, field := range []struct {
+		into **big.Int
+		text string
+	}{{&a.revenue, revenue}, {&a.exact, exact}, {&a.unknown, unknown}} {
+		n, err := integer(cmp.Or(field.text, "0"))
+		if err != nil {
+			return a, err
+		}
+		*field.into = n
+	}
+	return a, nil
+}
+
+// amounts are sums of revenue by currency, and together in that of the query.
+type amounts struct {
+	exact            big.Int
+	revenue, unknown map[string]*big.Int
+}
+
+func (l *amounts) add(a amount) {
+	if l.revenue == nil {
+		l.revenue, l.unknown = make(map[string]*big.Int), make(map[string]*big.Int)
+	}
+	l.exact.Add(&l.exact, a.exact)
+	for _, part := range []struct {
+		sums map[string]*big.Int
+		n    *big.Int
+	}{{l.revenue, a.revenue}, {l.unknown, a.unknown}} {
+		if part.sums[a.currency] == nil {
+			part.sums[a.currency] = new(big.Int)
+		}
+		part.sums[a.currency].Add(part.sums[a.currency], part.n)
+	}
+}
+
+// in returns what there is in a currency, without any conversion.
+func (l *amounts) in(currency string) Decimal {
+	if n := l.revenue[currency]; n != nil {
+		return millionths(n)
+	}
+	return millionths(new(big.Int))
+}
+
+// converted returns the whole in the currency of the query.
+func (l *amounts) converted() Decimal { return millionths(roundAway(&l.exact, rateUnit())) }
+
+func (l *amounts) byCurrency() []Money { return moneyOf(l.revenue, true) }
+
+// unconverted are the amounts that have no rate, which the whole leaves out.
+func (l *amounts) unconverted() []Money { return moneyOf(l.unknown, false) }
+
+func moneyOf(sums map[string]*big.Int, zero bool) []Money {
+	list := make([]Money, 0, len(sums))
+	for currency, n := range sums {
+		if zero || n.Sign() != 0 {
+			list = append(list, Money{currency, millionths(n)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Money) int { return cmp.Compare(a.Currency, b.Currency) })
+	return list
+}

@@ -1,0 +1,171 @@
+package report
+
+import (
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Rate is a stored exchange rate of a day: one unit of From is Rate units of To.
+type Rate struct {
+	Day  string `json:"day"` // 2026-01-31, UTC
+	From string `json:"from"`
+	To   string `json:"to"`
+	Rate string `json:"rate"` // decimal, at most 18 places
+}
+
+// DayRate is what an amount of a day and a currency is multiplied with.
+type DayRate struct {
+	Day      int32 // since 1970-01-01, UTC
+	Currency string
+	Rate     *big.Int // units of 10^-18
+}
+
+// MaxRateAge is how many days a rate is used for when there is none of the day
+// itself: central banks publish none on weekends and holidays.
+const MaxRateAge = 7
+
+// rateUnit is 1 in the units of a DayRate.
+func rateUnit() *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(18), nil) }
+
+// Resolve returns by what amounts of each day from from to before to, and of each
+// currency, are converted to a target. The rates of one day decide: the direct
+// one, else the inverse, else the cross rate over the first base by name that has
+// both; a quotient is rounded to 18 places, half away from zero. A day that has
+// none takes that of the latest day before, up to MaxRateAge days.
+func Resolve(rates []Rate, target string, from, to time.Time) ([]DayRate, error) {
+	byDay := make(map[int32]map[[2]string]*big.Rat)
+	currencies := make(map[string]bool)
+	for _, r := range rates {
+		day, value, err := r.parse()
+		if err != nil {
+			return nil, err
+		}
+		if byDay[day] == nil {
+			byDay[day] = make(map[[2]string]*big.Rat)
+		}
+		byDay[day][[2]string{r.From, r.To}] = value
+		currencies[r.From], currencies[r.To] = true, true
+	}
+	delete(currencies, target)
+	names := make([]string, 0, len(currencies))
+	for c := range currencies {
+		names = append(names, c)
+	}
+	slices.Sort(names)
+	var list []DayRate
+	for _, c := range names {
+		found, at := (*big.Int)(nil), int32(0)
+		first, last := dayOf(from), dayOf(to.Add(-time.Millisecond))
+		for day := first - MaxRateAge; day <= last; day++ {
+			if rate := cross(byDay[day], c, target); rate != nil {
+				found, at = rate, day
+			}
+			if day >= first && found != nil && day-at <= MaxRateAge {
+				list = append(list, DayRate{day, c, found})
+			}
+		}
+	}
+	return list, nil
+}
+
+func dayOf(t time.Time) int32 { return int32(t.UTC().Truncate(24*time.Hour).Unix() / (24 * 60 * 60)) }
+
+func (r *Rate) parse() (int32, *big.Rat, error) {
+	day, err := time.Parse(time.DateOnly, r.Day)
+	if err != nil {
+		return 0, nil, invalid("the day %q of a rate is not one such as 2026-01-31", r.Day)
+	}
+	value, ok := new(big.Rat).SetString(r.Rate)
+	if !ok || value.Sign() <= 0 || strings.ContainsAny(r.Rate, "/eEpPxX_") {
+		return 0, nil, invalid("the rate %q is not a decimal number above 0", r.Rate)
+	}
+	return dayOf(day), value, nil
+}
+
+// cross returns the rate between two currencies from those of one day, nil if
+// there is none.
+func cross(rates map[[2]string]*big.Rat, from, to string) *big.Int {
+	if len(rates) == 0 {
+		return nil
+	}
+	if direct := either(rates, from, to); direct != nil {
+		return fixed(direct)
+	}
+	bases := make([]string, 0, 4)
+	for pair := range rates {
+		bases = append(bases, pair[0], pair[1])
+	}
+	slices.Sort(bases)
+	for _, base := range slices.Compact(bases) {
+		in, out := either(rates, from, base), either(rates, base, to)
+		if in != nil && out != nil {
+			return fixed(in.Mul(in, out))
+		}
+	}
+	return nil
+}
+
+// either returns a rate as it is stored or the inverse of its opposite, a copy.
+func either(rates map[[2]string]*big.Rat, from, to string) *big.Rat {
+	if r := rates[[2]string{from, to}]; r != nil {
+		return new(big.Rat).Set(r)
+	}
+	if r := rates[[2]string{to, from}]; r != nil {
+		return new(big.Rat).Inv(r)
+	}
+	return nil
+}
+
+// fixed rounds a rate to 18 places. One that is 0 then is none.
+func fixed(r *big.Rat) *big.Int {
+	n := roundAway(new(big.Int).Mul(r.Num(), rateUnit()), r.Denom())
+	if n.Sign() == 0 {
+		return nil
+	}
+	return n
+}
+
+// roundAway returns a/b rounded to a whole number, half away from zero; b > 0.
+func roundAway(a, b *big.Int) *big.Int {
+	half := new(big.Int).Rsh(b, 1)
+	if b.Bit(0) == 1 {
+		half.Add(half, big.NewInt(1)) // 2·rest >= b is rest >= (b+1)/2 for an odd b
+	}
+	magnitude, rest := new(big.Int).QuoRem(new(big.Int).Abs(a), b, new(big.Int))
+	if rest.Cmp(half) >= 0 {
+		magnitude.Add(magnitude, big.NewInt(1))
+	}
+	if a.Sign() < 0 {
+		magnitude.Neg(magnitude)
+	}
+	return magnitude
+}
+
+// converted rounds exact amounts, in 10^-24 units, to millionths. The total is
+// their sum rounded once, half away from zero; the parts are rounded so that they
+// add up to exactly that, by largest remainder, to the later part of equal ones.
+func converted(exact []*big.Int) (parts []*big.Int, total *big.Int) {
+	unit, sum := rateUnit(), new(big.Int)
+	parts, rests, order := make([]*big.Int, len(exact)), make([]*big.Int, len(exact)), make([]int, len(exact))
+	floors := new(big.Int)
+	for i, n := range exact {
+		parts[i], rests[i] = new(big.Int).DivMod(n, unit, new(big.Int)) // the floor, also below 0
+		floors.Add(floors, parts[i])
+		sum.Add(sum, n)
+		order[i] = i
+	}
+	total = roundAway(sum, unit)
+	left := new(big.Int).Sub(total, floors).Int64() // 0 to the number of parts, for each rest is below 1
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c := rests[b].Cmp(rests[a]); c != 0 {
+			return c
+		}
+		return b - a
+	})
+	for _, i := range order[:left] {
+		parts[i].Add(parts[i], big.NewInt(1))
+	}
+	return parts, total
+}

@@ -1,0 +1,88 @@
+SELECT currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(amount, currency != ? AND rate = 0))
+FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenue)) AS amount FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at
+    FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id HAVING paid)
+    GROUP BY currency, day) AS summed
+LEFT ANY JOIN day_rates USING (day, currency)
+GROUP BY currency ORDER BY currency LIMIT ?
+  ← "USD"
+  ← "USD"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 50000
+
+SELECT quarter, currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(amount, currency != ? AND rate = 0))
+FROM (SELECT intDiv(at, ?) AS quarter, currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenue)) AS amount FROM (
+    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
+        argMax(has_revenue, version) AS paid FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    GROUP BY conversion_id HAVING paid)
+    GROUP BY quarter, currency, day) AS summed
+LEFT ANY JOIN day_rates USING (day, currency)
+GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
+  ← "USD"
+  ← "USD"
+  ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 1000000
+
+SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), toString(sum(toInt256(shares) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(shares, currency != ? AND rate = 0))
+FROM (SELECT media_source, paid, currency, toInt32(intDiv(time, 86400000)) AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
+    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, credit, share
+    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)))
+    ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source,
+        if(empty(touches_id), [1000000], credit_linear) AS credit, if(empty(touches_id), [revenue], revenue_linear) AS share,
+        if(empty(touches_id), ['organic'], touches_media_source) AS source_of
+    WHERE source_of IN (?))
+    GROUP BY media_source, paid, currency, day) AS summed
+LEFT ANY JOIN day_rates USING (day, currency)
+GROUP BY media_source, paid, currency LIMIT ?
+  ← "USD"
+  ← "USD"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← 50000
+
+SELECT channels, paid, currency, toInt64(sum(n)), toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(amount, currency != ? AND rate = 0))
+FROM (SELECT channels, paid, currency, toInt32(intDiv(time, 86400000)) AS day, count() AS n, sum(toInt128(revenue)) AS amount FROM (
+    SELECT arrayCompact(touches_media_source) AS channels, has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, revenue
+    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))))
+    GROUP BY channels, paid, currency, day) AS summed
+LEFT ANY JOIN day_rates USING (day, currency)
+GROUP BY channels, paid, currency LIMIT ?
+  ← "USD"
+  ← "USD"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← 50000
+
