@@ -31,13 +31,13 @@ const writeKey = "benchmark-write-key"
 // maxProfile bounds what is read of a profile.
 const maxProfile = 64 << 20
 
-// buildAgent builds the real program as the Makefile does.
-func buildAgent(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "agent")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "github.com/unmogrowp/unmogrowp/agent")
+// build builds a real program, the agent or the aggregator, as the Makefile does.
+func build(ctx context.Context, dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "github.com/unmogrowp/unmogrowp/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the agent: %w: %s", err, out)
+		return "", fmt.Errorf("build the %s: %w: %s", name, err, out)
 	}
 	return path, nil
 }

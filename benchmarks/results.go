@@ -23,7 +23,7 @@ type results struct {
 // cell is one target under one kind of load.
 type cell struct {
 	Target      string `json:"target"`
-	Events      int    `json:"events_per_request"`
+	Events      int    `json:"events_per_request"` // 0: a read
 	EventBytes  int    `json:"bytes_per_event"`
 	Connections int    `json:"connections"`
 
@@ -70,7 +70,7 @@ func (r *results) encode(w io.Writer) error {
 
 // header are the columns, and row a cell's.
 func header() []string {
-	return []string{"events/request", "target", "events/s", "of bare", "events/CPU-s", "p50 ms", "p99 ms", "max ms", "half p50", "half p99", "half max", "peak MB", "server cores", "client cores", "failed"}
+	return []string{"events/request", "target", "events or reads/s", "of bare", "a CPU-s", "p50 ms", "p99 ms", "max ms", "half p50", "half p99", "half max", "peak MB", "server cores", "client cores", "failed"}
 }
 
 func (c *cell) row() []string {
@@ -83,7 +83,7 @@ func (c *cell) row() []string {
 		half += " (pace lost)"
 	}
 	number := func(v ms) string { return fmt.Sprintf("%.2f", v) }
-	return []string{strconv.Itoa(c.Events), c.Target, group(c.EventsPerSecond), ratio, group(c.EventsPerCPUSecond), number(c.P50), number(c.P99), number(c.Max),
+	return []string{size{events: c.Events}.String(), c.Target, group(c.EventsPerSecond), ratio, group(c.EventsPerCPUSecond), number(c.P50), number(c.P99), number(c.Max),
 		number(c.HalfP50), half, number(c.HalfMax), fmt.Sprintf("%.0f", c.PeakMB), fmt.Sprintf("%.2f", c.ServerCores), fmt.Sprintf("%.2f", c.ClientCores),
 		strconv.FormatUint(c.Failed+c.HalfFailed, 10)}
 }
@@ -92,7 +92,7 @@ func (r *results) describe() string {
 	m := &r.Machine
 	size := 0
 	if len(r.Cells) > 0 {
-		size = r.Cells[len(r.Cells)-1].EventBytes
+		size = r.Cells[0].EventBytes
 	}
 	return fmt.Sprintf("%s, %d cores, %.1f GB, Linux %s, %s, %s; 4 KiB and fsync %.2f ms (p99 %.2f ms); load before %.2f.\n%s, %.3g s a cell, events of %d bytes; load and server share the cores.\n",
 		m.CPU, m.Cores, m.MemoryGB, m.Kernel, m.Go, m.Disk, m.SyncP50, m.SyncP99, m.Load, r.Started.Format("2006-01-02 15:04 MST"), r.Seconds, size)
@@ -112,7 +112,7 @@ func (r *results) table(w io.Writer) error {
 	}
 	for i := range r.Cells {
 		if c := &r.Cells[i]; c.Failed > 0 {
-			fmt.Fprintf(w, "%s/%d: %d requests failed, the first with %.300q\n", c.Target, c.Events, c.Failed, c.Failure)
+			fmt.Fprintf(w, "%s/%s: %d requests failed, the first with %.300q\n", c.Target, size{events: c.Events}, c.Failed, c.Failure)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,8 +21,22 @@ const ticksPerSecond = 100
 // server is a child process under measurement.
 type server struct {
 	address netip.AddrPort
-	admin   string // address of the agent's admin listener
-	program *children.Program
+	admin   string            // address of the agent's admin listener
+	program *children.Program // nil if it could not be started
+	request []byte            // what reads ask; nil for events
+	close   func() error      // ends what the server needs; nil for nothing
+}
+
+// stop ends the server and what it needs.
+func (s *server) stop() error {
+	var errs [2]error
+	if s.program != nil {
+		errs[0] = s.program.Stop()
+	}
+	if s.close != nil {
+		errs[1] = s.close()
+	}
+	return errors.Join(errs[:]...)
 }
 
 // startBaseline starts this program as a baseline.

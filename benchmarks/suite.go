@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -15,10 +16,28 @@ import (
 
 const agent = "agent" // beside bare and parse
 
+// reads is the size of requests that send no events but read an answer.
+const reads = 0
+
 // size is a number of events in each request, and how many connections send them.
 type size struct{ events, connections int }
 
-func sizes() []size { return []size{{1, 256}, {100, 64}, {500, 32}} }
+func sizes() []size { return []size{{1, 256}, {100, 64}, {500, 32}, {reads, 64}} }
+
+func (s size) String() string {
+	if s.events == reads {
+		return "read"
+	}
+	return strconv.Itoa(s.events)
+}
+
+// targets are who is measured with a size.
+func (s size) targets() []string {
+	if s.events == reads {
+		return []string{bare, console}
+	}
+	return []string{bare, parse, agent}
+}
 
 // suite measures all targets with all sizes, one target after the other for each size, so that
 // what slows the machine for a while slows them alike.
@@ -35,17 +54,12 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 	if s.results.Machine, err = thisMachine(s.dir); err != nil {
 		return nil, err
 	}
-	if s.program == "" {
-		if s.program, err = buildAgent(ctx, s.dir); err != nil {
-			return nil, err
-		}
-	}
 	for _, size := range sizes() {
 		if s.connections != 0 {
 			size.connections = s.connections
 		}
-		for _, target := range []string{bare, parse, agent} {
-			name := fmt.Sprintf("%s/%d", target, size.events)
+		for _, target := range size.targets() {
+			name := target + "/" + size.String()
 			if !wanted(name, s.only) {
 				continue
 			}
@@ -57,7 +71,7 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 		}
 	}
 	if len(s.results.Cells) == 0 {
-		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent), a size (1, 100, 500) or both (agent/100)", s.only)
+		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read) or both (agent/100)", s.only)
 	}
 	s.results.compare()
 	return &s.results, nil
@@ -81,7 +95,7 @@ func (s *suite) cell(ctx context.Context, target, name string, size size) (c cel
 		if server == nil {
 			return
 		}
-		if stopErr := server.program.Stop(); err == nil && stopErr != nil {
+		if stopErr := server.stop(); err == nil && stopErr != nil {
 			err = fmt.Errorf("stop: %w", stopErr)
 		}
 		_ = os.RemoveAll(dir) // gone with the rest at the latest
@@ -90,8 +104,7 @@ func (s *suite) cell(ctx context.Context, target, name string, size size) (c cel
 		return c, err
 	}
 	c = cell{Target: target, Events: size.events, Connections: size.connections}
-	l := &load{server: server.address, templates: templates(size.events, pool, writeKey, time.Now()), connections: size.connections,
-		warmup: s.warmup, duration: s.duration}
+	l := &load{server: server.address, templates: server.templates(size), connections: size.connections, warmup: s.warmup, duration: s.duration}
 	c.EventBytes = eventBytes(l.templates)
 	if err := s.full(ctx, server, l, &c); err != nil {
 		return c, err
@@ -107,10 +120,30 @@ func (s *suite) cell(ctx context.Context, target, name string, size size) (c cel
 }
 
 func (s *suite) start(ctx context.Context, target, dir string) (*server, error) {
-	if target == agent {
+	switch target {
+	case agent:
+		if s.program == "" {
+			var err error
+			if s.program, err = build(ctx, s.dir, agent); err != nil {
+				return nil, err
+			}
+		}
 		return startAgent(ctx, s.program, dir)
+	case console:
+		return startConsole(ctx, dir)
 	}
 	return startBaseline(ctx, target, dir)
+}
+
+// templates are the requests of a size: events, or the read that the server was prepared for.
+func (s *server) templates(size size) []template {
+	if size.events != reads {
+		return templates(size.events, pool, writeKey, time.Now())
+	}
+	if s.request == nil {
+		return []template{{bytes: []byte("GET / HTTP/1.1\r\nHost: bench\r\n\r\n")}}
+	}
+	return []template{{bytes: s.request}}
 }
 
 // eventBytes is what an event has on average, with its share of the batch around it.
@@ -120,7 +153,7 @@ func eventBytes(list []template) int {
 		bytes += len(t.bytes) - strings.Index(string(t.bytes), "\r\n\r\n") - 4
 		events += t.events
 	}
-	return bytes / events
+	return bytes / max(events, 1)
 }
 
 // full measures at full speed.
@@ -148,10 +181,11 @@ func (s *suite) full(ctx context.Context, server *server, l *load, c *cell) erro
 	}
 	seconds := l.duration.Seconds()
 	c.Requests, c.Failed, c.Failure = o.requests, o.failed, o.failure
-	c.EventsPerSecond = float64(o.requests) * float64(c.Events) / seconds
+	count := float64(o.requests) * float64(max(c.Events, 1))
+	c.EventsPerSecond = count / seconds
 	c.P50, c.P99, c.Max = milliseconds(o.latency.quantile(0.5)), milliseconds(o.latency.quantile(0.99)), milliseconds(o.latency.max)
 	if cpu := (after - before).Seconds(); cpu > 0 {
-		c.EventsPerCPUSecond = float64(o.requests) * float64(c.Events) / cpu
+		c.EventsPerCPUSecond = count / cpu
 		c.ServerCores = cpu / seconds
 	}
 	c.ClientCores = client.Seconds() / seconds
@@ -174,7 +208,7 @@ func (s *suite) half(ctx context.Context, l *load, c *cell) error {
 	return nil
 }
 
-// saveProfile keeps a CPU profile of the agent of the time that is measured, and what its heap
+// saveProfile keeps a CPU profile of the program of the time that is measured, and what its heap
 // held at the end of it.
 func (s *suite) saveProfile(ctx context.Context, server *server, c *cell) error {
 	if err := os.MkdirAll(s.profile, 0o755); err != nil {
@@ -189,7 +223,7 @@ func (s *suite) saveProfile(ctx context.Context, server *server, c *cell) error 
 		if err != nil {
 			return fmt.Errorf("profile: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(s.profile, fmt.Sprintf("agent-%d-%s.prof", c.Events, p.name)), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(s.profile, fmt.Sprintf("%s-%s-%s.prof", c.Target, size{events: c.Events}, p.name)), data, 0o644); err != nil {
 			return fmt.Errorf("profile: %w", err)
 		}
 	}

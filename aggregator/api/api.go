@@ -111,6 +111,8 @@ type server struct {
 	origin   *http.CrossOriginProtection
 	metrics  metrics
 	openapi  []byte
+	answers  *answers
+	headers  headers
 }
 
 // New makes the handler of the API and the console. It fails if a route lacks its permission.
@@ -127,6 +129,8 @@ func New(options Options) (http.Handler, error) {
 		refusals: newBucket(refusalsPerSecond, refusalsBurst),
 		origin:   http.NewCrossOriginProtection(),
 		metrics:  newMetrics(options.Registerer),
+		answers:  newAnswers(options.Now),
+		headers:  newHeaders(),
 	}
 	table := routes()
 	var err error
@@ -178,7 +182,7 @@ func (s *server) register(table []route) (*http.ServeMux, error) {
 
 // ServeHTTP answers a request of the console or of the API.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
+	s.headers.secure(w.Header())
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		// net/http hides whether a Content-Length came with the chunks: what lies behind them must not
 		// become a request of its own. RFC 9112, section 6.3.
@@ -188,7 +192,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.outside(w, r)
 		return
 	}
-	apiHeaders(w.Header())
+	s.headers.forAPI(w.Header())
+	if s.answerKept(w, r) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	c := newCall(ctx, s, w, r)
@@ -211,7 +218,7 @@ func (s *server) outside(w http.ResponseWriter, r *http.Request) {
 		s.Console.ServeHTTP(w, r)
 		return
 	}
-	apiHeaders(w.Header())
+	s.headers.forAPI(w.Header())
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	_ = json.NewEncoder(w).Encode(map[string]any{"keys": s.Authenticator.jwks()}) // the only error is a client that went away

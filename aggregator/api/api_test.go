@@ -45,14 +45,16 @@ func (c *clock) advance(d time.Duration) {
 
 // reports answers every question with the question, so that tests see what was asked.
 type reports struct {
-	mu   sync.Mutex
-	last report.Query
+	mu    sync.Mutex
+	last  report.Query
+	count int
 }
 
 func (r *reports) keep(q report.Query) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = q
+	r.count++
 }
 
 func (r *reports) asked() report.Query {
@@ -117,15 +119,16 @@ func (cluster) State(context.Context) (ClusterState, error) {
 
 // system is the API on a real database, behind a real HTTP server.
 type system struct {
-	t        *testing.T
+	t        testing.TB
 	accounts *accounts.Accounts
 	auth     *Authenticator
 	reports  *reports
 	clock    *clock
 	url      string
+	handler  http.Handler
 }
 
-func newSystem(t *testing.T) *system {
+func newSystem(t testing.TB) *system {
 	t.Helper()
 	a, err := accounts.Open(t.Context(), accounts.Options{DSN: childtest.Postgres(t), MasterKey: bytes.Repeat([]byte{7}, 32)})
 	if err != nil {
@@ -143,6 +146,7 @@ func newSystem(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.handler = handler
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -212,7 +216,7 @@ func (s *system) login(email string) *client {
 
 // answer is a response that was read.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	what   string
 	status int
 	header http.Header

@@ -48,8 +48,8 @@ type tokenError struct{ reason string }
 
 func (e *tokenError) Error() string { return e.reason }
 
-// remembered is the session of a token that was verified a moment ago.
-type remembered struct {
+// recollection is the session of a token that was verified a moment ago.
+type recollection struct {
 	session accounts.Session
 	until   time.Time
 }
@@ -66,8 +66,8 @@ type Authenticator struct {
 	parser   *jwt.Parser
 
 	mu    sync.RWMutex
-	keys  map[string]signingKey            // by kid
-	cache map[[sha256.Size]byte]remembered // by digest of the token
+	keys  map[string]signingKey              // by kid
+	cache map[[sha256.Size]byte]recollection // by digest of the token
 }
 
 type signingKey struct {
@@ -89,7 +89,7 @@ type claims struct {
 // NewAuthenticator loads the signing keys, making them on the first start of the first node.
 func NewAuthenticator(ctx context.Context, sessions Sessions, now func() time.Time, log *slog.Logger) (*Authenticator, error) {
 	a := &Authenticator{
-		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[[sha256.Size]byte]remembered{},
+		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[[sha256.Size]byte]recollection{},
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now)),
@@ -213,25 +213,34 @@ func (a *Authenticator) issue(session accounts.Session) (token string, life time
 	return "", 0, errors.New("issue token: there is no signing key of this period: the clock jumped")
 }
 
+// remembered returns the session of an Authorization header whose token was verified a moment ago.
+func (a *Authenticator) remembered(authorization string) (accounts.Session, bool) {
+	token, ok := strings.CutPrefix(authorization, "Bearer ")
+	if !ok || len(token) > maxToken {
+		return accounts.Session{}, false
+	}
+	digest := sha256.Sum256([]byte(token))
+	a.mu.RLock()
+	m, ok := a.cache[digest]
+	a.mu.RUnlock()
+	return m.session, ok && a.now().Before(m.until)
+}
+
 // session returns the session of an Authorization header. A tokenError means that it has none.
 func (a *Authenticator) session(ctx context.Context, authorization string) (accounts.Session, error) {
+	if session, ok := a.remembered(authorization); ok {
+		return session, nil
+	}
 	token, ok := strings.CutPrefix(authorization, "Bearer ")
 	if !ok || len(token) > maxToken {
 		return accounts.Session{}, &tokenError{"no bearer token"}
 	}
-	digest := sha256.Sum256([]byte(token))
 	now := a.now()
-	a.mu.RLock()
-	r, ok := a.cache[digest]
-	a.mu.RUnlock()
-	if ok && now.Before(r.until) {
-		return r.session, nil
-	}
 	verify := a.verify
 	if strings.HasPrefix(token, accounts.TokenPrefix) {
 		verify = a.verifyAPIToken
 	}
-	r, err := verify(ctx, token, now)
+	m, err := verify(ctx, token, now)
 	if err != nil {
 		return accounts.Session{}, err
 	}
@@ -240,25 +249,25 @@ func (a *Authenticator) session(ctx context.Context, authorization string) (acco
 	if len(a.cache) >= maxRemembering {
 		clear(a.cache)
 	}
-	a.cache[digest] = r
-	return r.session, nil
+	a.cache[sha256.Sum256([]byte(token))] = m
+	return m.session, nil
 }
 
 // verify checks a token and reads its session.
-func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (remembered, error) {
+func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (recollection, error) {
 	var said claims
 	if _, err := a.parser.ParseWithClaims(token, &said, a.verificationKey); err != nil {
-		return remembered{}, &tokenError{err.Error()}
+		return recollection{}, &tokenError{err.Error()}
 	}
 	session, err := a.sessions.Session(ctx, said.Session)
 	if errors.Is(err, accounts.ErrNotFound) {
-		return remembered{}, &tokenError{"session ended"}
+		return recollection{}, &tokenError{"session ended"}
 	}
 	if err != nil {
-		return remembered{}, err
+		return recollection{}, err
 	}
 	if session.User.ID != said.Subject {
-		return remembered{}, &tokenError{"session does not fit the token"}
+		return recollection{}, &tokenError{"session does not fit the token"}
 	}
 	until := now.Add(rememberSession)
 	for _, end := range []time.Time{said.ExpiresAt.Time, session.Expires} {
@@ -266,23 +275,23 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 			until = end
 		}
 	}
-	return remembered{session: session, until: until}, nil
+	return recollection{session: session, until: until}, nil
 }
 
 // verifyAPIToken looks an API token up.
-func (a *Authenticator) verifyAPIToken(ctx context.Context, token string, now time.Time) (remembered, error) {
+func (a *Authenticator) verifyAPIToken(ctx context.Context, token string, now time.Time) (recollection, error) {
 	session, err := a.sessions.TokenSession(ctx, token)
 	if errors.Is(err, accounts.ErrNotFound) {
-		return remembered{}, &tokenError{"unknown, expired or revoked API token"}
+		return recollection{}, &tokenError{"unknown, expired or revoked API token"}
 	}
 	if err != nil {
-		return remembered{}, err
+		return recollection{}, err
 	}
 	until := now.Add(rememberSession)
 	if session.Expires.Before(until) {
 		until = session.Expires
 	}
-	return remembered{session: session, until: until}, nil
+	return recollection{session: session, until: until}, nil
 }
 
 // verificationKey finds the key that the header names. Nothing else in the header is looked at, and
@@ -308,8 +317,8 @@ func (a *Authenticator) verificationKey(token *jwt.Token) (any, error) {
 func (a *Authenticator) forget(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for digest, r := range a.cache {
-		if user == "" || r.session.User.ID == user {
+	for digest, m := range a.cache {
+		if user == "" || m.session.User.ID == user {
 			delete(a.cache, digest)
 		}
 	}

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,14 +39,19 @@ type call struct {
 type callKey struct{}
 
 func newCall(ctx context.Context, s *server, w http.ResponseWriter, r *http.Request) *call {
-	var id [12]byte
-	_, _ = rand.Read(id[:]) // never fails; see crypto/rand
 	ip := clientAddress(r, s.TrustedProxies)
-	c := &call{server: s, w: w, id: hex.EncodeToString(id[:]), ip: ip, began: s.Now()}
+	c := &call{server: s, w: w, id: newRequestID(), ip: ip, began: s.Now()}
 	c.ctx = accounts.WithActor(context.WithValue(ctx, callKey{}, c), accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
 	c.r = r.WithContext(c.ctx)
 	w.Header().Set("X-Request-Id", c.id)
 	return c
+}
+
+// newRequestID names a request, for the client, the log and the audit log.
+func newRequestID() string {
+	var id [12]byte
+	_, _ = rand.Read(id[:]) // never fails; see crypto/rand
+	return hex.EncodeToString(id[:])
 }
 
 func callOf(r *http.Request) *call { return r.Context().Value(callKey{}).(*call) }
@@ -179,9 +186,7 @@ func (c *call) answer(value any) {
 		return
 	}
 	if raw, ok := value.(rawAnswer); ok {
-		c.status = http.StatusOK
-		c.w.Header().Set("Content-Type", raw.contentType)
-		_, _ = c.w.Write(raw.body)
+		c.status = raw.write(c.w)
 		return
 	}
 	if stream, ok := value.(streamAnswer); ok {
@@ -201,8 +206,32 @@ func (c *call) answer(value any) {
 
 // rawAnswer is an answer that is bytes already.
 type rawAnswer struct {
-	contentType string
-	body        []byte
+	body         []byte
+	kind, length []string // values of its headers Content-Type and Content-Length
+}
+
+func newRawAnswer(contentType string, body []byte) rawAnswer {
+	return rawAnswer{body: body, kind: []string{contentType}, length: []string{strconv.Itoa(len(body))}}
+}
+
+// rawOf is an answer as bytes, with which it can be kept.
+func rawOf(value any) (rawAnswer, error) {
+	if raw, ok := value.(rawAnswer); ok {
+		return raw, nil
+	}
+	if _, ok := value.(streamAnswer); ok {
+		return rawAnswer{}, errors.New("an answer that is a stream cannot be kept")
+	}
+	body, err := json.Marshal(value)
+	return newRawAnswer("application/json", append(body, '\n')), err
+}
+
+// write sends the answer and returns its status.
+func (a rawAnswer) write(w http.ResponseWriter) int {
+	header := w.Header()
+	header["Content-Type"], header["Content-Length"] = a.kind, a.length
+	_, _ = w.Write(a.body) // the only error is a client that went away
+	return http.StatusOK
 }
 
 // streamAnswer is an answer that is too long to be held in memory.
@@ -271,12 +300,7 @@ func (c *call) recordRefusal(reason string) {
 func clipPath(path string) string { return path[:min(len(path), 200)] }
 
 // name is the route as metrics and the audit log know it.
-func (c *call) name() string {
-	if c.route == nil {
-		return "none"
-	}
-	return c.route.method + " " + c.route.path
-}
+func (c *call) name() string { return c.route.name() }
 
 // finish is deferred by ServeHTTP: it counts the answer, and turns a panic into one.
 func (c *call) finish() {
@@ -291,5 +315,12 @@ func (c *call) finish() {
 	}
 	took := c.Now().Sub(c.began)
 	c.metrics.answered(c.name(), c.status, took)
-	c.Logger.Debug("request", "request_id", c.id, "route", c.name(), "status", c.status, "duration", took, "user", c.session.User.ID)
+	c.log(c.id, c.route, c.status, took, c.session.User.ID)
+}
+
+// log says what was answered, to whoever wants to see that much.
+func (s *server) log(id string, r *route, status int, took time.Duration, user string) {
+	if s.Logger.Enabled(context.Background(), slog.LevelDebug) {
+		s.Logger.Debug("request", "request_id", id, "route", r.name(), "status", status, "duration", took, "user", user)
+	}
 }

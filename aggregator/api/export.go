@@ -71,13 +71,13 @@ func (c *call) export(answer tabular) (any, error) {
 	}
 	name := c.route.path[strings.LastIndexByte(c.route.path, '/')+1:] + ".csv"
 	c.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	return rawAnswer{contentType: csvType, body: body.Bytes()}, nil
+	return newRawAnswer(csvType, body.Bytes()), nil
 }
 
 // run handles the request, and makes CSV of the answer if that was asked for.
 func (c *call) run() (any, error) {
 	if !c.route.exportable() {
-		return c.route.handle(c)
+		return c.read()
 	}
 	c.w.Header().Set("Vary", "Accept")
 	p, err := c.query()
@@ -88,10 +88,12 @@ func (c *call) run() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.exporting = csv
+	if c.exporting = csv; !csv {
+		return c.read()
+	}
 	answer, err := c.route.handle(c)
-	if err != nil || !csv {
-		return answer, err
+	if err != nil {
+		return nil, err
 	}
 	table, ok := answer.(tabular)
 	if !ok {

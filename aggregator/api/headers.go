@@ -1,23 +1,32 @@
 package api
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+)
 
-// secure sets the headers that every answer carries, of the API and of the console. The console's
-// own content security policy takes the place of this one.
-func secure(h http.Header) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-	// Browsers heed this on https only.
-	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+// headers are those that are alike on every answer. They are made once and copied: each value is a
+// slice without room, so that nobody who adds to a copy changes the others.
+type headers struct {
+	all http.Header // of the API and of the console, whose own content security policy takes the place of ours
+	api http.Header // of the API: nobody keeps an answer, and it shows nothing even if a browser takes it for a page
 }
 
-// apiHeaders sets what answers of the API carry besides: nobody keeps them, and they show nothing
-// even if a browser takes one for a page.
-func apiHeaders(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+func newHeaders() headers {
+	return headers{all: http.Header{
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
+		"Strict-Transport-Security":    {"max-age=31536000; includeSubDomains"}, // browsers heed it on https only
+	}, api: http.Header{
+		"Cache-Control":           {"no-store"},
+		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	}}
 }
+
+func (h *headers) secure(to http.Header) { maps.Copy(to, h.all) }
+
+func (h *headers) forAPI(to http.Header) { maps.Copy(to, h.api) }

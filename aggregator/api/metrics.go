@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -33,4 +34,19 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 func (m *metrics) answered(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// meters are the metrics of a route's successes, found once.
+type meters struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+func (m *metrics) of(route string) meters {
+	return meters{requests: m.requests.WithLabelValues(route, strconv.Itoa(http.StatusOK)), seconds: m.seconds.WithLabelValues(route)}
+}
+
+func (m *meters) answered(took time.Duration) {
+	m.requests.Inc()
+	m.seconds.Observe(took.Seconds())
 }

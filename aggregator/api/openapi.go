@@ -12,7 +12,7 @@ import (
 )
 
 func openapi(c *call) (any, error) {
-	return rawAnswer{contentType: "application/json", body: c.openapi}, nil
+	return newRawAnswer("application/json", c.openapi), nil
 }
 
 // object is a JSON object of the document.

@@ -55,6 +55,11 @@ func errNotAllowed() *problem {
 	return refusal(http.StatusForbidden, "forbidden", "Your roles do not allow this.")
 }
 
+func errNarrowing() *problem {
+	return refusal(http.StatusForbidden, "forbidden",
+		"Your roles for this app are narrowed in ways that cannot be put into one report: ask an owner to narrow them alike.")
+}
+
 func errNeedsSession() *problem {
 	return refusal(http.StatusForbidden, "session_required", "This is for people who have logged in: an API token cannot do it.")
 }

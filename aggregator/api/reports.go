@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -100,8 +99,7 @@ func (c *call) question() (report.Query, parameters, error) {
 	}
 	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app.ID)
 	if !ok {
-		return report.Query{}, p, refusal(http.StatusForbidden, "forbidden",
-			"Your roles for this app are narrowed in ways that cannot be put into one report: ask an owner to narrow them alike.")
+		return report.Query{}, p, errNarrowing()
 	}
 	q := report.Query{
 		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"), AppCurrency: app.Currency,

@@ -70,6 +70,15 @@ type route struct {
 	reply   any      // an example of the type of its answer, nil for none
 	media   string   // type of its answer, empty for application/json
 	status  int      // of a success; 0 means 200, or 204 without an answer
+	keep    bool     // its answers are kept for a second, see answers
+}
+
+// name is the route in metrics and the audit log; no route has one, too.
+func (r *route) name() string {
+	if r == nil {
+		return "none"
+	}
+	return r.method + " " + r.path
 }
 
 func (r *route) success() int {
@@ -111,8 +120,16 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), reportRoutes(), rateRoutes(), peopleRoutes(), agentRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), peopleRoutes(), agentRoutes()} {
 		table = append(table, part...)
+	}
+	return table
+}
+
+// kept has the answers of all that is read kept for a second.
+func kept(table []route) []route {
+	for i := range table {
+		table[i].keep = table[i].method == http.MethodGet
 	}
 	return table
 }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/deploy/children"
+)
+
+const (
+	console = "console" // the aggregator's console API, beside bare
+
+	ownerEmail    = "owner@bench.example"
+	ownerPassword = "bench: four random words"
+)
+
+// startConsole starts an aggregator with a ClickHouse and a Postgres of its own, and logs in. The
+// request that it leaves in the server asks for an app's overview.
+func startConsole(ctx context.Context, dir string) (*server, error) {
+	s := &server{}
+	env, err := s.startDatabases(ctx, dir)
+	if err != nil {
+		return s, err
+	}
+	program, err := build(ctx, dir, "aggregator")
+	if err != nil {
+		return s, err
+	}
+	command := func(stdin string, args ...string) error {
+		cmd := exec.CommandContext(ctx, program, args...)
+		cmd.Env, cmd.Stdin = append(os.Environ(), env...), strings.NewReader(stdin+"\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("aggregator %s: %w: %s", args[0], err, out)
+		}
+		return nil
+	}
+	err = errors.Join(command("", "migrate"),
+		command(ownerPassword, "user", "create", "--email", ownerEmail, "--name", "Owner", "--role", "owner"))
+	if err != nil {
+		return s, err
+	}
+	var listen [4]string
+	for i := range listen {
+		address, err := freeAddress()
+		if err != nil {
+			return s, err
+		}
+		if i == 0 {
+			s.address = address
+		}
+		listen[i] = address.String()
+	}
+	s.admin = listen[1]
+	s.program = &children.Program{
+		Command: children.Command{Name: console, Path: program, Args: []string{"run"}, Log: filepath.Join(dir, "aggregator.log"), StopTimeout: 15 * time.Second,
+			Env: append(env, "UNMOGROWP_LISTEN="+listen[0], "UNMOGROWP_ADMIN_LISTEN="+listen[1],
+				"UNMOGROWP_AGENTS_LISTEN="+listen[2], "UNMOGROWP_GOSSIP_LISTEN="+listen[3], "UNMOGROWP_LOG_LEVEL=warn")},
+		Ready: func(ctx context.Context) error {
+			_, err := s.ask(ctx, "/readyz")
+			return err
+		},
+	}
+	if err := s.program.Start(ctx); err != nil {
+		return s, err
+	}
+	return s, s.prepareRead(ctx)
+}
+
+// startDatabases starts ClickHouse and Postgres and returns what an aggregator must know of them.
+func (s *server) startDatabases(ctx context.Context, dir string) ([]string, error) {
+	software, err := children.Install(ctx)
+	if err != nil {
+		return nil, err
+	}
+	clickHouse := &children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse")}
+	postgres := &children.Postgres{Software: software, Dir: filepath.Join(dir, "postgres")}
+	s.close = func() error { return errors.Join(clickHouse.Kill(), postgres.Kill()) }
+	if err := errors.Join(clickHouse.Start(ctx), postgres.Start(ctx)); err != nil {
+		return nil, err
+	}
+	err = errors.Join(clickHouse.Exec(ctx, "CREATE DATABASE unmogrowp ENGINE = Atomic"), postgres.CreateDatabase(ctx, "unmogrowp"))
+	return []string{
+		"UNMOGROWP_CLICKHOUSE_DSN=" + clickHouse.DSN("unmogrowp"), "UNMOGROWP_POSTGRES_DSN=" + postgres.DSN("unmogrowp"),
+		"UNMOGROWP_MASTER_KEY=" + hex.EncodeToString(bytes.Repeat([]byte{1}, 32)),
+	}, err
+}
+
+// prepareRead logs in, makes an app and leaves the request for its overview.
+func (s *server) prepareRead(ctx context.Context) error {
+	var session struct {
+		Token string `json:"access_token"`
+	}
+	if err := s.call(ctx, "", "auth/login", map[string]string{"email": ownerEmail, "password": ownerPassword}, &session); err != nil {
+		return err
+	}
+	var app struct {
+		ID string `json:"id"`
+	}
+	if err := s.call(ctx, session.Token, "apps", map[string]string{"name": "Shop", "currency": "EUR"}, &app); err != nil {
+		return err
+	}
+	s.request = fmt.Appendf(nil, "GET /api/v1/apps/%s/reports/overview HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", app.ID, s.address, session.Token)
+	return nil
+}
+
+// call posts to the console API.
+func (s *server) call(ctx context.Context, token, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address.String()+"/api/v1/"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
+		err = fmt.Errorf("POST %s answers %s: %.300s", path, resp.Status, answer)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
