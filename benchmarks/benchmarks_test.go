@@ -28,6 +28,9 @@ type body struct {
 
 func TestRequestsAreWhatClientsSend(t *testing.T) {
 	for _, s := range sizes() {
+		if s.events == reads {
+			continue
+		}
 		list := templates(s.events, 2000, writeKey, time.Now())
 		ids, next := map[string]bool{}, uint64(0)
 		var out []byte
