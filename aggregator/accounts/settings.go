@@ -120,6 +120,8 @@ func scanVersion(row pgx.CollectableRow, first ...any) (v SettingsVersion, err e
 		return v, err
 	}
 	v.From = v.From.UTC()
+	v.Settings = attribution.Default() // for what a version of before does not say
+	v.ConversionEvents = nil
 	if err := json.Unmarshal(text, &v.Settings); err != nil {
 		return v, fmt.Errorf("decode settings: %w", err)
 	}

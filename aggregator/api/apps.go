@@ -130,7 +130,8 @@ type settingsBody struct {
 }
 
 func changeSettings(c *call) (any, error) {
-	var body settingsBody
+	body := settingsBody{Settings: attribution.Default()} // what is not said is as in a new app
+	body.Generation, body.ConversionEvents = 0, nil
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}

@@ -26,17 +26,25 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Store is the warehouse. Reads see everything that was stored before they
-// began. Of a message id used more than once they return the variant that
-// counts.
-type Store interface {
+// Stored are the facts in the warehouse. Reads see everything that was stored
+// before they began. Of a message id used more than once they return the variant
+// that counts.
+type Stored interface {
 	// Links returns the identity links of keys.
 	Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error)
-	// Touches returns touches with one of keys and from < time <= to.
+	// Touches returns touches with one of keys and from < time <= to, but not those
+	// of kind Open.
 	Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
+	// Openings returns those of kind Open.
+	Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
 	// ConversionsOf returns conversions with one of keys at or after from, and installs of any time.
 	ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error)
 	ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error)
+}
+
+// Store is the warehouse, the facts in it and what was made of them.
+type Store interface {
+	Stored
 	// Stamps returns those of the stored attributions of conversions.
 	Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error)
 	InsertAttributions(ctx context.Context, rows []attribution.Row) error

@@ -60,7 +60,7 @@ func seedsOf(f *attribution.Facts) []seeds {
 	for i := range f.Touches {
 		t := &f.Touches[i]
 		s := at(t.App)
-		s.keys, s.from = append(s.keys, t.Keys...), min(s.from, t.Time-attribution.Day)
+		s.keys, s.from = append(s.keys, t.Keys...), min(s.from, t.Time-reachBack(t))
 	}
 	for i := range f.Links {
 		l := &f.Links[i]
@@ -70,13 +70,21 @@ func seedsOf(f *attribution.Facts) []seeds {
 	for i := range f.Conversions {
 		c := &f.Conversions[i]
 		s := at(c.App)
-		s.ids, s.keys, s.from = append(s.ids, c.ID), append(s.keys, c.Keys...), min(s.from, c.Time)
+		s.ids, s.keys, s.from = append(s.ids, c.ID), append(s.keys, attribution.PersonKeys(c.Keys)...), min(s.from, c.Time)
 	}
 	for _, s := range byApp {
 		list = append(list, *s)
 	}
 	slices.SortStableFunc(list, func(x, y seeds) int { return cmp.Compare(x.app, y.app) })
 	return list
+}
+
+// reachBack is how long before a touch there may be conversions that it matters to.
+func reachBack(t *attribution.Touch) int64 {
+	if t.Kind == attribution.Open {
+		return 0
+	}
+	return attribution.Day
 }
 
 // gather reads everything that the conversions of seeds depend on. A conversion
@@ -142,7 +150,18 @@ func (g *gathering) addConversions(conversions []attribution.Conversion) {
 		if !g.ids[c.ID] {
 			g.ids[c.ID] = true
 			g.facts.Conversions = append(g.facts.Conversions, c)
-			g.addKeys(c.Keys)
+			g.addKeys(attribution.PersonKeys(c.Keys))
+			g.addLooks(c.Keys)
+		}
+	}
+}
+
+// addLooks adds the fingerprints of a conversion: its touches may have them, but
+// they lead to nobody else.
+func (g *gathering) addLooks(keys []string) {
+	for _, k := range keys {
+		if attribution.Fingerprint(k) && len(g.keys) < maxGathered {
+			g.keys[k] = true
 		}
 	}
 }
@@ -174,14 +193,18 @@ func (g *gathering) round(ctx context.Context) error {
 	return nil
 }
 
-// touches reads the touches of all keys over the time that any of the
-// conversions can reach.
+// touches reads the touches of all keys over the time that any of the conversions
+// can reach, and if one of them called somebody back, when they opened the app.
 func (g *gathering) touches(ctx context.Context) error {
-	from, to := int64(1<<62), int64(0)
+	from, opened, to := int64(1<<62), int64(1<<62), int64(0)
 	for i := range g.facts.Conversions {
 		c := &g.facts.Conversions[i]
-		back, ahead := g.a.o.Settings(c.App, c.Time).Span(c.Install)
+		s := g.a.o.Settings(c.App, c.Time)
+		back, ahead := s.Span(c.Install)
 		from, to = min(from, c.Time-back), max(to, c.Time+ahead)
+		if !c.Install {
+			opened = min(opened, c.Time-s.OpeningSpan())
+		}
 	}
 	keys := make([]string, 0, len(g.keys))
 	for k := range g.keys {
@@ -190,5 +213,10 @@ func (g *gathering) touches(ctx context.Context) error {
 	slices.Sort(keys)
 	var err error
 	g.facts.Touches, err = g.a.o.Store.Touches(ctx, g.app, keys, from, to)
+	if err != nil || opened > to || !slices.ContainsFunc(g.facts.Touches, func(t attribution.Touch) bool { return t.Retargeting }) {
+		return err
+	}
+	openings, err := g.a.o.Store.Openings(ctx, g.app, keys, opened, to)
+	g.facts.Touches = append(g.facts.Touches, openings...)
 	return err
 }

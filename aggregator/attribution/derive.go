@@ -1,8 +1,12 @@
 package attribution
 
 import (
+	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/valyala/fastjson"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -15,12 +19,26 @@ func Derive(e *protocol.Event, s *Settings) Facts {
 	return f
 }
 
-// Add appends the facts that one event states to f.
-func (f *Facts) Add(e *protocol.Event, s *Settings) {
-	if t, ok := deriveTouch(e); ok {
+// Add appends the facts that one event states to f, without fingerprints.
+func (f *Facts) Add(e *protocol.Event, s *Settings) { f.AddSecret(e, s, nil) }
+
+// AddSecret is Add with the secret that fingerprints are made from, for apps that
+// have opted in.
+func (f *Facts) AddSecret(e *protocol.Event, s *Settings, secret Secret) {
+	t, touched := deriveTouch(e, s)
+	c, converted := deriveConversion(e, s)
+	if s.Probabilistic && len(secret) > 0 && !withheld(e) {
+		if touched && t.Kind != Open {
+			t.Keys = canonical(append(t.Keys, secret.fingerprints(e, t.Time, t.Time)...))
+		}
+		if converted && c.Install {
+			c.Keys = canonical(append(c.Keys, secret.fingerprints(e, c.Time-s.longestProbable()+1, c.Time)...))
+		}
+	}
+	if touched {
 		f.Touches = append(f.Touches, t)
 	}
-	if c, ok := deriveConversion(e, s); ok {
+	if converted {
 		f.Conversions = append(f.Conversions, c)
 	}
 	f.Links = appendLinks(f.Links, e)
@@ -32,7 +50,7 @@ func visitEvent(name string) bool {
 	return name == "Deep Link Opened" || name == "Application Opened"
 }
 
-func deriveTouch(e *protocol.Event) (Touch, bool) {
+func deriveTouch(e *protocol.Event, s *Settings) (Touch, bool) {
 	t := Touch{
 		ID: e.ID, App: e.App, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
 		Sub: e.Sub, LinkID: strings.TrimSpace(e.LinkID),
@@ -54,7 +72,7 @@ func deriveTouch(e *protocol.Event) (Touch, bool) {
 		if !visitEvent(e.Name) {
 			return Touch{}, false
 		}
-		t.Kind = Visit
+		t.Kind, t.Opened = Visit, !t.Withheld
 	default:
 		return Touch{}, false
 	}
@@ -63,14 +81,65 @@ func deriveTouch(e *protocol.Event) (Touch, bool) {
 			c.addPage(e)
 		}
 		if c.empty() && t.LinkID == "" {
-			return Touch{}, false
+			return deriveOpening(e, &t)
 		}
 	}
+	t.Marks = marksOf(e, s)
 	c.nameSource()
 	t.MediaSource, t.Medium, t.Campaign = c.source, c.medium, c.campaign
 	t.AdSet, t.Ad, t.Keyword, t.ClickID = c.adSet, c.ad, c.keyword, c.clickID
 	t.Keys = touchKeys(e, &t)
 	return t, true
+}
+
+// deriveOpening is what is left of an event that names no campaign: an opening of
+// the app, by somebody who is known.
+func deriveOpening(e *protocol.Event, t *Touch) (Touch, bool) {
+	o := Touch{
+		ID: t.ID, App: t.App, Original: t.Original, Time: t.Time, Received: t.Received, Digest: t.Digest,
+		Kind: Open, Opened: true, Keys: canonical(identityKeys(make([]string, 0, 4), e)),
+	}
+	return o, t.Opened && len(o.Keys) > 0
+}
+
+// marksOf says what of an event smells of fraud.
+func marksOf(e *protocol.Event, s *Settings) Marks {
+	var m Marks
+	if e.Has(protocol.FlagBot) {
+		m |= MarkBot
+	}
+	if malformed(KeyGAID, e.GAID) || malformed(KeyIDFA, e.IDFA) {
+		m |= MarkMalformedID
+	}
+	if len(s.BlockedRanges) > 0 {
+		if address, err := netip.ParseAddr(e.IP); err == nil {
+			address = address.Unmap().WithZone("")
+			if slices.ContainsFunc(s.BlockedRanges, func(r Range) bool { return r.contains(address) }) {
+				m |= MarkBlockedAddress
+			}
+		}
+	}
+	return m
+}
+
+// malformed reports whether an advertising id is none, but claims to be one: it
+// is not written as a UUID. Zeros and macros say "no id" and are no fraud.
+func malformed(prefix, id string) bool {
+	id = strings.TrimSpace(id)
+	if len(id) <= maxID && Key(prefix, id) == "" {
+		return false
+	}
+	if len(id) != 36 {
+		return true
+	}
+	for i, b := range []byte(id) {
+		hyphen := i == 8 || i == 13 || i == 18 || i == 23
+		hexadecimal := '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
+		if hyphen && b != '-' || !hyphen && !hexadecimal {
+			return true
+		}
+	}
+	return false
 }
 
 // touchKeys are the ids of the event and its click ids: the network's, and for
@@ -101,11 +170,38 @@ func deriveConversion(e *protocol.Event, s *Settings) (Conversion, bool) {
 		c.Untrusted = !e.Has(protocol.FlagTrusted)
 	}
 	if install {
-		c.Referrer = e.Referrer
+		c.Referrer, c.Marks = e.Referrer, marksOf(e, s)
+		c.InstallBegin, c.ReferrerClick = storeStamps(e)
 	}
 	c.Keys = canonical(appendClaims(identityKeys(make([]string, 0, 4), e), &c))
 	return c, true
 }
+
+// storeStamps returns the store's own times of an install: when it began and when
+// the click in the referrer was, 0 if it does not say. Play gives whole seconds.
+func storeStamps(e *protocol.Event) (begin, click int64) {
+	if !bytes.Contains(e.Payload, []byte("install_begin_timestamp")) {
+		return 0, 0
+	}
+	var p fastjson.Parser
+	v, err := p.ParseBytes(e.Payload)
+	if err != nil {
+		return 0, 0
+	}
+	stamp := func(names ...string) int64 {
+		for _, name := range names {
+			if s := v.GetInt64("properties", name); s > 0 && s < maxStampSeconds {
+				return s * Second
+			}
+		}
+		return 0
+	}
+	return stamp("install_begin_timestamp_server_seconds", "install_begin_timestamp_seconds"),
+		stamp("referrer_click_timestamp_server_seconds", "referrer_click_timestamp_seconds")
+}
+
+// maxStampSeconds is in the year 2100: what is greater are not seconds.
+const maxStampSeconds = 4_102_444_800
 
 func listed(e *protocol.Event, s *Settings) bool {
 	switch e.Kind {

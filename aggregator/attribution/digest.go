@@ -8,7 +8,7 @@ import (
 
 // Revision is part of every input digest. It grows when the same facts and
 // settings begin to give other results, so that stored rows are seen to be old.
-const Revision = 1
+const Revision = 2
 
 // digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
 // considered, and how many facts that were. The layout is in the package
@@ -18,10 +18,7 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 	b := appendNumbers(e.buf[:0], Revision, s.Generation)
 	b = appendText(b, c.ID)
 	b = appendNumbers(b, uint64(c.Time), uint64(c.Received), c.Digest, uint64(len(sel.touches)))
-	for _, t := range sel.touches {
-		b = appendText(b, t.ID)
-		b = appendNumbers(b, uint64(t.Time), uint64(t.Received), t.Digest)
-	}
+	b = appendTouches(b, sel.touches)
 	b = appendNumbers(b, uint64(len(sel.links)))
 	for _, l := range sel.links {
 		b = appendText(appendText(b, l.a), l.b)
@@ -32,8 +29,21 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 		b = appendNumbers(b, uint64(p.Conversion.Time), uint64(p.Conversion.Received), p.Conversion.Digest)
 		b = appendText(appendText(b, string(p.Install.Outcome)), p.Install.TouchID)
 	}
+	b = appendNumbers(b, uint64(len(sel.probable)))
+	b = appendTouches(b, sel.probable)
+	b = appendNumbers(b, uint64(len(sel.openings)))
+	for _, o := range sel.openings {
+		b = appendNumbers(appendText(b, o.ID), uint64(o.Time), uint64(o.Received), o.Digest)
+	}
 	e.buf = b
-	return xxhash.Sum64(b), uint32(len(sel.touches) + len(sel.links) + len(sel.install))
+	return xxhash.Sum64(b), uint32(len(sel.touches) + len(sel.links) + len(sel.install) + len(sel.probable) + len(sel.openings))
+}
+
+func appendTouches(b []byte, touches []*Touch) []byte {
+	for _, t := range touches {
+		b = appendNumbers(appendText(b, t.ID), uint64(t.Time), uint64(t.Received), t.Digest, bit(t.Opened)+2*uint64(t.Marks))
+	}
+	return b
 }
 
 func appendNumbers(b []byte, numbers ...uint64) []byte {

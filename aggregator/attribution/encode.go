@@ -12,12 +12,18 @@ func (r *Result) AppendBinary(b []byte) ([]byte, error) {
 		for m := range ModelCount {
 			b = appendNumbers(b, uint64(t.Credit[m]), uint64(t.Revenue[m]))
 		}
+		b = appendText(b, string(t.Fraud))
 	}
 	in := &r.Install
 	for _, text := range [...]string{
 		in.ID, string(in.Outcome), in.Reason, string(in.Match), in.TouchID,
-		in.MediaSource, in.Campaign, in.AdSet, in.Ad, in.Keyword, in.LinkID,
+		in.MediaSource, in.Campaign, in.AdSet, in.Ad, in.Keyword, in.LinkID, string(in.Fraud),
 	} {
+		b = appendText(b, text)
+	}
+	re := &r.Retargeting
+	b = appendNumbers(b, uint64(re.Opened))
+	for _, text := range [...]string{re.OpenID, re.TouchID, re.MediaSource, re.Campaign, re.AdSet, re.Ad, re.Keyword, re.LinkID} {
 		b = appendText(b, text)
 	}
 	b = appendNumbers(b, uint64(len(r.Candidates)))
@@ -25,6 +31,7 @@ func (r *Result) AppendBinary(b []byte) ([]byte, error) {
 		cand := &r.Candidates[i]
 		b = appendTouch(b, cand.Touch)
 		b = appendText(appendText(appendText(b, cand.Claim), string(cand.Match)), string(cand.Verdict))
+		b = appendText(b, string(cand.Fraud))
 	}
 	return b, nil
 }

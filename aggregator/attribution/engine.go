@@ -4,6 +4,7 @@ package attribution
 // next. The zero value is ready. It is not safe for concurrent use.
 type Engine struct {
 	sel    selection
+	smell  suspicion
 	ledger ledger
 	buf    []byte
 }
@@ -20,11 +21,16 @@ func (e *Engine) Attribute(dst *Result, c *Conversion, in *Inputs, s *Settings) 
 		dst.Revenue = c.Revenue
 	}
 	dst.InputDigest, dst.Inputs = e.digest(c, s)
-	dst.Touches = appendPath(dst.Touches, c, e.sel.touches, s)
+	e.smell = newSuspicion(c, &e.sel, s)
+	dst.Touches = appendPath(dst.Touches, &e.smell)
 	if len(dst.Touches) > 0 {
 		e.ledger.fill(dst.Touches, dst.Revenue, s)
 	}
-	dst.Install, dst.Candidates = installOf(dst.Candidates, c, &e.sel, s)
+	dst.Install, dst.Candidates = installOf(dst.Candidates, &e.smell)
+	dst.Retargeting = retargeted(c, &e.smell)
+	if dst.Retargeting.OpenID == c.ID && c.ID != "" {
+		dst.Install.Outcome, dst.Install.Reason = Reengagement, reengaged
+	}
 }
 
 // Attribute returns the attribution of one conversion. It is a pure function:

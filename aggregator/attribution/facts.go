@@ -8,6 +8,7 @@ const (
 	Click Kind = iota + 1
 	Impression
 	Visit
+	Open // the app was opened, from no campaign; it shares in nothing
 )
 
 // String returns the name used in JSON and SQL.
@@ -19,13 +20,15 @@ func (k Kind) String() string {
 		return "impression"
 	case Visit:
 		return "visit"
+	case Open:
+		return "open"
 	}
 	return "unknown"
 }
 
 // ParseKind returns the kind of a name that String gives, 0 for any other.
 func ParseKind(name string) Kind {
-	for k := Click; k <= Visit; k++ {
+	for k := Click; k <= Open; k++ {
 		if k.String() == name {
 			return k
 		}
@@ -33,7 +36,7 @@ func ParseKind(name string) Kind {
 	return 0
 }
 
-// Touch is a click, an impression or a campaign visit. Times are milliseconds
+// Touch is a click, an impression, a campaign visit or an opening of the app. Times are milliseconds
 // since the Unix epoch in UTC, money is in millionths of the currency unit.
 type Touch struct {
 	ID       string // id of the event it was derived from
@@ -59,6 +62,8 @@ type Touch struct {
 
 	Retargeting bool // from a link made to bring back existing users
 	Withheld    bool // the person denied consent to attribution
+	Opened      bool // with it the person opened the app
+	Marks       Marks
 
 	Keys []string // match keys, sorted, each "kind:value"
 }
@@ -83,6 +88,10 @@ type Conversion struct {
 	ClickID  string // claimed by the conversion itself
 	Referrer string // Play install referrer, as received
 	Withheld bool   // the person denied consent to attribution
+
+	InstallBegin  int64 // the store's stamp of when the install began, 0 unknown
+	ReferrerClick int64 // the store's stamp of the click in the referrer, 0 unknown
+	Marks         Marks
 
 	Keys []string // match keys, sorted, each "kind:value"
 }

@@ -2,15 +2,17 @@ package attribution
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// The tiers of the waterfall; the first with an eligible touch wins. Tiers 3 and
-// 5 are probabilistic matching, which is off.
+// The tiers of the waterfall; the first with an eligible touch wins.
 const (
-	tierClaim      = 1 // click by referrer or click id
-	tierClick      = 2 // click by id
-	tierImpression = 4 // impression by id
+	tierClaim              = 1 // click by referrer or click id
+	tierClick              = 2 // click by id
+	tierProbableClick      = 3 // click by fingerprint
+	tierImpression         = 4 // impression by id
+	tierProbableImpression = 5 // impression by fingerprint
 )
 
 // contest decides one install. It is made anew for each.
@@ -18,6 +20,7 @@ type contest struct {
 	c     *Conversion
 	s     *Settings
 	sel   *selection
+	smell *suspicion
 	claim campaign // what the install referrer says
 
 	// retargeting: the app was installed before, so only a touch made to bring
@@ -27,11 +30,15 @@ type contest struct {
 
 // installOf returns what is known of the install behind c, and the candidates if
 // c is an install itself.
-func installOf(candidates []Candidate, c *Conversion, sel *selection, s *Settings) (Install, []Candidate) {
+func installOf(candidates []Candidate, u *suspicion) (Install, []Candidate) {
+	c, sel, s := u.c, u.sel, u.s
 	if !c.Install {
-		return carried(c, sel), candidates
+		if sel.carried == nil {
+			return Install{}, candidates
+		}
+		return sel.carried.Install, candidates
 	}
-	k := contest{c: c, s: s, sel: sel}
+	k := contest{c: c, s: s, sel: sel, smell: u}
 	if c.Referrer != "" {
 		k.claim = parseReferrer(c.Referrer)
 	}
@@ -44,8 +51,8 @@ func installOf(candidates []Candidate, c *Conversion, sel *selection, s *Setting
 }
 
 // carried returns the install that an in-app event belongs to: the latest one
-// before it on the same device, else the latest of the person.
-func carried(c *Conversion, sel *selection) Install {
+// before it on the same device, else the latest of the person, nil without one.
+func carried(c *Conversion, sel *selection) *PriorInstall {
 	var found *PriorInstall
 	for _, p := range sel.install {
 		if share(p.Conversion.Keys, c.Keys, deviceKey) {
@@ -55,10 +62,7 @@ func carried(c *Conversion, sel *selection) Install {
 	if found == nil && len(sel.install) > 0 {
 		found = sel.install[len(sel.install)-1]
 	}
-	if found == nil {
-		return Install{}
-	}
-	return found.Install
+	return found
 }
 
 // reinstallOf returns the latest install on the same device if c repeats a new
@@ -88,23 +92,40 @@ func reinstallOf(c *Conversion, sel *selection, s *Settings) *PriorInstall {
 func (k *contest) candidates(list []Candidate) []Candidate {
 	from := len(list)
 	for _, t := range k.sel.touches {
-		if direct(t) {
-			continue
+		if !direct(t) {
+			list = append(list, Candidate{Touch: t, Match: k.match(t)})
 		}
-		cand := Candidate{Touch: t, Match: k.match(t)}
+	}
+	if len(k.sel.probable) > 0 {
+		for _, t := range k.sel.probable {
+			if !direct(t) {
+				list = append(list, Candidate{Touch: t, Match: MatchProbabilistic})
+			}
+		}
+		slices.SortFunc(list[from:], func(a, b Candidate) int { return compareTouches(a.Touch, b.Touch) })
+	}
+	for i := from; i < len(list); i++ {
+		cand, t := &list[i], list[i].Touch
+		probable := cand.Match == MatchProbabilistic
+		rule, rejected := NoRule, false
+		if t.Time <= k.c.Time {
+			rule, rejected = k.smell.of(t, probable)
+		}
+		cand.Fraud = rule
 		switch {
 		case k.c.Withheld || t.Withheld:
 			cand.Verdict = ConsentWithheld
 		case t.Time > k.c.Time:
 			cand.Verdict = AfterConversion
-		case k.c.Time >= t.Time+k.s.window(t):
+		case rejected:
+			cand.Verdict = FraudRejected
+		case k.c.Time >= t.Time+k.s.window(t, probable):
 			cand.Verdict = WindowExpired
-		case repeated(list[from:], t):
+		case repeated(list[from:i], t):
 			cand.Verdict = Duplicate
 		case k.retargeting && !t.Retargeting:
 			cand.Verdict = NotRetargeting
 		}
-		list = append(list, cand)
 	}
 	return list
 }
@@ -134,7 +155,7 @@ func (k *contest) match(t *Touch) Match {
 		return MatchClickID
 	case share(t.Keys, k.c.Keys, deviceKey):
 		return MatchDevice
-	case share(t.Keys, k.c.Keys, func(key string) bool { return !deviceKey(key) }):
+	case share(t.Keys, k.c.Keys, personKey):
 		return MatchUser
 	}
 	for _, key := range k.sel.reached { // over identity links
@@ -156,7 +177,12 @@ func hasKey(keys []string, prefix, id string) bool {
 }
 
 func (cand *Candidate) tier() int {
+	probable := cand.Match == MatchProbabilistic
 	switch {
+	case probable && cand.Touch.Kind == Impression:
+		return tierProbableImpression
+	case probable:
+		return tierProbableClick
 	case cand.Touch.Kind == Impression:
 		return tierImpression
 	case cand.Match == MatchReferrer || cand.Match == MatchClickID:
@@ -256,10 +282,13 @@ func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) 
 	if evidence == "" && k.c.Withheld {
 		evidence = ConsentWithheld
 	}
+	in := Install{ID: k.c.ID, Outcome: Unattributed, MediaSource: Organic, Fraud: k.smell.own()}
 	if evidence == "" {
-		return Install{ID: k.c.ID, Outcome: OrganicInstall, MediaSource: Organic, Reason: "no touch and no referrer point to a campaign"}
+		in.Outcome, in.Reason = OrganicInstall, "no touch and no referrer point to a campaign"
+	} else {
+		in.Reason = unusable(evidence)
 	}
-	return Install{ID: k.c.ID, Outcome: Unattributed, MediaSource: Organic, Reason: unusable(evidence)}
+	return in
 }
 
 func credited(c *Conversion, winner *Candidate) Install {
@@ -267,5 +296,6 @@ func credited(c *Conversion, winner *Candidate) Install {
 	return Install{
 		ID: c.ID, Outcome: NonOrganic, Reason: won(winner), Match: winner.Match, TouchID: t.ID,
 		MediaSource: t.MediaSource, Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
+		Fraud: winner.Fraud,
 	}
 }

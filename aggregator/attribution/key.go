@@ -84,9 +84,12 @@ func canonical(keys []string) []string {
 }
 
 // deviceKey reports whether a key names one device rather than a person or a
-// click.
-func deviceKey(key string) bool {
-	return !strings.HasPrefix(key, KeyUser) && !strings.HasPrefix(key, KeyClick)
+// click, or perhaps one of several devices.
+func deviceKey(key string) bool { return !personKey(key) && !Fingerprint(key) }
+
+// personKey reports whether a key names a person or a click.
+func personKey(key string) bool {
+	return strings.HasPrefix(key, KeyUser) || strings.HasPrefix(key, KeyClick)
 }
 
 // share reports whether two sorted key lists have a key in common for which use

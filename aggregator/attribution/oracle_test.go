@@ -13,6 +13,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
+const secret = "a secret of the installation"
+
 const zero = int64(1_780_000_000_000) // some millisecond of 2026
 
 // drawSettings draws valid settings, mostly small so that edges are met.
@@ -37,6 +39,19 @@ func drawSettings(t *rapid.T) attribution.Settings {
 		s.Overrides = []attribution.Override{
 			{LinkID: "l1", ClickWindow: attribution.Hour}, {MediaSource: "google", ClickWindow: 2 * attribution.Day, ImpressionWindow: 3 * attribution.Hour},
 		}
+	}
+	s.Inactivity, s.Reengagement = days("inactivity", 0, 4), days("re-engagement", 1, 20)
+	s.Probabilistic = rapid.Bool().Draw(t, "probabilistic")
+	s.ProbabilisticClick = attribution.Hour * rapid.Int64Range(1, 72).Draw(t, "probabilistic click")
+	s.ProbabilisticImpression = attribution.Hour * rapid.Int64Range(1, 30).Draw(t, "probabilistic impression")
+	for _, action := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.ShortTime} {
+		*action = rapid.SampledFrom([]attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}).Draw(t, "action")
+	}
+	s.Fraud.MaxClicks = rapid.Int64Range(1, 3).Draw(t, "max clicks")
+	s.Fraud.MaxClicksWindow = attribution.Second * rapid.Int64Range(1, 86400).Draw(t, "max clicks window")
+	s.BlockedRanges = rapid.SampledFrom([][]attribution.Range{nil, {"192.0.2.0/30", "2001:db8::1"}, {"192.0.2.9"}}).Draw(t, "blocked")
+	if rapid.Bool().Draw(t, "openings convert") {
+		s.ConversionEvents = append(s.ConversionEvents, "Application Opened")
 	}
 	if faults := s.Validate(); len(faults) > 0 {
 		t.Fatalf("settings: %v", faults)
@@ -66,8 +81,14 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 		UserID:      pick("user", "", "", "u1", "u2", "null"),
 		AnonymousID: pick("anon", "", "a1", "a2", "a3"),
 		DeviceID:    pick("device", "", "", "d1", "d2"),
-		GAID:        pick("gaid", "", "", "", "AB-1", "ab-1", "00000000-0000"),
+		GAID:        pick("gaid", "", "", "", "AB-1", "ab-1", "00000000-0000", "38400000-8cf0-11bd-b23e-10b96e40000d"),
 		Consent:     protocol.Consent(0).With(protocol.PurposeAttribution, rapid.SampledFrom([]uint8{0, 0, 0, 1, 1, 2}).Draw(t, "consent")),
+	}
+	e.IP = pick("ip", "", "192.0.2.1", "192.0.2.9", "2001:db8::1", "2001:db8::2", "nonsense")
+	e.UserAgent = pick("agent", "", "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36", "Dalvik/2.1.0 (Linux; U; Android 13; Pixel 7 Build/TQ1A)",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 16_5 like Mac OS X)", "Mozilla/5.0 (Windows NT 10.0; Win64; x64)")
+	if rapid.IntRange(0, 9).Draw(t, "bot") == 0 {
+		e.Flags |= protocol.FlagBot
 	}
 	e.Received = e.Time + rapid.SampledFrom([]int64{0, 0, 1000, s.Lateness, s.Lateness + 1, 2 * attribution.Day}).Draw(t, "delay")
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
@@ -93,7 +114,13 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 		e.Kind, e.Name = protocol.KindTrack, "Application Installed"
 		e.ClickID = pick("click", "", "", "k1", "k3")
 		e.Referrer = pick("referrer", "", "", "click_id=k2&utm_source=x", "utm_source=google-play&utm_medium=organic", "gclid=g1", "gclid=g9",
-			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "https://www.google.com/", "utm_source=(not%20set)&utm_medium=(not%20set)", "junk")
+			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "click_id=e02", "click_id=e03", "https://www.google.com/", "utm_source=(not%20set)&utm_medium=(not%20set)", "junk")
+		e.Payload = []byte(withStamps(pick("install payload", `{}`, `{"properties":{"install_begin_timestamp_server_seconds":%d,"referrer_click_timestamp_seconds":%d}}`,
+			`{"context":{"os":{"name":"Android","version":"13"},"device":{"model":"pixel 7"}},"properties":{"install_begin_timestamp_seconds":%d}}`,
+			`{"context":{"os":{"name":"iOS"}}}`), (e.Time-rapid.Int64Range(-2000, 20_000).Draw(t, "begin"))/1000, e.Time/1000))
+	case 8:
+		e.Kind, e.Name = protocol.KindTrack, pick("opening", "Application Opened", "Application Opened", "Deep Link Opened")
+		e.MediaSource = pick("source", "", "", "", "email")
 	default:
 		e.Kind, e.Name = protocol.KindTrack, pick("name", "Order Completed", "Order Completed", "Deep Link Opened", "Product Viewed")
 		e.Campaign = pick("campaign", "", "", "spring")
@@ -128,7 +155,7 @@ func drawEvents(t *rapid.T, s *attribution.Settings) []protocol.Event {
 func settleEvents(events []protocol.Event, s *attribution.Settings) map[oracle.ID]attribution.Result {
 	var f attribution.Facts
 	for i := range events {
-		f.Add(&events[i], s)
+		f.AddSecret(&events[i], s, attribution.Secret(secret))
 	}
 	results := map[oracle.ID]attribution.Result{}
 	for _, r := range attribution.Settle(&f, func(string, int64) *attribution.Settings { return s }) {
@@ -137,13 +164,17 @@ func settleEvents(events []protocol.Event, s *attribution.Settings) map[oracle.I
 	return results
 }
 
+func recompute(events []protocol.Event, s *attribution.Settings) map[oracle.ID]attribution.Result {
+	return oracle.RecomputeSecret(events, func(string, int64) *attribution.Settings { return s }, []byte(secret))
+}
+
 // TestEngineEqualsTheOracle compares with the independent implementation, from
 // the raw events on.
 func TestEngineEqualsTheOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSettings(t)
 		events := drawEvents(t, &s)
-		got, want := settleEvents(events, &s), oracle.Recompute(events, s)
+		got, want := settleEvents(events, &s), recompute(events, &s)
 		if len(got) != len(want) {
 			t.Fatalf("%d conversions, want %d", len(got), len(want))
 		}
@@ -227,4 +258,10 @@ func ids(r attribution.Result) string {
 		b.WriteString(" " + c.Touch.ID)
 	}
 	return b.String()
+}
+
+// withStamps puts two numbers where a text has %d.
+func withStamps(text string, begin, click int64) string {
+	text = strings.Replace(text, "%d", fmt.Sprint(begin), 1)
+	return strings.Replace(text, "%d", fmt.Sprint(click), 1)
 }

@@ -2,18 +2,21 @@ package attribution
 
 // appendPath appends the touches that share in a conversion, transformed: those
 // of the selection within the lookback and up to the conversion, of a kind that
-// counts, with consent.
-func appendPath(path []Credited, c *Conversion, touches []*Touch, s *Settings) []Credited {
+// counts, with consent and not rejected as fraud.
+func appendPath(path []Credited, u *suspicion) []Credited {
+	c, s := u.c, u.s
 	if c.Withheld {
 		return path
 	}
-	for _, t := range touches {
+	for _, t := range u.sel.touches {
 		switch {
 		case t.Time > c.Time, t.Time <= c.Time-s.Lookback:
 		case t.Kind == Impression && !s.ImpressionsInMTA:
 		case t.Withheld:
 		default:
-			path = append(path, Credited{Touch: t})
+			if rule, rejected := u.of(t, false); !rejected {
+				path = append(path, Credited{Touch: t, Fraud: rule})
+			}
 		}
 	}
 	switch s.Transform {

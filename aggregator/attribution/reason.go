@@ -2,6 +2,9 @@ package attribution
 
 // won says in a sentence why a candidate won.
 func won(c *Candidate) string {
+	if c.Match == MatchProbabilistic {
+		return "latest " + c.Touch.Kind.String() + " from a device that looks the same, within its window, and nothing surer"
+	}
 	if c.Touch.Kind == Impression {
 		return "latest impression within its window, and no click"
 	}
@@ -15,6 +18,9 @@ func won(c *Candidate) string {
 	}
 	return "latest click of the same device within its window"
 }
+
+// reengaged says what a conversion is that brought somebody back.
+const reengaged = "opened the app again after a touch of a retargeting link"
 
 // weight orders the verdicts by how much they explain about an install that
 // nothing won, 0 for no evidence: a touch after the install did not cause it.

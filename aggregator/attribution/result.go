@@ -46,6 +46,7 @@ type Credited struct {
 	Touch   *Touch // into the Inputs
 	Credit  [ModelCount]int64
 	Revenue [ModelCount]int64
+	Fraud   Rule // what the touch is marked with
 }
 
 // Outcome is what an install turned out to be.
@@ -72,6 +73,8 @@ const (
 	MatchClickID  Match = "click_id"
 	MatchDevice   Match = "device_id"
 	MatchUser     Match = "user_id"
+
+	MatchProbabilistic Match = "probabilistic"
 )
 
 // Verdict says what became of a candidate, in the words of the console.
@@ -100,6 +103,7 @@ type Candidate struct {
 	Claim   string // click id or referrer, only without a touch
 	Match   Match
 	Verdict Verdict
+	Fraud   Rule // what the touch is marked with
 }
 
 // Install is what is known of the install behind a conversion.
@@ -115,6 +119,40 @@ type Install struct {
 	Ad          string
 	Keyword     string
 	LinkID      string
+	Fraud       Rule // what the winner is marked with, or the install itself
+}
+
+// Retargeted is the re-engagement whose window an in-app event lies in. The zero
+// value is none.
+type Retargeted struct {
+	OpenID      string // the event with which the person came back
+	Opened      int64
+	TouchID     string
+	MediaSource string
+	Campaign    string
+	AdSet       string
+	Ad          string
+	Keyword     string
+	LinkID      string
+}
+
+// The sources that an in-app event can primarily count for.
+const (
+	PrimaryInstall     = "install"
+	PrimaryRetargeting = "retargeting"
+)
+
+// Primary says which of the sources that an event counts for is the primary one:
+// that of the re-engagement in its window, else the install's; "" if no install is
+// known.
+func (r *Result) Primary() string {
+	switch {
+	case r.Retargeting.OpenID != "":
+		return PrimaryRetargeting
+	case r.Install.ID != "":
+		return PrimaryInstall
+	}
+	return ""
 }
 
 // Result is the attribution of one conversion. It refers to the Inputs it was
@@ -130,7 +168,9 @@ type Result struct {
 	Touches   []Credited
 	Truncated bool // older touches beyond MaxTouches were left out
 
-	Install    Install
+	Install     Install
+	Retargeting Retargeted
+
 	Candidates []Candidate // of an install, by (time, id); claims come last
 }
 

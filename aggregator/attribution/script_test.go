@@ -80,6 +80,9 @@ func printResult(b *strings.Builder, r *attribution.Result) {
 		for m := range attribution.ModelCount {
 			fmt.Fprintf(b, " %7d", t.Credit[m])
 		}
+		if t.Fraud != attribution.NoRule {
+			b.WriteString(" " + t.Fraud.Level() + ": " + string(t.Fraud))
+		}
 		b.WriteString("\n")
 		if r.Revenue != 0 {
 			b.WriteString("     ")
@@ -95,12 +98,22 @@ func printResult(b *strings.Builder, r *attribution.Result) {
 			fmt.Fprintf(b, " of %s", in.ID)
 		}
 		fmt.Fprintf(b, ", source %q, touch %q, match %q: %s\n", in.MediaSource, in.TouchID, in.Match, in.Reason)
+		if in.Fraud != attribution.NoRule {
+			fmt.Fprintf(b, "  install %s: %s\n", in.Fraud.Level(), in.Fraud)
+		}
+	}
+	if re := &r.Retargeting; re.OpenID != "" {
+		fmt.Fprintf(b, "  re-engagement by %s, source %q, touch %q; primary is %s\n", re.OpenID, re.MediaSource, re.TouchID, r.Primary())
 	}
 	for _, c := range r.Candidates {
 		if c.Touch == nil {
 			fmt.Fprintf(b, "  claim %s by %s: %s\n", c.Claim, c.Match, c.Verdict)
 			continue
 		}
-		fmt.Fprintf(b, "  %s %s by %s: %s\n", c.Touch.Kind, c.Touch.ID, c.Match, c.Verdict)
+		fmt.Fprintf(b, "  %s %s by %s: %s", c.Touch.Kind, c.Touch.ID, c.Match, c.Verdict)
+		if c.Fraud != attribution.NoRule {
+			fmt.Fprintf(b, ", %s: %s", c.Fraud.Level(), c.Fraud)
+		}
+		b.WriteString("\n")
 	}
 }

@@ -6,10 +6,12 @@ import (
 )
 
 // The most touches that are considered of one conversion: the latest ones up to
-// it, and for an install the first ones after it.
+// it, and for an install the first ones after it and the latest that only have its
+// fingerprint.
 const (
 	MaxTouches      = 1000
 	maxTouchesAfter = 100
+	maxProbables    = 100
 )
 
 // selection is what of the inputs counts for one conversion.
@@ -19,7 +21,12 @@ type selection struct {
 	touches []*Touch     // by (time, id), each id once
 	links   []pairOfKeys // by (A, B), each pair once
 	install []*PriorInstall
-	cut     bool // older touches were left out
+	carried *PriorInstall // the install that an in-app event belongs to
+	cut     bool          // older touches were left out
+
+	probable    []*Touch // by (time, id): they may be the install's, by fingerprint
+	openings    []*Touch // by (time, id): of an in-app event after a retargeting touch
+	openingsCut bool     // older openings were left out
 
 	byID map[string]int
 }
@@ -32,8 +39,14 @@ const smallSet = 12
 func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
 	deadline := c.Received + s.Lateness
 	sel.reach(c, in, deadline)
+	sel.pickInstalls(c, in, deadline)
 	sel.pickTouches(c, in, s, deadline)
-	sel.install = sel.install[:0]
+}
+
+// pickInstalls takes the person's earlier installs, ordered, and the one that an
+// in-app event belongs to.
+func (sel *selection) pickInstalls(c *Conversion, in *Inputs, deadline int64) {
+	sel.install, sel.carried = sel.install[:0], nil
 	for i := range in.Installs {
 		p := &in.Installs[i]
 		if p.Conversion.App == c.App && p.Conversion.Install && before(&p.Conversion, c) &&
@@ -43,6 +56,9 @@ func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
 	}
 	slices.SortFunc(sel.install, func(a, b *PriorInstall) int { return compareConversions(&a.Conversion, &b.Conversion) })
 	sel.install = slices.CompactFunc(sel.install, func(a, b *PriorInstall) bool { return a.Conversion.ID == b.Conversion.ID })
+	if !c.Install {
+		sel.carried = carried(c, sel)
+	}
 }
 
 // reach finds the keys of the person over the links that were on time.
@@ -53,9 +69,9 @@ func (sel *selection) reach(c *Conversion, in *Inputs, deadline int64) {
 		g = newGraph(slices.DeleteFunc(slices.Clone(in.Links), func(l Link) bool { return l.App != c.App }))
 	}
 	if g == nil {
-		sel.reached = append(sel.reached[:0], c.Keys...)
+		sel.reached = append(sel.reached[:0], PersonKeys(c.Keys)...)
 	} else {
-		sel.reached = g.reach(c.Keys, MaxKeys, deadline)
+		sel.reached = g.reach(PersonKeys(c.Keys), MaxKeys, deadline)
 		slices.Sort(sel.reached)
 		sel.links = g.within(sel.links, sel.reached, deadline)
 	}
@@ -118,18 +134,63 @@ func (sel *selection) offered(c *Conversion, in *Inputs, from, to int64) {
 
 // pickTouches takes the touches that are inputs of c, ordered.
 func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadline int64) {
-	back, ahead := s.Span(c.Install)
-	sel.offered(c, in, c.Time-back, c.Time+ahead)
-	kept := sel.touches[:0]
+	back, ahead := s.Lookback, int64(0)
+	returning := sel.carried != nil // then retargeting touches count for longer
+	if c.Install || returning {
+		back, ahead = s.Span(c.Install)
+	}
+	openings := back
+	if returning {
+		openings = s.OpeningSpan()
+	}
+	sel.probable, sel.openings, sel.openingsCut = sel.probable[:0], sel.openings[:0], false
+	sel.offered(c, in, c.Time-max(back, openings), c.Time+ahead)
+	probable := sel.probableFrom(c, s)
+	kept, called := sel.touches[:0], false
 	for _, t := range sel.touches {
+		if t.Received > deadline || t.Time > c.Time+ahead {
+			continue
+		}
+		age := c.Time - t.Time
+		known := sel.holds(t.Keys)
+		if returning && known && t.Opened && age < openings && t.Time > sel.carried.Conversion.Time {
+			sel.openings = append(sel.openings, t)
+		}
 		switch {
-		case t.Received > deadline, t.Time <= c.Time-back, t.Time > c.Time+ahead:
-		case !c.Install && t.Kind == Impression && !s.ImpressionsInMTA:
-		case !sel.holds(t.Keys):
-		default:
+		case t.Kind == Open:
+		case !known:
+			if age >= 0 && age < probable && share(t.Keys, c.Keys, Fingerprint) {
+				sel.probable = append(sel.probable, t)
+			}
+		case c.Install && age < back,
+			age < s.Lookback && (t.Kind != Impression || s.ImpressionsInMTA):
 			kept = append(kept, t)
+			called = called || t.Retargeting
+		case returning && t.Retargeting && age < s.returning():
+			kept, called = append(kept, t), true
 		}
 	}
+	sel.touches = kept
+	sel.bound(c, called)
+}
+
+// probableFrom returns how far before an install touches with its fingerprint are
+// considered: 0 where they are not, and where the install names a click id, for
+// then probability is no substitute.
+func (sel *selection) probableFrom(c *Conversion, s *Settings) int64 {
+	if !c.Install || !s.Probabilistic || c.ClickID != "" || !slices.ContainsFunc(c.Keys, Fingerprint) {
+		return 0
+	}
+	if c.Referrer != "" && parseReferrer(c.Referrer).clickID != "" {
+		return 0
+	}
+	return s.longestProbable()
+}
+
+// bound orders what was picked and leaves out what is too much. Openings are of
+// interest only if a retargeting touch called somebody back.
+func (sel *selection) bound(c *Conversion, called bool) {
+	kept := sel.touches
 	slices.SortFunc(kept, compareTouches)
 	upTo, _ := slices.BinarySearchFunc(kept, c.Time+1, func(t *Touch, at int64) int { return cmp.Compare(t.Time, at) })
 	if after := len(kept) - upTo; after > maxTouchesAfter {
@@ -140,7 +201,17 @@ func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadli
 		kept = kept[upTo-MaxTouches:]
 	}
 	sel.touches = kept
+	if !called {
+		sel.openings = sel.openings[:0]
+	}
+	slices.SortFunc(sel.probable, compareTouches)
+	slices.SortFunc(sel.openings, compareTouches)
+	sel.probable = latest(sel.probable, maxProbables)
+	sel.openingsCut = len(sel.openings) > maxOpenings
+	sel.openings = latest(sel.openings, maxOpenings)
 }
+
+func latest(touches []*Touch, n int) []*Touch { return touches[max(0, len(touches)-n):] }
 
 // dedupe takes each id of an app once, the variant that every reader agrees on.
 func (sel *selection) dedupe(touches []Touch, app string) {

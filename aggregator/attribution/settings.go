@@ -34,6 +34,9 @@ type Override struct {
 	MediaSource      string `json:"media_source,omitempty"`
 	ClickWindow      int64  `json:"click_window_ms,omitempty"`
 	ImpressionWindow int64  `json:"impression_window_ms,omitempty"`
+
+	ProbabilisticClick      int64 `json:"probabilistic_click_window_ms,omitempty"`
+	ProbabilisticImpression int64 `json:"probabilistic_impression_window_ms,omitempty"`
 }
 
 // Settings are one version of an app's attribution settings.
@@ -44,7 +47,16 @@ type Settings struct {
 	ImpressionWindow int64      `json:"impression_window_ms"`
 	Overrides        []Override `json:"overrides,omitempty"`
 	Reattribution    int64      `json:"reattribution_window_ms"`
+	Inactivity       int64      `json:"inactivity_ms"`          // before an opening can be a re-engagement
+	Reengagement     int64      `json:"reengagement_window_ms"` // in which in-app events count for both sources
 	Lateness         int64      `json:"lateness_ms"`
+
+	Probabilistic           bool  `json:"probabilistic"` // match installs by fingerprint
+	ProbabilisticClick      int64 `json:"probabilistic_click_window_ms"`
+	ProbabilisticImpression int64 `json:"probabilistic_impression_window_ms"`
+
+	Fraud         Fraud   `json:"fraud"`
+	BlockedRanges []Range `json:"blocked_ranges,omitempty"` // addresses, as they stood at the event
 
 	Lookback         int64     `json:"lookback_ms"` // multi-touch
 	HalfLife         int64     `json:"half_life_ms"`
@@ -75,6 +87,16 @@ func Default() Settings {
 		ClickWindow:      7 * Day,
 		ImpressionWindow: Day,
 		Reattribution:    90 * Day,
+		Inactivity:       7 * Day,
+		Reengagement:     30 * Day,
+
+		ProbabilisticClick:      Day,
+		ProbabilisticImpression: 6 * Hour,
+		Fraud: Fraud{
+			BlockedAddress: Flag, BotAgent: Flag, MalformedID: Flag, AfterBegin: Flag, DeviceFrequency: Flag, ShortTime: Flag,
+			MinClickToInstall: 10 * Second, MaxClicks: 10, MaxClicksWindow: Minute,
+		},
+
 		Lateness:         7 * Day,
 		Lookback:         30 * Day,
 		HalfLife:         7 * Day,
@@ -101,6 +123,10 @@ func (s *Settings) Validate() []error {
 	within("click_window_ms", s.ClickWindow, Hour, 90*Day)
 	within("impression_window_ms", s.ImpressionWindow, Hour, 30*Day)
 	within("reattribution_window_ms", s.Reattribution, Day, 730*Day)
+	within("inactivity_ms", s.Inactivity, 0, 365*Day)
+	within("reengagement_window_ms", s.Reengagement, Day, 90*Day)
+	within("probabilistic_click_window_ms", s.ProbabilisticClick, Hour, maxProbable)
+	within("probabilistic_impression_window_ms", s.ProbabilisticImpression, Hour, maxProbable)
 	within("lateness_ms", s.Lateness, 0, 90*Day)
 	within("lookback_ms", s.Lookback, Day, 90*Day)
 	within("half_life_ms", s.HalfLife, Hour, 365*Day)
@@ -114,9 +140,11 @@ func (s *Settings) Validate() []error {
 		faults = append(faults, fmt.Errorf("transform is %q, must be none, collapse_repeats or ignore_direct", s.Transform))
 	}
 	faults = append(faults, s.validateOverrides()...)
+	faults = append(faults, s.validateFraud()...)
 	return append(faults, s.validateEvents()...)
 }
 
+// validateOverrides checks each override by itself.
 func (s *Settings) validateOverrides() []error {
 	var faults []error
 	if len(s.Overrides) > MaxOverrides {
@@ -126,11 +154,51 @@ func (s *Settings) validateOverrides() []error {
 		if (o.LinkID == "") == (o.MediaSource == "") {
 			faults = append(faults, fmt.Errorf("overrides[%d] must name either a link_id or a media_source", i))
 		}
-		if w := o.ClickWindow; w != 0 && (w < Hour || w > 90*Day) {
-			faults = append(faults, fmt.Errorf("overrides[%d].click_window_ms is %d, must be 0 or %d to %d", i, w, Hour, 90*Day))
+		for _, w := range [...]struct {
+			name    string
+			v, high int64
+		}{
+			{"click_window_ms", o.ClickWindow, 90 * Day}, {"impression_window_ms", o.ImpressionWindow, 30 * Day},
+			{"probabilistic_click_window_ms", o.ProbabilisticClick, maxProbable},
+			{"probabilistic_impression_window_ms", o.ProbabilisticImpression, maxProbable},
+		} {
+			if w.v != 0 && (w.v < Hour || w.v > w.high) {
+				faults = append(faults, fmt.Errorf("overrides[%d].%s is %d, must be 0 or %d to %d", i, w.name, w.v, Hour, w.high))
+			}
 		}
-		if w := o.ImpressionWindow; w != 0 && (w < Hour || w > 30*Day) {
-			faults = append(faults, fmt.Errorf("overrides[%d].impression_window_ms is %d, must be 0 or %d to %d", i, w, Hour, 30*Day))
+	}
+	return faults
+}
+
+func (s *Settings) validateFraud() []error {
+	var faults []error
+	f := &s.Fraud
+	for _, r := range [...]struct {
+		name   Rule
+		action Action
+	}{
+		{BlockedAddress, f.BlockedAddress}, {BotAgent, f.BotAgent}, {MalformedID, f.MalformedID},
+		{AfterBegin, f.AfterBegin}, {DeviceFrequency, f.DeviceFrequency}, {ShortTime, f.ShortTime},
+	} {
+		if r.action != Off && r.action != Flag && r.action != Reject {
+			faults = append(faults, fmt.Errorf("fraud.%s is %q, must be off, flag or reject", r.name, r.action))
+		}
+	}
+	if f.MinClickToInstall < 0 || f.MinClickToInstall > Hour {
+		faults = append(faults, fmt.Errorf("fraud.min_click_to_install_ms is %d, must be 0 to %d", f.MinClickToInstall, Hour))
+	}
+	if f.MaxClicks < 1 || f.MaxClicks > maxClicksCeiling {
+		faults = append(faults, fmt.Errorf("fraud.max_clicks is %d, must be 1 to %d", f.MaxClicks, maxClicksCeiling))
+	}
+	if f.MaxClicksWindow < Second || f.MaxClicksWindow > Day {
+		faults = append(faults, fmt.Errorf("fraud.max_clicks_window_ms is %d, must be %d to %d", f.MaxClicksWindow, Second, Day))
+	}
+	if len(s.BlockedRanges) > maxBlockedRanges {
+		faults = append(faults, fmt.Errorf("blocked_ranges has %d entries, at most %d are allowed", len(s.BlockedRanges), maxBlockedRanges))
+	}
+	for i, r := range s.BlockedRanges {
+		if !r.valid() {
+			faults = append(faults, fmt.Errorf("blocked_ranges[%d] is %q, must be an address or a range such as 192.0.2.0/24", i, r))
 		}
 	}
 	return faults
@@ -147,47 +215,4 @@ func (s *Settings) validateEvents() []error {
 		}
 	}
 	return faults
-}
-
-// window returns how long t counts for an install.
-func (s *Settings) window(t *Touch) int64 {
-	w := s.ClickWindow
-	if t.Kind == Impression {
-		w = s.ImpressionWindow
-	}
-	link := false
-	for i := range s.Overrides {
-		o := &s.Overrides[i]
-		own := o.ClickWindow
-		if t.Kind == Impression {
-			own = o.ImpressionWindow
-		}
-		switch {
-		case own == 0:
-		case o.LinkID != "" && o.LinkID == t.LinkID:
-			w, link = own, true
-		case !link && o.MediaSource != "" && o.MediaSource == t.MediaSource:
-			w = own
-		}
-	}
-	return w
-}
-
-// installAfter is how long after an install a touch is still shown as one that
-// came too late to have caused it.
-const installAfter = Day
-
-// Span returns how far a touch may lie before and after a conversion and still
-// be among its inputs: a touch at T is an input of a conversion at C only if
-// C-before < T <= C+after. For an install it reaches one day beyond the longest
-// window, so that a touch that has just expired is shown as such.
-func (s *Settings) Span(install bool) (before, after int64) {
-	if !install {
-		return s.Lookback, 0
-	}
-	before = max(s.Lookback, s.ClickWindow, s.ImpressionWindow)
-	for i := range s.Overrides {
-		before = max(before, s.Overrides[i].ClickWindow, s.Overrides[i].ImpressionWindow)
-	}
-	return before + Day, installAfter
 }

@@ -206,9 +206,13 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load reset key: %w", err)
 	}
+	fingerprints, err := n.accounts.Secret(ctx, "fingerprints", randomKey)
+	if err != nil {
+		return fmt.Errorf("load fingerprint secret: %w", err)
+	}
 	n.intake, err = intake.New(intake.Options{
 		Node: self, Software: daemon.BuildInfo().Version, Conn: n.o.Agents, TLS: n.authority.ServerTLS(), ResetKey: [32]byte(reset),
-		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory},
+		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory, secret: fingerprints},
 		Registry: registry{n.accounts, n.directory}, State: n.directory, Issuer: issuer{n.authority},
 		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
 		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),

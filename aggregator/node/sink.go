@@ -15,6 +15,7 @@ type sink struct {
 	warehouse  *warehouse.Warehouse
 	attributor *attribute.Attributor
 	directory  *directory
+	secret     attribution.Secret // of fingerprints, the same on every node
 }
 
 // Store implements intake.Sink.
@@ -24,7 +25,7 @@ func (s *sink) Store(ctx context.Context, rows []intake.Row) ([]intake.Rejected,
 	for i := range rows {
 		batch.Rows[i] = warehouse.Row(rows[i])
 		e := &batch.Rows[i].Event
-		facts.Add(e, s.directory.At(e.App, e.Time))
+		facts.AddSecret(e, s.directory.At(e.App, e.Time), s.secret)
 	}
 	batch.Facts = facts
 	refused, err := s.warehouse.Insert(ctx, batch)

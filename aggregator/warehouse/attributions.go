@@ -44,7 +44,7 @@ func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.R
 }
 
 func attributionColumns(rows []*attribution.Row) []column {
-	columns := conversionOutcome(rows)
+	columns := append(conversionOutcome(rows), retargetingColumns(rows)...)
 	columns = append(columns, touchArrays(rows)...)
 	for m := range attribution.ModelCount {
 		columns = append(columns,
@@ -86,6 +86,27 @@ func conversionOutcome(rows []*attribution.Row) []column {
 		pick("ad", rows, func(r *row) string { return r.Result.Install.Ad }),
 		pick("keyword", rows, func(r *row) string { return r.Result.Install.Keyword }),
 		pick("link_id", rows, func(r *row) string { return r.Result.Install.LinkID }),
+		pick("fraud_rule", rows, func(r *row) string { return string(r.Result.Install.Fraud) }),
+		pick("fraud_level", rows, func(r *row) string { return r.Result.Install.Fraud.Level() }),
+		pick("primary_source", rows, func(r *row) string { return r.Result.Primary() }),
+	}
+}
+
+// retargetingColumns tell of the re-engagement whose window a conversion lies in.
+func retargetingColumns(rows []*attribution.Row) []column {
+	text := func(name string, field func(*attribution.Retargeted) string) column {
+		return pick("retargeting_"+name, rows, func(r *attribution.Row) string { return field(&r.Result.Retargeting) })
+	}
+	return []column{
+		text("open_id", func(t *attribution.Retargeted) string { return t.OpenID }),
+		pick("retargeting_opened_at", rows, func(r *attribution.Row) int64 { return r.Result.Retargeting.Opened }),
+		text("touch_id", func(t *attribution.Retargeted) string { return t.TouchID }),
+		text("media_source", func(t *attribution.Retargeted) string { return t.MediaSource }),
+		text("campaign", func(t *attribution.Retargeted) string { return t.Campaign }),
+		text("adset", func(t *attribution.Retargeted) string { return t.AdSet }),
+		text("ad", func(t *attribution.Retargeted) string { return t.Ad }),
+		text("keyword", func(t *attribution.Retargeted) string { return t.Keyword }),
+		text("link_id", func(t *attribution.Retargeted) string { return t.LinkID }),
 	}
 }
 
@@ -110,6 +131,9 @@ func touchArrays(rows []*attribution.Row) []column {
 		text("ad", func(t *touch) string { return t.Ad }),
 		text("keyword", func(t *touch) string { return t.Keyword }),
 		text("link_id", func(t *touch) string { return t.LinkID }),
+		pick("touches_fraud", rows, func(r *attribution.Row) []string {
+			return values(r.Result.Touches, func(t *attribution.Credited) string { return string(t.Fraud) })
+		}),
 	}
 }
 
@@ -143,6 +167,7 @@ func candidateArrays(rows []*attribution.Row) []column {
 		text("campaign", func(c *candidate) string { return touch(c).Campaign }),
 		text("match", func(c *candidate) string { return string(c.Match) }),
 		text("verdict", func(c *candidate) string { return string(c.Verdict) }),
+		text("fraud", func(c *candidate) string { return string(c.Fraud) }),
 	}
 }
 

@@ -88,7 +88,7 @@ GROUP BY a, b ORDER BY a, b LIMIT ? BY a`, app, maxLinks)
 }
 
 const touchFields = `touch_id, original, time, received, digest, kind, media_source, medium, campaign, adset, ad, keyword,
-    sub, link_id, click_id, cost, cost_currency, retargeting, withheld, keys`
+    sub, link_id, click_id, cost, cost_currency, retargeting, withheld, opened, marks, keys`
 
 // Touches returns the touches with one of keys and from < time <= to. Of a
 // message id that was used more than once it returns the variant that counts,
@@ -115,20 +115,45 @@ LIMIT 1 BY touch_id, version`, app, from, to)
 	}), nil
 }
 
+// Openings returns the touches of kind Open with one of keys and from < time <= to,
+// which Touches leaves out. Variants are treated as Touches treats them.
+func (w *Warehouse) Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
+	var openings []attribution.Touch
+	scan := func(rows driver.Rows) error {
+		t := attribution.Touch{App: app, Kind: attribution.Open, Opened: true}
+		err := rows.Scan(&t.ID, &t.Original, &t.Time, &t.Received, &t.Digest, &t.Keys)
+		openings = append(openings, t)
+		return err
+	}
+	err := w.lookup(ctx, keys, scan, `SELECT touch_id, original, time, received, digest, keys FROM open_keys
+WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
+LIMIT 1 BY touch_id, version`, app, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read openings: %w", err)
+	}
+	winners, err := w.winners(ctx, "touch", app, ids(openings, func(t *attribution.Touch) string { return t.ID }))
+	if err != nil {
+		return nil, err
+	}
+	return keepWinners(openings, winners, func(t *attribution.Touch) (string, variant) {
+		return t.ID, variant{t.Received, t.Digest}
+	}), nil
+}
+
 func scanTouch(rows driver.Rows, app string) (attribution.Touch, error) {
 	t := attribution.Touch{App: app}
 	var kind string
 	var sub []string
 	err := rows.Scan(&t.ID, &t.Original, &t.Time, &t.Received, &t.Digest, &kind, &t.MediaSource, &t.Medium,
 		&t.Campaign, &t.AdSet, &t.Ad, &t.Keyword, &sub, &t.LinkID, &t.ClickID, &t.Cost, &t.CostCurrency,
-		&t.Retargeting, &t.Withheld, &t.Keys)
+		&t.Retargeting, &t.Withheld, &t.Opened, (*uint8)(&t.Marks), &t.Keys)
 	t.Kind = attribution.ParseKind(kind)
 	copy(t.Sub[:], sub)
 	return t, err
 }
 
 const conversionFields = `conversion_id, original, time, received, digest, name, install, revenue, has_revenue, currency,
-    untrusted, click_id, referrer, withheld, keys`
+    untrusted, click_id, referrer, withheld, install_begin, referrer_click, marks, keys`
 
 // ConversionsOf returns the conversions with one of keys at or after from, and
 // installs of any time. Variants are treated as Touches treats them.
@@ -175,7 +200,8 @@ ORDER BY version DESC LIMIT 1 BY conversion_id`, app)
 func scanConversion(rows driver.Rows, app string) (attribution.Conversion, error) {
 	c := attribution.Conversion{App: app}
 	err := rows.Scan(&c.ID, &c.Original, &c.Time, &c.Received, &c.Digest, &c.Name, &c.Install, &c.Revenue, &c.HasRevenue,
-		&c.Currency, &c.Untrusted, &c.ClickID, &c.Referrer, &c.Withheld, &c.Keys)
+		&c.Currency, &c.Untrusted, &c.ClickID, &c.Referrer, &c.Withheld,
+		&c.InstallBegin, &c.ReferrerClick, (*uint8)(&c.Marks), &c.Keys)
 	return c, err
 }
 

@@ -129,6 +129,8 @@ func touchColumns(rows []*attribution.Touch, origins origins) []column {
 		pick("cost_currency", rows, func(t *touch) string { return t.CostCurrency }),
 		pick("retargeting", rows, func(t *touch) bool { return t.Retargeting }),
 		pick("withheld", rows, func(t *touch) bool { return t.Withheld }),
+		pick("opened", rows, func(t *touch) bool { return t.Opened }),
+		pick("marks", rows, func(t *touch) uint8 { return uint8(t.Marks) }),
 		pick("country", rows, func(t *touch) string { return origins.country(touchID(t)) }),
 		pick("keys", rows, func(t *touch) []string { return t.Keys }),
 	}
@@ -163,6 +165,9 @@ func conversionColumns(rows []*attribution.Conversion, origins origins) []column
 		pick("click_id", rows, func(c *conversion) string { return c.ClickID }),
 		pick("referrer", rows, func(c *conversion) string { return c.Referrer }),
 		pick("withheld", rows, func(c *conversion) bool { return c.Withheld }),
+		pick("install_begin", rows, func(c *conversion) int64 { return c.InstallBegin }),
+		pick("referrer_click", rows, func(c *conversion) int64 { return c.ReferrerClick }),
+		pick("marks", rows, func(c *conversion) uint8 { return uint8(c.Marks) }),
 		pick("country", rows, func(c *conversion) string { return origins.country(conversionID(c)) }),
 		pick("keys", rows, func(c *conversion) []string { return c.Keys }),
 	}

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -17,12 +18,21 @@ import (
 func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 	refused := e.Consent.Get(protocol.PurposeAttribution) == protocol.ConsentDenied
 	id := ID{e.App, e.ID}
-	if t := readTouch(e); t != nil {
-		t.Withheld = refused
+	if t := readTouch(e, refused, s); t != nil {
+		if s.Probabilistic && !refused && t.Kind != attribution.Open {
+			t.Keys = tidy(append(t.Keys, w.looks(e, t.Time, t.Time)...))
+		}
 		w.touches[id] = append(w.touches[id], *t)
 	}
 	if c := readConversion(e, s); c != nil {
 		c.Withheld = refused
+		if s.Probabilistic && !refused && c.Install {
+			reach := max(s.ProbabilisticClick, s.ProbabilisticImpression)
+			for _, o := range s.Overrides {
+				reach = max(reach, o.ProbabilisticClick, o.ProbabilisticImpression)
+			}
+			c.Keys = tidy(append(c.Keys, w.looks(e, c.Time-reach+1, c.Time)...))
+		}
 		old, known := w.conversions[id]
 		if !known || c.Received < old.Received || c.Received == old.Received && (c.Digest < old.Digest ||
 			c.Digest == old.Digest && c.Time < old.Time) {
@@ -88,13 +98,14 @@ func tidy(keys []string) []string {
 	return list
 }
 
-func readTouch(e *protocol.Event) *touch {
+func readTouch(e *protocol.Event, refused bool, s *attribution.Settings) *touch {
 	t := &touch{
 		ID: e.ID, App: e.App, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
 		MediaSource: strings.TrimSpace(e.MediaSource), Medium: strings.TrimSpace(e.Medium), Campaign: strings.TrimSpace(e.Campaign),
 		AdSet: strings.TrimSpace(e.AdSet), Ad: strings.TrimSpace(e.Ad), Keyword: strings.TrimSpace(e.Keyword),
 		Sub: e.Sub, LinkID: strings.TrimSpace(e.LinkID), ClickID: strings.TrimSpace(e.ClickID),
 		Cost: e.Cost, CostCurrency: e.CostCurrency, Retargeting: e.Flags&protocol.FlagRetargeting != 0,
+		Withheld: refused, Marks: readMarks(e, s),
 	}
 	page := false
 	switch e.Kind {
@@ -110,7 +121,7 @@ func readTouch(e *protocol.Event) *touch {
 		if e.Name != "Deep Link Opened" && e.Name != "Application Opened" {
 			return nil
 		}
-		t.Kind, page = attribution.Visit, true
+		t.Kind, page, t.Opened = attribution.Visit, true, !refused
 	default:
 		return nil
 	}
@@ -119,7 +130,11 @@ func readTouch(e *protocol.Event) *touch {
 			readAddresses(t, e.Payload)
 		}
 		if t.MediaSource+t.Medium+t.Campaign+t.AdSet+t.Ad+t.Keyword+t.ClickID+t.LinkID == "" {
-			return nil
+			if t.Keys = tidy(readKeys(e)); !t.Opened || len(t.Keys) == 0 {
+				return nil
+			}
+			t.Kind, t.Marks, t.Retargeting = attribution.Open, 0, false
+			return t
 		}
 	}
 	keys := append(readKeys(e), key("click", t.ClickID))
@@ -218,6 +233,17 @@ func readConversion(e *protocol.Event, s *attribution.Settings) *conversion {
 	c := &conversion{
 		ID: e.ID, App: e.App, Name: e.Name, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
 		Install: install, ClickID: strings.TrimSpace(e.ClickID),
+	}
+	if install {
+		c.Marks = readMarks(e, s)
+		var m struct{ Properties map[string]json.RawMessage }
+		var wrongType *json.UnmarshalTypeError
+		if err := json.Unmarshal(e.Payload, &m); err == nil || errors.As(err, &wrongType) {
+			c.InstallBegin = seconds(m.Properties, "install_begin_timestamp")
+			if bytes.Contains(e.Payload, []byte("install_begin_timestamp")) {
+				c.ReferrerClick = seconds(m.Properties, "referrer_click_timestamp")
+			}
+		}
 	}
 	if e.Flags&protocol.FlagHasRevenue != 0 {
 		c.HasRevenue, c.Revenue, c.Currency = true, e.Revenue, e.Currency

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -10,7 +11,10 @@ import (
 // candidates.
 func (v *view) install() (attribution.Install, []attribution.Candidate) {
 	if !v.c.Install {
-		return v.inherited(), nil
+		if v.carried == nil {
+			return attribution.Install{}, nil
+		}
+		return v.carried.r, nil
 	}
 	previous := v.previous()
 	list, best := v.compete(previous != nil)
@@ -21,6 +25,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 			ID: v.c.ID, Outcome: attribution.NonOrganic, Match: v.how(t), TouchID: t.ID, MediaSource: t.MediaSource,
 			Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
 		}
+		in.Fraud, _ = v.fraud(t, v.guessed(t))
 		if previous != nil {
 			in.Outcome = attribution.Reattribution
 		}
@@ -32,6 +37,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 		return in, list
 	}
 	in := attribution.Install{ID: v.c.ID, Outcome: attribution.OrganicInstall, MediaSource: "organic"}
+	in.Fraud, _ = v.fraud(&touch{Kind: attribution.Impression}, true) // what the install itself is marked with
 	for _, cand := range list {
 		if cand.Verdict != attribution.AfterConversion {
 			in.Outcome = attribution.Unattributed
@@ -48,7 +54,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 func sameDevice(a, b []string) bool {
 	for _, x := range a {
 		for _, y := range b {
-			if x == y && !strings.HasPrefix(x, "user:") && !strings.HasPrefix(x, "click:") {
+			if x == y && !strings.HasPrefix(x, "user:") && !strings.HasPrefix(x, "click:") && !isLook(x) {
 				return true
 			}
 		}
@@ -56,16 +62,19 @@ func sameDevice(a, b []string) bool {
 	return false
 }
 
-func (v *view) inherited() attribution.Install {
+func (v *view) inherited() *priorInstall {
 	for _, device := range []bool{true, false} {
 		for i := len(v.installs) - 1; i >= 0; i-- {
-			if p := v.installs[i]; !device || sameDevice(p.c.Keys, v.c.Keys) {
-				return p.r
+			if p := &v.installs[i]; !device || sameDevice(p.c.Keys, v.c.Keys) {
+				return p
 			}
 		}
 	}
-	return attribution.Install{}
+	return nil
 }
+
+// guessed tells whether a touch was found by fingerprint only.
+func (v *view) guessed(t *touch) bool { return slices.Contains(v.perhaps, t) }
 
 // previous returns the install that this one repeats, if it is a reinstall.
 func (v *view) previous() *priorInstall {
@@ -100,6 +109,9 @@ func has(t *touch, click string) bool {
 }
 
 func (v *view) how(t *touch) attribution.Match {
+	if v.guessed(t) {
+		return attribution.MatchProbabilistic
+	}
 	referrer, _ := referrerClick(v.c.Referrer)
 	if has(t, referrer) {
 		return attribution.MatchReferrer
@@ -112,7 +124,7 @@ func (v *view) how(t *touch) attribution.Match {
 	}
 	for _, k := range t.Keys {
 		for _, own := range v.c.Keys {
-			if k == own {
+			if k == own && !isLook(k) {
 				return attribution.MatchUser
 			}
 		}
@@ -125,8 +137,14 @@ func (v *view) how(t *touch) attribution.Match {
 	return attribution.MatchDevice
 }
 
-func (v *view) window(t *touch) int64 {
+func (v *view) window(t *touch, guessed bool) int64 {
 	pick := func(o *attribution.Override) int64 {
+		if guessed && t.Kind == attribution.Impression {
+			return o.ProbabilisticImpression
+		}
+		if guessed {
+			return o.ProbabilisticClick
+		}
 		if t.Kind == attribution.Impression {
 			return o.ImpressionWindow
 		}
@@ -142,17 +160,22 @@ func (v *view) window(t *touch) int64 {
 			return pick(o)
 		}
 	}
-	return pick(&attribution.Override{ClickWindow: v.s.ClickWindow, ImpressionWindow: v.s.ImpressionWindow})
+	return pick(&attribution.Override{ClickWindow: v.s.ClickWindow, ImpressionWindow: v.s.ImpressionWindow,
+		ProbabilisticClick: v.s.ProbabilisticClick, ProbabilisticImpression: v.s.ProbabilisticImpression})
 }
 
 // rank orders competitors: the greater wins.
 func (v *view) rank(t *touch) [3]int64 {
-	tier, referrer := int64(2), int64(0)
+	tier, referrer := int64(4), int64(0)
 	switch how := v.how(t); {
-	case t.Kind == attribution.Impression:
+	case v.guessed(t) && t.Kind == attribution.Impression:
 		tier = 1
-	case how == attribution.MatchReferrer || how == attribution.MatchClickID:
+	case t.Kind == attribution.Impression:
+		tier = 2
+	case v.guessed(t):
 		tier = 3
+	case how == attribution.MatchReferrer || how == attribution.MatchClickID:
+		tier = 5
 	}
 	if v.how(t) == attribution.MatchReferrer {
 		referrer = 1
@@ -171,7 +194,9 @@ func less(a, b [3]int64) bool {
 
 func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touch) {
 	reported := map[[2]string]bool{}
-	for _, t := range v.touches {
+	all := slices.Concat(v.touches, v.perhaps)
+	inOrder(all)
+	for _, t := range all {
 		if isDirect(t) {
 			continue
 		}
@@ -182,12 +207,18 @@ func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touc
 		if !refused {
 			reported[report] = true
 		}
+		rejected := false
+		if t.Time <= v.c.Time {
+			cand.Fraud, rejected = v.fraud(t, v.guessed(t))
+		}
 		switch {
 		case refused:
 			cand.Verdict = attribution.ConsentWithheld
 		case t.Time > v.c.Time:
 			cand.Verdict = attribution.AfterConversion
-		case v.c.Time-t.Time >= v.window(t):
+		case rejected:
+			cand.Verdict = attribution.FraudRejected
+		case v.c.Time-t.Time >= v.window(t, v.guessed(t)):
 			cand.Verdict = attribution.WindowExpired
 		case again:
 			cand.Verdict = attribution.Duplicate

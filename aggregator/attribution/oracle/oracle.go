@@ -28,7 +28,12 @@ func Recompute(events []protocol.Event, s attribution.Settings) map[ID]attributi
 // time of a conversion. Settings of one app must not differ in their conversion
 // list over the time of an event.
 func RecomputeAt(events []protocol.Event, at func(app string, ms int64) *attribution.Settings) map[ID]attribution.Result {
-	w := world{touches: map[ID][]touch{}, conversions: map[ID]conversion{}, links: map[string][]link{}, roots: map[string]string{}}
+	return RecomputeSecret(events, at, nil)
+}
+
+// RecomputeSecret is RecomputeAt with the secret that fingerprints are made from.
+func RecomputeSecret(events []protocol.Event, at func(app string, ms int64) *attribution.Settings, secret []byte) map[ID]attribution.Result {
+	w := world{secret: secret, touches: map[ID][]touch{}, conversions: map[ID]conversion{}, links: map[string][]link{}, roots: map[string]string{}}
 	for i := range events {
 		w.read(&events[i], at(events[i].App, events[i].Time))
 	}
@@ -47,6 +52,7 @@ type link struct {
 
 // world is all there is, by names that begin with the app.
 type world struct {
+	secret      []byte
 	touches     map[ID][]touch // every variant of each
 	conversions map[ID]conversion
 	links       map[string][]link // by root, after gather
@@ -133,10 +139,16 @@ func (w *world) settle(at func(string, int64) *attribution.Settings) map[ID]attr
 		if c.HasRevenue {
 			r.Revenue = c.Revenue
 		}
-		r.Inputs = uint32(len(v.touches) + len(v.links) + len(v.installs))
+		r.Inputs = uint32(len(v.touches) + len(v.links) + len(v.installs) + len(v.perhaps) + len(v.openings))
 		r.InputDigest = v.digest()
 		r.Touches = m.credit(v.path(), r.Revenue, s)
+		for i := range r.Touches {
+			r.Touches[i].Fraud, _ = v.fraud(r.Touches[i].Touch, false)
+		}
 		r.Install, r.Candidates = v.install()
+		if r.Retargeting = v.reengagement(); r.Retargeting.OpenID != "" && r.Retargeting.OpenID == c.ID {
+			r.Install.Outcome = attribution.Reengagement
+		}
 		if c.Install && len(c.Keys) > 0 {
 			root := w.root(c.App + "|" + c.Keys[0])
 			w.settled[root] = append(w.settled[root], priorInstall{*c, r.Install})

@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"sort"
 	"strings"
 
@@ -20,6 +21,11 @@ type view struct {
 	links    [][2]string
 	installs []priorInstall
 	cut      bool
+
+	carried     *priorInstall // of an in-app event
+	perhaps     []*touch      // found by fingerprint only
+	openings    []*touch
+	openingsCut bool
 }
 
 func (w *world) view(c *conversion, s *attribution.Settings) *view {
@@ -49,7 +55,11 @@ func (w *world) view(c *conversion, s *attribution.Settings) *view {
 			v.installs = append(v.installs, p)
 		}
 	}
+	if !c.Install {
+		v.carried = v.inherited()
+	}
 	v.look(w.touchesOf[root], deadline)
+	v.lookFurther(w.touchesOf[root], deadline)
 	return v
 }
 
@@ -67,7 +77,9 @@ func (v *view) any(keys []string) bool {
 func (v *view) person(links []link, deadline int64) {
 	distance := map[string]int{}
 	for _, k := range v.c.Keys {
-		distance[k] = 0
+		if !isLook(k) {
+			distance[k] = 0
+		}
 	}
 	for hop := 1; hop <= attribution.MaxHops; hop++ {
 		next := map[string]int{}
@@ -114,20 +126,69 @@ func (v *view) look(touches []*touch, deadline int64) {
 	}
 	for _, t := range touches {
 		age := v.c.Time - t.Time
-		if age < back && age >= -ahead && t.Received <= deadline && v.any(t.Keys) &&
-			(v.c.Install || v.s.ImpressionsInMTA || t.Kind != attribution.Impression) {
+		if age < -ahead || t.Received > deadline || !v.any(t.Keys) || t.Kind == attribution.Open {
+			continue
+		}
+		if age < back && (v.c.Install || v.s.ImpressionsInMTA || t.Kind != attribution.Impression) ||
+			v.carried != nil && t.Retargeting && age < v.s.Reengagement+v.longest() {
 			v.touches = append(v.touches, t)
 		}
 	}
-	sort.Slice(v.touches, func(i, j int) bool {
-		a, b := v.touches[i], v.touches[j]
-		return a.Time < b.Time || a.Time == b.Time && a.ID < b.ID
-	})
+	inOrder(v.touches)
 	upTo := sort.Search(len(v.touches), func(i int) bool { return v.touches[i].Time > v.c.Time })
 	v.touches = v.touches[:min(len(v.touches), upTo+100)]
 	if upTo > attribution.MaxTouches {
 		v.cut, v.touches = true, v.touches[upTo-attribution.MaxTouches:]
 	}
+}
+
+func inOrder(touches []*touch) {
+	sort.Slice(touches, func(i, j int) bool {
+		a, b := touches[i], touches[j]
+		return a.Time < b.Time || a.Time == b.Time && a.ID < b.ID
+	})
+}
+
+func (v *view) longest() int64 {
+	longest := max(v.s.ClickWindow, v.s.ImpressionWindow)
+	for _, o := range v.s.Overrides {
+		longest = max(longest, o.ClickWindow, o.ImpressionWindow)
+	}
+	return longest
+}
+
+// lookFurther takes openings of the app, and what looks like the same device.
+func (v *view) lookFurther(touches []*touch, deadline int64) {
+	called := false
+	for _, t := range v.touches {
+		called = called || t.Retargeting
+	}
+	claim, _ := referrerClick(v.c.Referrer)
+	guess := v.c.Install && v.s.Probabilistic && v.c.ClickID+claim == ""
+	reach := max(v.s.ProbabilisticClick, v.s.ProbabilisticImpression)
+	for _, o := range v.s.Overrides {
+		reach = max(reach, o.ProbabilisticClick, o.ProbabilisticImpression)
+	}
+	for _, t := range touches {
+		age, own := v.c.Time-t.Time, v.any(t.Keys)
+		if age < 0 || t.Received > deadline {
+			continue
+		}
+		if own && t.Opened && called && v.carried != nil && t.Time > v.carried.c.Time && age < v.s.Reengagement+v.s.Inactivity {
+			v.openings = append(v.openings, t)
+		}
+		for _, k := range t.Keys {
+			if guess && !own && t.Kind != attribution.Open && age < reach && isLook(k) && slices.Contains(v.c.Keys, k) {
+				v.perhaps = append(v.perhaps, t)
+				break
+			}
+		}
+	}
+	inOrder(v.perhaps)
+	inOrder(v.openings)
+	v.perhaps = v.perhaps[max(0, len(v.perhaps)-100):]
+	v.openingsCut = len(v.openings) > 1000
+	v.openings = v.openings[max(0, len(v.openings)-1000):]
 }
 
 // path lists the touches that share.
@@ -137,7 +198,9 @@ func (v *view) path() []*touch {
 		age := v.c.Time - t.Time
 		if age >= 0 && age < v.s.Lookback && !t.Withheld && !v.c.Withheld &&
 			(t.Kind != attribution.Impression || v.s.ImpressionsInMTA) {
-			path = append(path, t)
+			if _, rejected := v.fraud(t, false); !rejected {
+				path = append(path, t)
+			}
 		}
 	}
 	var kept []*touch
@@ -185,8 +248,14 @@ func (v *view) digest() uint64 {
 	}
 	put(attribution.Revision, v.s.Generation, v.c.ID, v.c.Time, v.c.Received, v.c.Digest)
 	put(len(v.touches))
+	flags := func(t *touch) int {
+		if t.Opened {
+			return 2*int(t.Marks) + 1
+		}
+		return 2 * int(t.Marks)
+	}
 	for _, t := range v.touches {
-		put(t.ID, t.Time, t.Received, t.Digest)
+		put(t.ID, t.Time, t.Received, t.Digest, flags(t))
 	}
 	put(len(v.links))
 	for _, l := range v.links {
@@ -195,6 +264,14 @@ func (v *view) digest() uint64 {
 	put(len(v.installs))
 	for _, p := range v.installs {
 		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.TouchID)
+	}
+	put(len(v.perhaps))
+	for _, t := range v.perhaps {
+		put(t.ID, t.Time, t.Received, t.Digest, flags(t))
+	}
+	put(len(v.openings))
+	for _, t := range v.openings {
+		put(t.ID, t.Time, t.Received, t.Digest)
 	}
 	return xxhash.Sum64(b.Bytes())
 }

@@ -94,6 +94,9 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 		keys = []string{"user:u"}
 	}
 	at := zero + read.span(o["t"])
+	if look, given := o["look"]; given {
+		keys = canonical(append(keys, attribution.KeyFingerprint+look))
+	}
 	received := at
 	if r, given := o["received"]; given {
 		received = zero + read.span(r)
@@ -109,14 +112,26 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 		if o["kind"] != "" {
 			t.Kind = attribution.ParseKind(o["kind"])
 		}
+		t.Opened, t.Marks = o["opened"] == "yes", read.marks(o["marks"])
 		if t.ClickID != "" {
 			t.Keys = canonical(append(t.Keys, attribution.KeyClick+t.ClickID))
 		}
 		f.Touches = append(f.Touches, t)
+	case "open": // the app, from no campaign
+		f.Touches = append(f.Touches, attribution.Touch{
+			ID: o["id"], App: "app", Time: at, Received: received, Kind: attribution.Open, Opened: true, Keys: keys,
+		})
 	case "convert", "install":
 		c := attribution.Conversion{
 			ID: o["id"], App: "app", Name: "Order Completed", Time: at, Received: received, Install: name == "install",
 			ClickID: o["click"], Referrer: o["referrer"], Withheld: o["consent"] == "denied", Keys: keys,
+			Marks: read.marks(o["marks"]),
+		}
+		if begin, given := o["begin"]; given {
+			c.InstallBegin = zero + read.span(begin)
+		}
+		if click, given := o["referrer_click"]; given {
+			c.ReferrerClick = zero + read.span(click)
 		}
 		if r, given := o["revenue"]; given {
 			c.Revenue, c.HasRevenue = read.micros(r), true
@@ -127,41 +142,6 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 		f.Links = append(f.Links, attribution.Link{App: "app", A: min(o["a"], o["b"]), B: max(o["a"], o["b"]), Received: received})
 	default:
 		return fmt.Errorf("unknown command")
-	}
-	return nil
-}
-
-func (read *reader) setSettings(s *attribution.Settings, o map[string]string) error {
-	for name, v := range o {
-		switch name {
-		case "lookback":
-			s.Lookback = read.span(v)
-		case "half_life":
-			s.HalfLife = read.span(v)
-		case "click_window":
-			s.ClickWindow = read.span(v)
-		case "impression_window":
-			s.ImpressionWindow = read.span(v)
-		case "reattribution":
-			s.Reattribution = read.span(v)
-		case "lateness":
-			s.Lateness = read.span(v)
-		case "link":
-			link, window, _ := strings.Cut(v, ":")
-			s.Overrides = append(s.Overrides, attribution.Override{LinkID: link, ClickWindow: read.span(window)})
-		case "source":
-			source, window, _ := strings.Cut(v, ":")
-			s.Overrides = append(s.Overrides, attribution.Override{MediaSource: source, ClickWindow: read.span(window)})
-		case "position":
-			weights := strings.Split(v, ":")
-			s.PositionFirst, s.PositionMiddle, s.PositionLast = read.micros(weights[0]), read.micros(weights[1]), read.micros(weights[2])
-		case "transform":
-			s.Transform = attribution.Transform(v)
-		case "impressions":
-			s.ImpressionsInMTA = v == "yes"
-		default:
-			return fmt.Errorf("unknown setting %s", name)
-		}
 	}
 	return nil
 }

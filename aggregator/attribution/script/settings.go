@@ -1,0 +1,101 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// setSettings sets what a settings command names.
+func (read *reader) setSettings(s *attribution.Settings, o map[string]string) error {
+	for name, v := range o {
+		if span := spanOf(s, name); span != nil {
+			*span = read.span(v)
+			continue
+		}
+		if rule := ruleOf(&s.Fraud, attribution.Rule(name)); rule != nil {
+			*rule = attribution.Action(v)
+			continue
+		}
+		switch name {
+		case "link":
+			link, windows, _ := strings.Cut(v, ":")
+			s.Overrides = append(s.Overrides, read.override(attribution.Override{LinkID: link}, windows))
+		case "source":
+			source, windows, _ := strings.Cut(v, ":")
+			s.Overrides = append(s.Overrides, read.override(attribution.Override{MediaSource: source}, windows))
+		case "position":
+			weights := strings.Split(v, ":")
+			s.PositionFirst, s.PositionMiddle, s.PositionLast = read.micros(weights[0]), read.micros(weights[1]), read.micros(weights[2])
+		case "transform":
+			s.Transform = attribution.Transform(v)
+		case "impressions":
+			s.ImpressionsInMTA = v == "yes"
+		case "probabilistic":
+			s.Probabilistic = v == "yes"
+		case "generation":
+			s.Generation = uint64(read.number(v))
+		case "max_clicks":
+			s.Fraud.MaxClicks = read.number(v)
+		default:
+			return fmt.Errorf("unknown setting %s", name)
+		}
+	}
+	return nil
+}
+
+// override reads up to four windows, "7d,24h,24h,6h": click, impression, and the
+// probabilistic ones.
+func (read *reader) override(o attribution.Override, windows string) attribution.Override {
+	fields := []*int64{&o.ClickWindow, &o.ImpressionWindow, &o.ProbabilisticClick, &o.ProbabilisticImpression}
+	for i, w := range strings.Split(windows, ",") {
+		if i < len(fields) {
+			*fields[i] = read.span(w)
+		}
+	}
+	return o
+}
+
+func spanOf(s *attribution.Settings, name string) *int64 {
+	return map[string]*int64{
+		"lookback": &s.Lookback, "half_life": &s.HalfLife, "click_window": &s.ClickWindow, "impression_window": &s.ImpressionWindow,
+		"reattribution": &s.Reattribution, "lateness": &s.Lateness, "inactivity": &s.Inactivity, "reengagement": &s.Reengagement,
+		"probabilistic_click_window": &s.ProbabilisticClick, "probabilistic_impression_window": &s.ProbabilisticImpression,
+		"min_click_to_install": &s.Fraud.MinClickToInstall, "max_clicks_window": &s.Fraud.MaxClicksWindow,
+	}[name]
+}
+
+func ruleOf(f *attribution.Fraud, rule attribution.Rule) *attribution.Action {
+	return map[attribution.Rule]*attribution.Action{
+		attribution.BlockedAddress: &f.BlockedAddress, attribution.BotAgent: &f.BotAgent, attribution.MalformedID: &f.MalformedID,
+		attribution.AfterBegin: &f.AfterBegin, attribution.DeviceFrequency: &f.DeviceFrequency, attribution.ShortTime: &f.ShortTime,
+	}[rule]
+}
+
+// marks reads "bot,blocked".
+func (read *reader) marks(text string) (m attribution.Marks) {
+	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
+		switch name {
+		case "bot":
+			m |= attribution.MarkBot
+		case "malformed":
+			m |= attribution.MarkMalformedID
+		case "blocked":
+			m |= attribution.MarkBlockedAddress
+		default:
+			read.fault = errors.Join(read.fault, fmt.Errorf("unknown mark %s", name))
+		}
+	}
+	return m
+}
+
+func (read *reader) number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		read.fault = errors.Join(read.fault, fmt.Errorf("bad number %s", text))
+	}
+	return n
+}
