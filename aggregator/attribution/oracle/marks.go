@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"net"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,14 +28,39 @@ func readMarks(e *protocol.Event, s *attribution.Settings) (m attribution.Marks)
 			m |= attribution.MarkMalformedID
 		}
 	}
-	ip := net.ParseIP(e.IP)
+	ip := address(e.IP)
 	for _, r := range s.BlockedRanges {
-		_, network, err := net.ParseCIDR(string(r))
-		if one := net.ParseIP(string(r)); ip != nil && (one != nil && one.Equal(ip) || err == nil && network.Contains(ip)) {
+		first, length, isRange := strings.Cut(string(r), "/")
+		from := address(first)
+		same := commonBits(ip, from)
+		if n, err := strconv.Atoi(length); from != "" && (!isRange && same == 8*len(from) || isRange && err == nil && same >= n) {
 			m |= attribution.MarkBlockedAddress
 		}
 	}
 	return m
+}
+
+// address returns the 4 or 16 bytes of an address.
+func address(text string) string {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return ""
+	}
+	return string(a.Unmap().AsSlice())
+}
+
+// commonBits counts how many bits two addresses begin with in common, -1 for
+// addresses of two kinds or none.
+func commonBits(a, b string) int {
+	if len(a) != len(b) || a == "" {
+		return -1
+	}
+	for i := range 8 * len(a) {
+		if shift := 7 - i%8; a[i/8]>>shift != b[i/8]>>shift {
+			return i
+		}
+	}
+	return 8 * len(a)
 }
 
 // seconds reads a stamp of the store, the server's before the device's.
@@ -52,13 +77,14 @@ var androidAgent = regexp.MustCompile(`^[^(]*\([^)]*?; *Android ([^;)]*)([^)]*)\
 
 // looks returns the keys of what the device looks like on each day of a span.
 func (w *world) looks(e *protocol.Event, from, to int64) (keys []string) {
-	ip := net.ParseIP(e.IP)
-	if len(w.secret) == 0 || ip == nil {
+	ip := address(e.IP)
+	if len(w.secret) == 0 || ip == "" {
 		return nil
 	}
-	place := ip.String()
-	if ip.To4() == nil {
-		place = ip.Mask(net.CIDRMask(64, 128)).String() + "/64"
+	place := fmt.Sprintf("%d.%d.%d.%d", ip[0], ip[1], ip[2], ip[3])
+	if len(ip) == 16 {
+		network, _ := netip.AddrFromSlice([]byte(ip[:8] + "\x00\x00\x00\x00\x00\x00\x00\x00"))
+		place = network.String() + "/64"
 	}
 	var m struct {
 		Context struct {
