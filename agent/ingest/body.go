@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -63,7 +64,7 @@ func (c *call) decode(encoding string) error {
 			c.gzip = new(gzip.Reader)
 		}
 		if err = c.gzip.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
-			c.body, err = c.fill(c.body[:0], c.gzip, limit, 0)
+			c.body, err = c.fill(c.body[:0], c.gzip, limit, min(c.gzipSize(), limit))
 		}
 	case "br":
 		if err = checkBrotliWindow(c.raw.bytes); err != nil {
@@ -73,7 +74,7 @@ func (c *call) decode(encoding string) error {
 			c.brotli = brotli.NewReader(nil)
 		}
 		if err = c.brotli.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
-			c.body, err = c.fill(c.body[:0], c.brotli, limit, 0)
+			c.body, err = c.fill(c.body[:0], c.brotli, limit, min(usualRatio*len(c.raw.bytes), limit))
 		}
 	case "zstd":
 		err = c.decodeZstd(limit)
@@ -81,6 +82,18 @@ func (c *call) decode(encoding string) error {
 		return errUnsupported
 	}
 	return err
+}
+
+// usualRatio is what JSON shrinks by.
+const usualRatio = 8
+
+// gzipSize is what the end of the stream says of its length, so that room is made
+// once. RFC 1952, section 2.3.1.
+func (c *call) gzipSize() int {
+	if n := len(c.raw.bytes); n >= 4 {
+		return int(binary.LittleEndian.Uint32(c.raw.bytes[n-4:]))
+	}
+	return 0
 }
 
 // decodeZstd reads a stream, not all at once: only so is what comes out bounded

@@ -119,7 +119,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	var invited newUser
 	c.post("users", map[string]any{"email": "i@example.com", "name": "I", "roles": []any{}}).want(201).decode(&invited)
 	c.post("users/"+invited.ID+"/reset-link", nil).want(201)
-	c.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(400)
+	c.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(401)
 	clerk := map[string]any{"role": "clerk", "description": "Pays the bills", "permissions": []access.Permission{access.CostsWrite, access.AppsRead}}
 	c.post("roles", clerk).want(201)
 	c.post("roles", clerk).want(409)

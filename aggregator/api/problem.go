@@ -104,7 +104,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, accounts.ErrCodeWrong):
 		return refusal(http.StatusUnauthorized, "totp_wrong", "The code is wrong, or was used already: wait for the next one.")
 	case errors.Is(err, accounts.ErrLink):
-		return refusal(http.StatusBadRequest, "link_invalid", "The link was used, has expired or was replaced by a newer one: ask for another.")
+		return refusal(http.StatusUnauthorized, "link_invalid", "The link was used, has expired or was replaced by a newer one: ask for another.")
 	case errors.As(err, &wait):
 		return throttled(wait.Wait)
 	case errors.Is(err, accounts.ErrBusy):

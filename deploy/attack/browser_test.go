@@ -6,7 +6,7 @@ import (
 
 func browserAttacks() []attack {
 	return []attack{
-		{id: 36, run: attack36CrossSite}, {id: 37, run: attack37FormCSRF}, {id: 39, run: attack39Headers}, {id: 40, run: attack40CORS},
+		{id: 36, run: attack36CrossSite, denied: "access.denied"}, {id: 37, run: attack37FormCSRF}, {id: 39, run: attack39Headers}, {id: 40, run: attack40CORS},
 		{id: 41, run: attack41CookieFlags}, {id: 42, run: attack42Framing, note: "by the headers; `deploy/system` has the browser"},
 	}
 }

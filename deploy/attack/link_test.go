@@ -25,8 +25,8 @@ import (
 
 func linkAttacks() []attack {
 	return []attack{
-		{id: 57, run: attack57ForeignCertificates, note: "aggregators have no certificates among each other"}, {id: 58, run: attack58Identity, note: "the refusal is in the log, not in the audit log"},
-		{id: 59, run: attack59Revoked}, {id: 60, run: attack60EnrolmentRace}, {id: 61, run: attack61Requests}, {id: 62, run: attack62EarlyData},
+		{id: 57, run: attack57ForeignCertificates, note: "aggregators have no certificates among each other"}, {id: 58, run: attack58Identity, denied: "agent.connect"},
+		{id: 59, run: attack59Revoked, denied: "agent.connect"}, {id: 60, run: attack60EnrolmentRace, denied: "agent.enroll"}, {id: 61, run: attack61Requests}, {id: 62, run: attack62EarlyData},
 		{id: 63, run: attack63BrokenFrames}, {id: 64, run: attack64MsgpackBombs}, {id: 65, run: attack65ZstdBomb}, {id: 66, run: attack66Replay}, {id: 67, run: attack67OtherEpoch}, {id: 69, run: attack69Streams},
 	}
 }

@@ -26,10 +26,7 @@ func restAttacks() []attack {
 // notYet are the groups that are not attacked, with the reason.
 func notYet() map[int]string {
 	return map[int]string{
-		21: "there is no bootstrap token: the first owner is made on the command line",
-		35: "there are no exports",
 		38: "the browser suite carries no stored scripts yet",
-		43: "there are no exports",
 		52: "tested in agent/ingest: claims far from now share one partition",
 		55: "the suite's agents have no limit for a key; tested in agent/ingest",
 		68: "tested in agent/uplink with a false aggregator",

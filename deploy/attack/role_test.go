@@ -20,8 +20,8 @@ const absentID = "00000000-0000-0000-0000-000000000000"
 
 func roleAttacks() []attack {
 	return []attack{
-		{id: 23, run: attack23Matrix, note: "against the golden file of `aggregator/api`"}, {id: 24, run: attack24ForeignIDs}, {id: 25, run: attack25IDInBody}, {id: 26, run: attack26MassAssignment},
-		{id: 27, run: attack27Granting}, {id: 28, run: attack28LastOwner}, {id: 29, run: attack29Downgrade}, {id: 30, run: attack30Limits},
+		{id: 23, run: attack23Matrix, denied: "access.denied", note: "against the golden file of `aggregator/api`"}, {id: 24, run: attack24ForeignIDs, denied: "access.denied"}, {id: 25, run: attack25IDInBody}, {id: 26, run: attack26MassAssignment},
+		{id: 27, run: attack27Granting, denied: "access.denied"}, {id: 28, run: attack28LastOwner}, {id: 29, run: attack29Downgrade, denied: "access.denied"}, {id: 30, run: attack30Limits},
 		{id: 31, run: attack31QueryInjection}, {id: 32, run: attack32OddPaths}, {id: 33, run: attack33KeyOfAnotherApp}, {id: 34, run: attack34WrongDoor},
 	}
 }

@@ -32,7 +32,7 @@ const (
 
 const (
 	password = "a password of the suite's people"
-	maxGrown = 64 << 20 // bytes of heap that may stay behind
+	maxGrown = 64 << 20 // bytes that may stay behind
 )
 
 // attack is one group.
@@ -41,18 +41,24 @@ type attack struct {
 	run  func(*suite)
 	full bool // takes more than a second or so
 	note string
+	// denied is what the audit log must say of the group's refusals.
+	denied string
 }
 
 // world is the system under attack with what the suite knows of it.
 type world struct {
 	*system.Cluster
-	log   *logbook
-	sent  atomic.Int64
-	from  sync.Map // local address to *http.Client
-	owner string   // access token
+	log     *logbook
+	sent    atomic.Int64
+	refused atomic.Int64 // requests that the API refused, as the suite counted them
+	from    sync.Map     // local address to *http.Client
+	owner   string       // access token
+
+	beside sync.WaitGroup
 
 	mu      sync.Mutex
 	secrets []string // planted: none may be seen in an answer
+	hidden  []string // likewise, but in logs and databases only
 	people  map[string]string
 }
 
@@ -105,6 +111,14 @@ func (w *world) plant(secrets ...string) {
 	w.secrets = append(w.secrets, secrets...)
 }
 
+// conceal remembers secrets that answers may hold more than once, but no log and
+// no database.
+func (w *world) conceal(secrets ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hidden = append(w.hidden, secrets...)
+}
+
 func (w *world) planted() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,14 +128,15 @@ func (w *world) planted() []string {
 // TestAttacks runs every group against one system, in order.
 func TestAttacks(t *testing.T) {
 	attacks := map[int]attack{}
-	for _, part := range [][]attack{tokenAttacks(), loginAttacks(), roleAttacks(), browserAttacks(), ingestAttacks(), linkAttacks(), restAttacks()} {
+	for _, part := range [][]attack{tokenAttacks(), loginAttacks(), roleAttacks(), browserAttacks(), ingestAttacks(), linkAttacks(), restAttacks(), exportAttacks()} {
 		for _, a := range part {
 			attacks[a.id] = a
 		}
 	}
 	absent := notYet()
 	w := newWorld(t)
-	before := heap()
+	w.run(t, attack{run: func(s *suite) { s.alive() }}, "warm up")
+	before := resident(t)
 	var results []Result
 	for id, name := range Names() {
 		a, there := attacks[id]
@@ -137,8 +152,11 @@ func TestAttacks(t *testing.T) {
 			results = append(results, w.run(t, a, name))
 		}
 	}
-	if grown := heap() - before; grown > maxGrown {
-		t.Errorf("the heap grew by %d MiB", grown>>20)
+	if ran(results) {
+		if grown := resident(t) - before; grown > maxGrown {
+			t.Errorf("the process grew by %d MiB", grown>>20)
+		}
+		w.everyRefusalIsAudited(t)
 	}
 	tell(t, results)
 }
@@ -151,8 +169,13 @@ func (w *world) run(t *testing.T, a attack, name string) Result {
 	passed := t.Run(fmt.Sprintf("%02d %s", a.id, name), func(t *testing.T) {
 		s := &suite{T: t, world: w}
 		ran = true
+		since := s.newest()
 		a.run(s)
 		r.Requests = w.sent.Load()
+		if a.denied != "" {
+			s.deniedSince(a.denied, since)
+		}
+		s.beside.Wait()
 		s.alive()
 	})
 	switch {
@@ -314,6 +337,9 @@ func (r *request) send(method, url string, header map[string]string, body []byte
 			if name == "Host" {
 				req.Host = value
 			}
+			if name == "Connection" {
+				req.Close = value == "close"
+			}
 		}
 	}
 	began := time.Now()
@@ -327,12 +353,19 @@ func (r *request) send(method, url string, header map[string]string, body []byte
 		r.Fatalf("%s %.80s: %v", method, url, err)
 	}
 	a := &answer{suite: r.suite, what: fmt.Sprintf("%s %.120s", method, url), status: resp.StatusCode, header: resp.Header, body: text, took: time.Since(began), quiet: r.quiet}
+	a.judgeSecrets()
+	if resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized && req.Header.Get("Authorization") != "" && strings.HasPrefix(req.URL.Path, "/api/v1/") && !strings.HasPrefix(req.URL.Path, "/api/v1/auth/") {
+		r.refused.Add(1)
+	}
 	if !r.quiet {
 		r.count(1)
 		a.judge()
 	}
 	return a
 }
+
+// background runs something beside the test, which has to wait for it itself.
+func (s *suite) background(do func()) { s.beside.Go(do) }
 
 func (w *world) count(n int) { w.sent.Add(int64(n)) }
 
@@ -369,6 +402,11 @@ func (a *answer) judge() {
 			}
 		}
 	}
+}
+
+// judgeSecrets looks for what was planted before the answer came.
+func (a *answer) judgeSecrets() {
+	a.Helper()
 	for _, secret := range a.planted() {
 		if bytes.Contains(a.body, []byte(secret)) {
 			a.Errorf("%s: the answer holds a secret", a.what)
@@ -434,7 +472,8 @@ func (s *suite) session(email, password string) (token, cookie string) {
 	}
 	a.decode(&said)
 	cookie = refreshOf(a)
-	s.plant(cookie) // the access token is in the answer of whoever logs in the same second
+	s.plant(cookie)
+	s.conceal(said.AccessToken) // which is in every answer to a refresh of the same second
 	return said.AccessToken, cookie
 }
 

@@ -28,10 +28,10 @@ import (
 
 func tokenAttacks() []attack {
 	return []attack{
-		{id: 1, run: attack01AlgNone}, {id: 2, run: attack02PublicKeyAsSecret}, {id: 3, run: attack03ForeignKeys},
+		{id: 1, run: attack01AlgNone, denied: "access.denied"}, {id: 2, run: attack02PublicKeyAsSecret, denied: "access.denied"}, {id: 3, run: attack03ForeignKeys, denied: "access.denied"},
 		{id: 4, run: attack04KeyNames}, {id: 5, run: attack05KeyURLs}, {id: 6, run: attack06Lifetime}, {id: 7, run: attack07Claims},
 		{id: 8, run: attack08Dots, note: "over 16 KiB of headers answer 431"}, {id: 9, run: attack09Tampered},
-		{id: 10, run: attack10Disabled}, {id: 11, run: attack11Rotation},
+		{id: 10, run: attack10Disabled, denied: "access.denied"}, {id: 11, run: attack11Rotation},
 	}
 }
 
