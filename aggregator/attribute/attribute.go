@@ -37,8 +37,9 @@ type Stored interface {
 	Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
 	// Openings returns those of kind Open.
 	Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
-	// ConversionsOf returns conversions with one of keys at or after from, and installs of any time.
-	ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error)
+	// ConversionsOf returns the ids of conversions of which a variant has one of keys at or
+	// after from, or is an install of any time. Others may be among them.
+	ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error)
 	ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error)
 }
 
@@ -50,13 +51,16 @@ type Store interface {
 	InsertAttributions(ctx context.Context, rows []attribution.Row) error
 }
 
-// Feed tells what was stored when.
+// Feed tells what was stored when, and under which settings.
 type Feed interface {
-	// Now is the clock that the other method goes by.
+	// Now is the clock that Since goes by.
 	Now(ctx context.Context) (time.Time, error)
 	// Since returns a page of the facts stored in [since, until) and the cursor of
 	// the next page, "" after the last.
 	Since(ctx context.Context, since, until time.Time, cursor string, limit int) (attribution.Facts, string, error)
+	// Stale returns a page of the conversions at or after from, in the order of their ids and
+	// after one of them, that are stored as attributed by settings older than a generation.
+	Stale(ctx context.Context, app string, from int64, generation uint64, after string, limit int) ([]string, error)
 }
 
 // Watermarks keep, for all nodes, how far the sweep has come, and let only one of
@@ -78,7 +82,8 @@ type Options struct {
 	Feed       Feed
 	Watermarks Watermarks
 	Settings   Settings
-	Owner      string // this node, for the lease
+	Versions   Versions // nil: what older settings made is left to the reconciler
+	Owner      string   // this node, for the lease
 
 	SweepEvery time.Duration // 0 is 5 s
 	Margin     time.Duration // must exceed the longest insert; 0 is 120 s
@@ -91,8 +96,8 @@ type Options struct {
 
 // The bounds of an Attributor.
 const (
-	queueFacts = 20_000 // facts waiting in the fast path; more are left to the sweep
-	chunkFacts = 20_000 // facts recomputed together
+	queueFacts = 20_000 // touches and conversions waiting in the fast path; more are left to the sweep
+	chunkFacts = 80_000 // facts recomputed together
 	pageFacts  = 20_000 // facts read by the sweep at once
 	seenFacts  = 1_000_000
 
@@ -146,6 +151,7 @@ func New(o Options) (*Attributor, error) {
 // wait, the hint is dropped and the sweep finds the facts. The Attributor keeps
 // the slices.
 func (a *Attributor) Touch(facts attribution.Facts) {
+	a.dropKnownLinks(&facts)
 	a.metrics.dropped.Add(float64(a.queue.add(facts)))
 }
 

@@ -93,13 +93,9 @@ func reachBack(t *attribution.Touch) int64 {
 // turns up, and then the touches of all keys are read at once. The second result
 // is false when there were more keys than may be read together.
 func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, bool, error) {
-	g := gathering{a: a, app: s.app, keys: make(map[string]bool), ids: make(map[string]bool), from: s.from}
-	if len(s.ids) > 0 {
-		found, err := a.o.Store.ConversionsByID(ctx, s.app, s.ids)
-		if err != nil {
-			return nil, false, err
-		}
-		g.addConversions(found)
+	g := gathering{a: a, app: s.app, keys: make(map[string]bool, len(s.keys)), ids: make(map[string]bool, len(s.ids)), from: s.from}
+	if err := g.conversions(ctx, s.ids); err != nil {
+		return nil, false, err
 	}
 	if s.exact {
 		g.from = 1 << 62
@@ -145,15 +141,28 @@ func (g *gathering) addKeys(keys []string) {
 	}
 }
 
-func (g *gathering) addConversions(conversions []attribution.Conversion) {
-	for _, c := range conversions {
-		if !g.ids[c.ID] {
-			g.ids[c.ID] = true
-			g.facts.Conversions = append(g.facts.Conversions, c)
-			g.addKeys(attribution.PersonKeys(c.Keys))
-			g.addLooks(c.Keys)
+// conversions reads those of ids that were not read before.
+func (g *gathering) conversions(ctx context.Context, ids []string) error {
+	fresh := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if !g.ids[id] {
+			g.ids[id] = true
+			fresh = append(fresh, id)
 		}
 	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	found, err := g.a.o.Store.ConversionsByID(ctx, g.app, fresh)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		g.addKeys(attribution.PersonKeys(found[i].Keys))
+		g.addLooks(found[i].Keys)
+	}
+	g.facts.Conversions = append(g.facts.Conversions, found...)
+	return nil
 }
 
 // addLooks adds the fingerprints of a conversion: its touches may have them, but
@@ -185,12 +194,11 @@ func (g *gathering) round(ctx context.Context) error {
 		followed = append(followed, hops...)
 		g.fresh = nil
 	}
-	conversions, err := g.a.o.Store.ConversionsOf(ctx, g.app, followed, g.from)
+	ids, err := g.a.o.Store.ConversionsOf(ctx, g.app, followed, g.from)
 	if err != nil {
 		return err
 	}
-	g.addConversions(conversions)
-	return nil
+	return g.conversions(ctx, ids)
 }
 
 // touches reads the touches of all keys over the time that any of the conversions

@@ -15,20 +15,20 @@ func some(touches, conversions, links int) attribution.Facts {
 
 func TestQueueTakesWhatFits(t *testing.T) {
 	q := newQueue(10)
-	if dropped := q.add(some(3, 4, 2)); dropped != 0 {
-		t.Errorf("%d dropped of 9", dropped)
+	if dropped := q.add(some(3, 4, 28)); dropped != 0 {
+		t.Errorf("%d dropped of 7 and 28 links", dropped)
 	}
-	if dropped := q.add(some(3, 1, 1)); dropped != 4 {
-		t.Errorf("%d dropped, want all but the conversion", dropped)
+	if dropped := q.add(some(3, 1, 3)); dropped != 2 {
+		t.Errorf("%d dropped, want a touch and a link", dropped)
 	}
 	<-q.ready
 	first := q.take(6)
-	if got := fmt.Sprint(len(first.Conversions), len(first.Touches), len(first.Links)); got != "5 1 0" {
+	if got := fmt.Sprint(len(first.Conversions), len(first.Touches), len(first.Links)); got != "5 1 18" {
 		t.Errorf("first: %s", got)
 	}
 	<-q.ready // there is more
 	rest := q.take(100)
-	if got := fmt.Sprint(len(rest.Conversions), len(rest.Touches), len(rest.Links)); got != "0 2 2" {
+	if got := fmt.Sprint(len(rest.Conversions), len(rest.Touches), len(rest.Links)); got != "0 4 12" {
 		t.Errorf("rest: %s", got)
 	}
 }

@@ -16,6 +16,7 @@ func (a *Attributor) Run(ctx context.Context) error {
 		wg.Go(func() { a.follow(ctx) })
 	}
 	wg.Go(func() { a.sweepLoop(ctx) })
+	wg.Go(func() { a.followSettings(ctx) })
 	wg.Wait()
 	return nil
 }
@@ -29,7 +30,7 @@ func (a *Attributor) follow(ctx context.Context) {
 			return
 		case <-a.queue.ready:
 		}
-		facts := a.queue.take(chunkFacts)
+		facts := a.queue.take(queueFacts)
 		a.dropKnownLinks(&facts)
 		if size(&facts) == 0 {
 			continue

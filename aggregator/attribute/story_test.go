@@ -3,6 +3,8 @@ package attribute_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,5 +135,77 @@ func TestSweepWithoutLeaseDoesNothing(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	if _, err := attribute.New(attribute.Options{}); err == nil {
 		t.Error("an attributor without a store")
+	}
+}
+
+// told are settings that a node hears of when the test says so.
+type told struct {
+	mu      sync.Mutex
+	list    []attribution.Settings // from the times below on
+	from    []int64
+	changed chan struct{}
+}
+
+func (s *told) at(_ string, ms int64) *attribution.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.list) - 1; i > 0; i-- {
+		if s.from[i] <= ms {
+			return &s.list[i]
+		}
+	}
+	return &s.list[0]
+}
+
+func (s *told) Versions() (map[string][]attribute.Version, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var versions []attribute.Version
+	for i := range s.list {
+		versions = append(versions, attribute.Version{From: s.from[i], Generation: s.list[i].Generation})
+	}
+	return map[string][]attribute.Version{"shop": versions}, s.changed
+}
+
+func (s *told) tell(v attribution.Settings, from int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list, s.from = append(slices.Clone(s.list), v), append(slices.Clone(s.from), from)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// TestSettingsApplyFromTheirTimeWhenever hears of settings only after it has
+// attributed purchases to which they apply.
+func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	settings := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
+	a, err := attribute.New(attribute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{owner: "another node sweeps"},
+		Settings: settings.at, Versions: settings, Owner: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMilli()
+	click := clicked("t", "", "meta", now-2*day)
+	click.AnonymousID = "a1"
+	facts := n.insert(t, []protocol.Event{click, ordered("before", "a1", now-minute), ordered("after", "a1", now+minute)})
+	if _, err := a.Recompute(t.Context(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = a.Run(ctx) })
+	defer wg.Wait()
+	defer stop()
+	short := attribution.Default()
+	short.Generation, short.Lookback = 2, attribution.Day
+	settings.tell(short, now)
+	for n.sources(t, "after") != "[]" {
+		if t.Context().Err() != nil {
+			t.Fatal("never attributed by the settings of its time")
+		}
+	}
+	if got := n.sources(t, "before"); got != "[meta]" {
+		t.Errorf("a purchase before the settings has %s", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -175,6 +176,19 @@ func (d *directory) At(app string, ms int64) *attribution.Settings {
 		return s
 	}
 	return &d.fallback
+}
+
+// Versions are the settings of every app and a channel that is closed when they
+// may have changed.
+func (d *directory) Versions() (map[string][]attribute.Version, <-chan struct{}) {
+	changed := d.Changed() // before they are read: what comes between is a change
+	all := make(map[string][]attribute.Version)
+	for app, list := range d.known.Load().apps {
+		for i := range list {
+			all[app] = append(all[app], attribute.Version{From: list[i].From.UnixMilli(), Generation: list[i].Generation})
+		}
+	}
+	return all, changed
 }
 
 // Apps are the apps that exist.

@@ -193,7 +193,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 	self := n.cluster.Self().ID
 	var err error
 	n.attributor, err = attribute.New(attribute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
-		Owner: self, SweepEvery: c.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
+		Versions: n.directory, Owner: self, SweepEvery: c.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,27 @@ GROUP BY conversion_id`, app)
 	return stamps, nil
 }
 
+// Stale returns a page of the conversions at or after from that are stored as
+// attributed by settings older than a generation, in the order of their ids and
+// after one of them.
+func (w *Warehouse) Stale(ctx context.Context, app string, from int64, generation uint64, after string, limit int) ([]string, error) {
+	var list []string
+	scan := func(rows driver.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		list = append(list, id)
+		return err
+	}
+	err := each(ctx, w.facts, scan, `SELECT conversion_id FROM attributions
+WHERE app_id = ? AND time >= ? AND conversion_id > ?
+GROUP BY conversion_id HAVING argMax(generation, version) < ?
+ORDER BY conversion_id LIMIT ?`, app, from, after, generation, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read attributions of older settings: %w", err)
+	}
+	return list, nil
+}
+
 // InsertAttributions stores rows; of each conversion the row with the greatest
 // version stays.
 func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.Row) error {

@@ -10,7 +10,7 @@ import (
 // tables are all tables that hold rows.
 func tables() []string {
 	return []string{
-		"events", "touches", "touch_keys", "touch_ids", "open_keys", "conversions", "conversion_keys", "conversion_ids",
+		"events", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "conversions", "conversion_keys", "conversion_ids",
 		"identity_links", "attributions", "quarantine",
 		"what_if_runs", "what_if_attributions",
 	}

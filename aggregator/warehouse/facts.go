@@ -3,11 +3,9 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/go-faster/city"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -15,54 +13,6 @@ import (
 // maxLinks is how many links of one key are read, by the other key's order. A
 // key with more is a shared device or a robot.
 const maxLinks = 2000
-
-// wanted hands values to a statement as a table of the statement's own, with the
-// hash that the key tables are ordered by. A list in the text would be parsed
-// again for each of many thousand values.
-func wanted(ctx context.Context, values []string) (context.Context, error) {
-	table, err := ext.NewTable("wanted", ext.Column("hash", "UInt64"), ext.Column("value", "String"))
-	if err != nil {
-		return nil, fmt.Errorf("make table of wanted values: %w", err)
-	}
-	for _, v := range values {
-		if err := table.Append(city.CH64([]byte(v)), v); err != nil {
-			return nil, fmt.Errorf("fill table of wanted values: %w", err)
-		}
-	}
-	return clickhouse.Context(ctx, clickhouse.WithExternalTable(table)), nil
-}
-
-// lookup runs a statement about wanted values and gives every row to scan.
-func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(driver.Rows) error, query string, args ...any) error {
-	if len(values) == 0 {
-		return nil
-	}
-	ctx, err := wanted(ctx, values)
-	if err != nil {
-		return err
-	}
-	return each(ctx, w.facts, scan, query, args...)
-}
-
-// each runs a read and gives every row to scan. Once begun it runs to its end,
-// which the server's limits bound: when a context ends while rows arrive,
-// clickhouse-go 2.50 sends on a channel that it has closed, and the process dies.
-func each(ctx context.Context, conn driver.Conn, scan func(driver.Rows) error, query string, args ...any) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	rows, err := conn.Query(context.WithoutCancel(ctx), query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
 
 // Links returns the identity links of keys, each with A < B.
 func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error) {
@@ -79,7 +29,8 @@ func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]att
 		return nil
 	}
 	err := w.lookup(ctx, keys, scan, `SELECT a, b, min(received) FROM identity_links
-WHERE app_id = ? AND a_hash IN (SELECT hash FROM wanted) AND a IN (SELECT value FROM wanted)
+PREWHERE app_id = ? AND `+w.hashed(ctx, "identity_links", "a_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE a IN (SELECT value FROM wanted)
 GROUP BY a, b ORDER BY a, b LIMIT ? BY a`, app, maxLinks)
 	if err != nil {
 		return nil, fmt.Errorf("read identity links: %w", err)
@@ -87,32 +38,34 @@ GROUP BY a, b ORDER BY a, b LIMIT ? BY a`, app, maxLinks)
 	return links, nil
 }
 
-const touchFields = `touch_id, original, time, received, digest, kind, media_source, medium, campaign, adset, ad, keyword,
-    sub, link_id, click_id, cost, cost_currency, retargeting, withheld, opened, marks, keys`
-
 // Touches returns the touches with one of keys and from < time <= to. Of a
 // message id that was used more than once it returns the variant that counts,
-// or none if that one has other keys.
+// or none if that one has other keys. Touches of a key that happens to have the
+// hash of another may be among them.
 func (w *Warehouse) Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
 	var touches []attribution.Touch
+	seen := make(map[version]bool, len(keys))
 	scan := func(rows driver.Rows) error {
-		t, err := scanTouch(rows, app)
+		var row string
+		if err := rows.Scan(&row); err != nil {
+			return err
+		}
+		t, u := readStamp(app, row)
+		v := version{t.ID, variant{t.Received, t.Digest}}
+		if t.Time <= from || t.Time > to || seen[v] { // cheaper here than by a column more to read there
+			return u.fault()
+		}
+		seen[v] = true
+		readTouch(&t, &u)
 		touches = append(touches, t)
-		return err
+		return u.fault()
 	}
-	err := w.lookup(ctx, keys, scan, `SELECT `+touchFields+` FROM touch_keys
-WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
-LIMIT 1 BY touch_id, version`, app, from, to)
+	err := w.lookupHashes(ctx, hashesOf(keys), scan, `SELECT touch FROM touch_lookup
+PREWHERE app_id = ? AND `+w.hashed(ctx, "touch_lookup", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)`, app)
 	if err != nil {
 		return nil, fmt.Errorf("read touches: %w", err)
 	}
-	winners, err := w.winners(ctx, "touch", app, ids(touches, func(t *attribution.Touch) string { return t.ID }))
-	if err != nil {
-		return nil, err
-	}
-	return keepWinners(touches, winners, func(t *attribution.Touch) (string, variant) {
-		return t.ID, variant{t.Received, t.Digest}
-	}), nil
+	return w.onlyWinners(ctx, app, touches)
 }
 
 // Openings returns the touches of kind Open with one of keys and from < time <= to,
@@ -126,57 +79,36 @@ func (w *Warehouse) Openings(ctx context.Context, app string, keys []string, fro
 		return err
 	}
 	err := w.lookup(ctx, keys, scan, `SELECT touch_id, original, time, received, digest, keys FROM open_keys
-WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
+PREWHERE app_id = ? AND `+w.hashed(ctx, "open_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
 LIMIT 1 BY touch_id, version`, app, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read openings: %w", err)
 	}
-	winners, err := w.winners(ctx, "touch", app, ids(openings, func(t *attribution.Touch) string { return t.ID }))
-	if err != nil {
-		return nil, err
-	}
-	return keepWinners(openings, winners, func(t *attribution.Touch) (string, variant) {
-		return t.ID, variant{t.Received, t.Digest}
-	}), nil
-}
-
-func scanTouch(rows driver.Rows, app string) (attribution.Touch, error) {
-	t := attribution.Touch{App: app}
-	var kind string
-	var sub []string
-	err := rows.Scan(&t.ID, &t.Original, &t.Time, &t.Received, &t.Digest, &kind, &t.MediaSource, &t.Medium,
-		&t.Campaign, &t.AdSet, &t.Ad, &t.Keyword, &sub, &t.LinkID, &t.ClickID, &t.Cost, &t.CostCurrency,
-		&t.Retargeting, &t.Withheld, &t.Opened, (*uint8)(&t.Marks), &t.Keys)
-	t.Kind = attribution.ParseKind(kind)
-	copy(t.Sub[:], sub)
-	return t, err
+	return w.onlyWinners(ctx, app, openings)
 }
 
 const conversionFields = `conversion_id, original, time, received, digest, name, install, revenue, has_revenue, currency,
     untrusted, click_id, referrer, withheld, install_begin, referrer_click, marks, keys`
 
-// ConversionsOf returns the conversions with one of keys at or after from, and
-// installs of any time. Variants are treated as Touches treats them.
-func (w *Warehouse) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]attribution.Conversion, error) {
-	var conversions []attribution.Conversion
+// ConversionsOf returns the ids of the conversions of which a variant has one of
+// keys at or after from, or is an install of any time. Conversions of a key that
+// happens to have the hash of another may be among them.
+func (w *Warehouse) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error) {
+	var list []string
 	scan := func(rows driver.Rows) error {
-		c, err := scanConversion(rows, app)
-		conversions = append(conversions, c)
+		var id string
+		err := rows.Scan(&id)
+		list = append(list, id)
 		return err
 	}
-	err := w.lookup(ctx, keys, scan, `SELECT `+conversionFields+` FROM conversion_keys
-WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND (time >= ? OR install)
-LIMIT 1 BY conversion_id, version`, app, from)
+	err := w.lookupHashes(ctx, hashesOf(keys), scan, `SELECT DISTINCT conversion_id FROM conversion_keys
+PREWHERE app_id = ? AND `+w.hashed(ctx, "conversion_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE time >= ? OR install`, app, from)
 	if err != nil {
 		return nil, fmt.Errorf("read conversions: %w", err)
 	}
-	winners, err := w.winners(ctx, "conversion", app, ids(conversions, func(c *attribution.Conversion) string { return c.ID }))
-	if err != nil {
-		return nil, err
-	}
-	return keepWinners(conversions, winners, func(c *attribution.Conversion) (string, variant) {
-		return c.ID, variant{c.Received, c.Digest}
-	}), nil
+	return list, nil
 }
 
 // ConversionsByID returns the conversions of these ids, of each the variant that
@@ -189,7 +121,8 @@ func (w *Warehouse) ConversionsByID(ctx context.Context, app string, ids []strin
 		return err
 	}
 	err := w.lookup(ctx, ids, scan, `SELECT `+conversionFields+` FROM conversion_ids
-WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND conversion_id IN (SELECT value FROM wanted)
+PREWHERE app_id = ? AND `+w.hashed(ctx, "conversion_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
+WHERE conversion_id IN (SELECT value FROM wanted)
 ORDER BY version DESC LIMIT 1 BY conversion_id`, app)
 	if err != nil {
 		return nil, fmt.Errorf("read conversions by id: %w", err)
@@ -211,9 +144,36 @@ type variant struct {
 	digest   uint64
 }
 
-// winners returns the variant that counts for those ids that have more than one,
-// wherever these are stored. fact is "touch" or "conversion".
-func (w *Warehouse) winners(ctx context.Context, fact, app string, ids []string) (map[string]variant, error) {
+// version is one variant of one message id.
+type version struct {
+	id string
+	variant
+}
+
+// onlyWinners drops the touches that lost against another of the same id.
+func (w *Warehouse) onlyWinners(ctx context.Context, app string, touches []attribution.Touch) ([]attribution.Touch, error) {
+	ids := make([]string, len(touches))
+	for i := range touches {
+		ids[i] = touches[i].ID
+	}
+	winners, err := w.winners(ctx, app, ids)
+	if err != nil || len(winners) == 0 {
+		return touches, err
+	}
+	return slices.DeleteFunc(touches, func(t attribution.Touch) bool {
+		winner, ok := winners[t.ID]
+		return ok && winner != variant{t.Received, t.Digest}
+	}), nil
+}
+
+// winners returns the variant that counts for those ids of touches that have more
+// than one, wherever these are stored. Nearly all ids have one row, which their
+// hashes tell; what the others have is looked at.
+func (w *Warehouse) winners(ctx context.Context, app string, ids []string) (map[string]variant, error) {
+	several, err := w.several(ctx, "touch", app, ids)
+	if err != nil || len(several) == 0 {
+		return nil, err
+	}
 	found := make(map[string]variant)
 	scan := func(rows driver.Rows) error {
 		var id string
@@ -222,34 +182,44 @@ func (w *Warehouse) winners(ctx context.Context, fact, app string, ids []string)
 		found[id] = v
 		return err
 	}
-	err := w.lookup(ctx, ids, scan, `SELECT `+fact+`_id, argMax(received, version), argMax(digest, version) FROM `+fact+`_ids
-WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND `+fact+`_id IN (SELECT value FROM wanted)
-GROUP BY `+fact+`_id HAVING min(version) != max(version)`, app)
+	err = w.lookup(ctx, several, scan, `SELECT touch_id, argMax(received, version), argMax(digest, version) FROM touch_ids
+PREWHERE app_id = ? AND `+w.hashed(ctx, "touch_ids", "id_hash", len(several))+` IN (SELECT hash FROM wanted)
+WHERE touch_id IN (SELECT value FROM wanted)
+GROUP BY touch_id HAVING min(version) != max(version)`, app)
 	if err != nil {
-		return nil, fmt.Errorf("read variants of %ss: %w", fact, err)
+		return nil, fmt.Errorf("read variants of touches: %w", err)
 	}
 	return found, nil
 }
 
-// keepWinners drops the facts that lost against another of the same id.
-func keepWinners[F any](facts []F, winners map[string]variant, name func(*F) (string, variant)) []F {
-	if len(winners) == 0 {
-		return facts
+// several returns those ids that have more than one row, whether that is a
+// variant or the same sent again.
+func (w *Warehouse) several(ctx context.Context, fact, app string, ids []string) ([]string, error) {
+	var repeated map[uint64]bool
+	scan := func(rows driver.Rows) error {
+		var hash uint64
+		err := rows.Scan(&hash)
+		if repeated == nil {
+			repeated = make(map[uint64]bool)
+		}
+		repeated[hash] = true
+		return err
 	}
-	kept := facts[:0]
-	for i := range facts {
-		id, v := name(&facts[i])
-		if winner, ok := winners[id]; !ok || winner == v {
-			kept = append(kept, facts[i])
+	hashes := hashesOf(ids)
+	err := w.lookupHashes(ctx, hashes, scan, `SELECT id_hash FROM `+fact+`_ids
+PREWHERE app_id = ? AND `+w.hashed(ctx, fact+"_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
+GROUP BY id_hash HAVING count() > 1`, app)
+	if err != nil {
+		return nil, fmt.Errorf("count variants of %ss: %w", fact, err)
+	}
+	if repeated == nil {
+		return nil, nil
+	}
+	var list []string
+	for i, h := range hashes {
+		if repeated[h] {
+			list = append(list, ids[i])
 		}
 	}
-	return kept
-}
-
-func ids[F any](facts []F, id func(*F) string) []string {
-	list := make([]string, len(facts))
-	for i := range facts {
-		list[i] = id(&facts[i])
-	}
-	return list
+	return list, nil
 }

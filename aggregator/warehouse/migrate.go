@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/pressly/goose/v3"
@@ -13,6 +14,9 @@ import (
 
 //go:embed migrations/*.sql
 var migrations embed.FS
+
+// migrateTimeout bounds one statement of a migration: some copy a table.
+const migrateTimeout = 6 * time.Hour
 
 // Migrate brings the database to the schema of this program. Several nodes may
 // do so at once: every statement creates only what is missing.
@@ -23,6 +27,7 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 	}
 	options := *w.options
 	options.Settings = writeSettings()
+	options.ReadTimeout = migrateTimeout
 	db := clickhouse.OpenDB(&options)
 	defer db.Close()
 	provider, err := goose.NewProvider(database.DialectClickHouse, db, files, goose.WithVerbose(false))

@@ -161,6 +161,10 @@ func (w *Warehouse) addVariants(ctx context.Context, f *attribution.Facts) error
 
 // variants gives every variant of those ids that have more than one to use.
 func (w *Warehouse) variants(ctx context.Context, fact, app string, ids []string, use func(string, int64, variant, []string)) error {
+	ids, err := w.several(ctx, fact, app, ids)
+	if err != nil {
+		return err
+	}
 	scan := func(rows driver.Rows) error {
 		var id string
 		var time int64
@@ -172,7 +176,7 @@ func (w *Warehouse) variants(ctx context.Context, fact, app string, ids []string
 		use(id, time, v, keys)
 		return nil
 	}
-	err := w.lookup(ctx, ids, scan, `SELECT `+fact+`_id, time, received, digest, keys FROM `+fact+`_ids
+	err = w.lookup(ctx, ids, scan, `SELECT `+fact+`_id, time, received, digest, keys FROM `+fact+`_ids
 WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND `+fact+`_id IN (
     SELECT `+fact+`_id FROM `+fact+`_ids
     WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND `+fact+`_id IN (SELECT value FROM wanted)

@@ -55,6 +55,7 @@ type Warehouse struct {
 	options *clickhouse.Options
 	logger  *slog.Logger
 	metrics *metrics
+	sizes   sizes
 }
 
 // Open connects to ClickHouse and verifies that it is reachable. It neither
