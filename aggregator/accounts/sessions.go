@@ -52,15 +52,16 @@ func (s *Session) Limit() *access.Limit {
 
 // Login checks a password and opens a session. It returns the session's first refresh token. Every
 // refusal is ErrUnauthorized and takes the same time, whoever was named; ErrBusy is not a refusal.
-// Only whoever knows the password hears of a second factor: ErrCodeRequired, ErrCodeWrong, WaitError.
+// Only whoever knows the password hears of a second factor, or that passwords are off: ErrCodeRequired,
+// ErrCodeWrong, WaitError, ErrProviderOnly.
 func (a *Accounts) Login(ctx context.Context, login Login) (Session, string, error) {
 	email, err := normalEmail(login.Email)
 	if err != nil {
 		email = ""
 	}
 	var id, hash string
-	var disabled bool
-	err = a.pool.QueryRow(ctx, `SELECT id, password, disabled FROM users WHERE email = $1`, email).Scan(&id, &hash, &disabled)
+	var disabled, elsewhere bool
+	err = a.pool.QueryRow(ctx, `SELECT u.id, u.password, u.disabled, `+providerOnly+` FROM users u WHERE u.email = $1`, email).Scan(&id, &hash, &disabled, &elsewhere)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return Session{}, "", wrap("log in", err)
 	}
@@ -73,10 +74,24 @@ func (a *Accounts) Login(ctx context.Context, login Login) (Session, string, err
 		return Session{}, "", errors.Join(ErrUnauthorized, a.Record(ctx, "login", Failure, id, "", nil))
 	}
 	ctx = WithActor(ctx, withID(actorOf(ctx), "user", id))
+	if elsewhere {
+		return Session{}, "", errors.Join(ErrProviderOnly, a.Record(ctx, "login", Denied, id, "", map[string]any{"reason": "provider_only"}))
+	}
 	if err := a.checkFactor(ctx, id, login.Code); err != nil {
 		return Session{}, "", err
 	}
-	return a.openSession(ctx, id, login)
+	return a.openSession(ctx, id, login, opening{action: "login"})
+}
+
+// providerOnly says of user u whether passwords are off for them.
+const providerOnly = `EXISTS (SELECT FROM identities i JOIN oidc_provider p ON p.issuer = i.issuer WHERE i.user_id = u.id AND p.passwords_off
+	AND NOT EXISTS (SELECT FROM role_assignments r WHERE r.user_id = u.id AND r.role = 'owner' AND r.all_apps))`
+
+// opening is what else belongs to a login: the code of its audit entry, and changes in its transaction,
+// if there are any.
+type opening struct {
+	action  string
+	besides func(tx pgx.Tx) error
 }
 
 func withID(actor Actor, kind, id string) Actor {
@@ -84,7 +99,7 @@ func withID(actor Actor, kind, id string) Actor {
 	return actor
 }
 
-func (a *Accounts) openSession(ctx context.Context, user string, login Login) (Session, string, error) {
+func (a *Accounts) openSession(ctx context.Context, user string, login Login, how opening) (Session, string, error) {
 	id, err := newID()
 	if err != nil {
 		return Session{}, "", err
@@ -116,7 +131,12 @@ func (a *Accounts) openSession(ctx context.Context, user string, login Login) (S
 		if err := tidySessions(ctx, tx, user); err != nil {
 			return err
 		}
-		return audit(ctx, tx, happened{action: "login", target: user, detail: map[string]any{"session": id}})
+		if how.besides != nil {
+			if err := how.besides(tx); err != nil {
+				return err
+			}
+		}
+		return audit(ctx, tx, happened{action: how.action, target: user, detail: map[string]any{"session": id}})
 	})
 	return s, base64.RawURLEncoding.EncodeToString(token), err
 }

@@ -176,7 +176,7 @@ func TestAPersonHasSoManySessions(t *testing.T) {
 	user := owner(t, a, "o@example.com")
 	oldest, _ := logIn(t, a, "o@example.com")
 	for range maxSessions {
-		if _, _, err := a.openSession(t.Context(), user.ID, Login{}); err != nil {
+		if _, _, err := a.openSession(t.Context(), user.ID, Login{}, opening{action: "login"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -32,7 +32,7 @@ type User struct {
 	Roles     []access.Assignment `json:"roles"`
 	Disabled  bool                `json:"disabled"`
 	TOTP      bool                `json:"totp"`    // has a second factor
-	Invited   bool                `json:"invited"` // has no password yet
+	Invited   bool                `json:"invited"` // has no way to log in yet
 	Created   time.Time           `json:"created_at"`
 	LastLogin *time.Time          `json:"last_login_at"`
 }
@@ -61,7 +61,7 @@ type UserChange struct {
 
 const userColumns = `u.id, u.kind, coalesce(u.email, ''), u.name, u.disabled, u.created_at, u.last_login_at,
 	EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL),
-	u.kind = 'person' AND u.password = '',
+	u.kind = 'person' AND u.password = '' AND NOT EXISTS (SELECT FROM identities i WHERE i.user_id = u.id),
 	coalesce((SELECT json_agg(json_build_object('role', r.role, 'apps', CASE WHEN r.all_apps THEN to_json('*'::text) ELSE to_json(r.apps) END,
 		'media_sources', r.media_sources, 'countries', r.countries, 'granted', (SELECT c.permissions FROM roles c WHERE c.name = r.role)) ORDER BY r.position)
 		FROM role_assignments r WHERE r.user_id = u.id), '[]')`

@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
@@ -108,6 +109,7 @@ type server struct {
 	logins   *throttle
 	refusals *bucket      // bounds what refused requests may write into the audit log
 	folded   atomic.Int64 // refusals that it kept out since the last entry
+	provider *oidc.Client // of whoever logs in elsewhere
 	origin   *http.CrossOriginProtection
 	metrics  metrics
 	openapi  []byte
@@ -126,6 +128,7 @@ func New(options Options) (http.Handler, error) {
 	s := &server{
 		Options:  options,
 		logins:   newThrottle(options.LoginsPerMinute),
+		provider: oidc.New(options.Now),
 		refusals: newBucket(refusalsPerSecond, refusalsBurst),
 		origin:   http.NewCrossOriginProtection(),
 		metrics:  newMetrics(options.Registerer),

@@ -193,6 +193,12 @@ func (c *call) answer(value any) {
 		c.stream(stream)
 		return
 	}
+	if location, ok := value.(redirectAnswer); ok {
+		c.status = http.StatusSeeOther
+		c.w.Header().Set("Location", string(location))
+		c.w.WriteHeader(c.status)
+		return
+	}
 	body, err := json.Marshal(value)
 	if err != nil {
 		c.fail(err)
@@ -203,6 +209,9 @@ func (c *call) answer(value any) {
 	c.w.WriteHeader(c.status)
 	_, _ = c.w.Write(append(body, '\n')) // the only error is a client that went away
 }
+
+// redirectAnswer sends a browser to a path of the console.
+type redirectAnswer string
 
 // rawAnswer is an answer that is bytes already.
 type rawAnswer struct {

@@ -12,6 +12,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	refused  *prometheus.CounterVec
+	logins   *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) metrics {
@@ -27,7 +28,10 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 			Name: "unmogrowp_api_refusals_total", Help: "Requests refused by a check, by reason, and whether the audit log has them.",
 		}, []string{"reason", "audited"}),
 	}
-	registerer.MustRegister(m.requests, m.seconds, m.refused)
+	m.logins = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "unmogrowp_api_provider_logins_total", Help: "Logins at the OpenID Connect provider, by outcome: begun, totp, success, or the reason of a refusal.",
+	}, []string{"outcome"})
+	registerer.MustRegister(m.requests, m.seconds, m.refused, m.logins)
 	return m
 }
 
@@ -50,3 +54,6 @@ func (m *meters) answered(took time.Duration) {
 	m.requests.Inc()
 	m.seconds.Observe(took.Seconds())
 }
+
+// provider counts a login at the provider.
+func (m *metrics) provider(outcome string) { m.logins.WithLabelValues(outcome).Inc() }

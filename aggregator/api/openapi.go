@@ -152,6 +152,8 @@ func queryParameter(name string) (schema object, description string) {
 		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
 	case "cursor":
 		return text, "next_cursor of the page before"
+	case "code", "state", "iss", "error":
+		return text, "As RFC 6749 and RFC 9207 say"
 	}
 	return text, "Only those with this " + name
 }

@@ -82,6 +82,18 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post("me/totp/confirm", map[string]any{"code": "no code"}).want(400)
 	c.send("DELETE", "me/totp", proof, nil).want(204)
 	c.get("me/tokens").want(200)
+	c.get("auth/oidc").want(200)
+	c.post("auth/oidc/start", map[string]any{"return_to": "/"}).want(404)
+	c.post("auth/oidc/totp", map[string]any{"totp": "000000"}).want(403)
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.get("auth/oidc/callback?code=x&state=y").want(303)
+	c.get("provider").want(200)
+	c.send("PUT", "provider", map[string]any{"name": "X", "issuer": "http://example.com", "client_id": "x", "public_url": "https://x.example.com"}, nil).want(400)
+	c.send("DELETE", "provider/"+c.user.ID, nil, nil).want(404)
+	c.get("me/identities").want(200)
+	c.send("DELETE", "me/identities/"+c.user.ID, nil, nil).want(404)
+	c.get("users/" + c.user.ID + "/identities").want(200)
+	c.send("DELETE", "users/"+c.user.ID+"/identities/"+c.user.ID, nil, nil).want(404)
 	c.send("DELETE", "me/tokens/"+c.apiToken("*", access.AppsRead).ID, nil, nil).want(204)
 	c.post("apps", map[string]any{"name": "Shop"}).want(201).decode(&app)
 	at := "apps/" + app.ID

@@ -103,6 +103,8 @@ func problemOf(err error) *problem {
 		return refusal(http.StatusUnauthorized, "totp_required", "This account has a second factor: send the code of the authenticator app, or a recovery code, as totp.")
 	case errors.Is(err, accounts.ErrCodeWrong):
 		return refusal(http.StatusUnauthorized, "totp_wrong", "The code is wrong, or was used already: wait for the next one.")
+	case errors.Is(err, accounts.ErrProviderOnly):
+		return refusal(http.StatusForbidden, "provider_only", "You log in at your organisation's provider: passwords are off for you.")
 	case errors.Is(err, accounts.ErrLink):
 		return refusal(http.StatusUnauthorized, "link_invalid", "The link was used, has expired or was replaced by a newer one: ask for another.")
 	case errors.As(err, &wait):

@@ -120,7 +120,7 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), peopleRoutes(), agentRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -216,6 +216,23 @@ func peopleRoutes() []route {
 		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: append([]string{"limit", "cursor"}, auditFilter()...), reply: page[accounts.Entry]{}},
 		{method: "GET", path: "audit/export", rule: needs(access.AuditRead), handle: exportAudit, summary: "Audit log, newest first, one entry a line, at most 100000", query: auditFilter(), reply: "", media: "application/x-ndjson"},
 		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log, and that it holds what was signed", reply: accounts.Verification{}},
+	}
+}
+
+func providerRoutes() []route {
+	return []route{
+		{method: "GET", path: "auth/oidc", rule: public(), handle: readLoginWays, summary: "The OpenID Connect provider at which people may log in, if there is one", reply: loginWays{}},
+		{method: "POST", path: "auth/oidc/start", rule: public(), handle: startProvider, summary: "Begin a login at the provider: the answer says where the browser has to go", body: startBody{}, reply: startAnswer{}},
+		{method: "GET", path: "auth/oidc/callback", rule: public(), handle: providerCallback, summary: "Where the provider sends the browser: leads to the console, logged in or with the reason why not as sso",
+			query: []string{"code", "state", "iss", "error"}, status: http.StatusSeeOther},
+		{method: "POST", path: "auth/oidc/totp", rule: public(), handle: providerFactor, summary: "End a login at the provider with the second factor that is due here", body: factorBody{}, reply: tokenAnswer{}},
+		{method: "GET", path: "provider", rule: needs(access.UsersRead), handle: readProvider, summary: "How the OpenID Connect provider is configured, without its secret", reply: providerSettings{}},
+		{method: "PUT", path: "provider", rule: needs(access.UsersManage), handle: changeProvider, summary: "Configure the provider; only who may do everything may, and it is tried first", body: accounts.ProviderChange{}, reply: providerSettings{}},
+		{method: "DELETE", path: "provider/{provider}", rule: needs(access.UsersManage), handle: removeProvider, summary: "End logins at the provider"},
+		{method: "GET", path: "me/identities", rule: own(), handle: myIdentities, summary: "Own identities at providers", reply: page[accounts.Identity]{}},
+		{method: "DELETE", path: "me/identities/{identity}", rule: own(), handle: unlinkMyIdentity, summary: "Unlink an own identity; a password must be set"},
+		{method: "GET", path: "users/{user}/identities", rule: needs(access.UsersRead), handle: listIdentities, summary: "Identities of a person at providers", reply: page[accounts.Identity]{}},
+		{method: "DELETE", path: "users/{user}/identities/{identity}", rule: needs(access.UsersManage), handle: unlinkIdentity, summary: "Unlink an identity of a person and end their sessions"},
 	}
 }
 

@@ -107,17 +107,38 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 			return wait
 		}
 	}
-	network := t.networks[o.network]
-	if network == nil {
-		t.makeRoom(now)
-		network = newBucket(float64(t.perMinute)/60, float64(t.perMinute))
-		t.networks[o.network] = network
-	}
-	if wait := network.take(now); wait > 0 {
+	if wait := t.networkLocked(o.network, now).take(now); wait > 0 {
 		return wait
 	}
 	t.failed[o] = failures{count: f.count + 1, last: now}
 	return 0
+}
+
+// networkLocked is the bucket of a network.
+func (t *throttle) networkLocked(prefix netip.Prefix, now time.Time) *bucket {
+	network := t.networks[prefix]
+	if network == nil {
+		t.makeRoom(now)
+		network = newBucket(float64(t.perMinute)/60, float64(t.perMinute))
+		t.networks[prefix] = network
+	}
+	return network
+}
+
+// visit counts what belongs to no account yet. It returns how long to wait if the network has none left.
+func (t *throttle) visit(ip string, now time.Time) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.networkLocked(originOf("", ip).network, now).take(now)
+}
+
+// forgive takes a visit back that came to a good end.
+func (t *throttle) forgive(ip string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if network := t.networks[originOf("", ip).network]; network != nil {
+		network.giveBack()
+	}
 }
 
 // success forgets the failures, and takes the attempt back.

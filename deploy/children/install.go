@@ -217,10 +217,12 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-func digest(names ...string) string {
+func digest(names ...string) string { return digestOf(pinned, "", names) }
+
+func digestOf(files embed.FS, dir string, names []string) string {
 	hash := sha256.New()
 	for _, name := range names {
-		content, err := pinned.ReadFile(name)
+		content, err := files.ReadFile(dir + name)
 		if err != nil {
 			continue // embedded at compile time: it cannot be missing
 		}

@@ -31,7 +31,8 @@ func logIn(ctx context.Context, env *environment) (*client, error) {
 	if env.get("ADMIN_PASSWORD") == "" || env.get("CONSOLE_URL") == "" {
 		return nil, errors.New("no credentials yet: run make start first")
 	}
-	c := &client{base: strings.TrimSuffix(env.get("CONSOLE_URL"), "/") + "/api/v1/", http: &http.Client{Timeout: 30 * time.Second}}
+	c := &client{base: strings.TrimSuffix(env.get("CONSOLE_URL"), "/") + "/api/v1/", http: &http.Client{Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	var session struct {
 		AccessToken string `json:"access_token"`
 	}

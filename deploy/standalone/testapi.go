@@ -31,7 +31,7 @@ type step struct {
 // walk calls every route in an order in which each finds what it needs, and
 // leaves nothing behind but audit entries.
 func walk(unique, password string) []step {
-	return slices.Concat(walkAccount(password), walkApp(unique), walkPeople(unique), []step{
+	return slices.Concat(walkAccount(password), walkApp(unique), walkPeople(unique), walkProvider(), []step{
 		{method: "GET", path: "agents", want: 200},
 		{method: "GET", path: "agents/{unknown}", want: 404},
 		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
@@ -61,6 +61,8 @@ func walkAccount(password string) []step {
 		{method: "POST", path: "me/totp", body: proof, want: 201},
 		{method: "POST", path: "me/totp/confirm", body: map[string]any{"code": "no code"}, want: 400},
 		{method: "DELETE", path: "me/totp", body: proof, want: 204},
+		{method: "GET", path: "me/identities", want: 200},
+		{method: "DELETE", path: "me/identities/{unknown}", want: 404},
 		{method: "GET", path: "me/tokens", want: 200},
 		{method: "POST", path: "me/tokens", body: walkToken(), want: 201, keep: "token"},
 		{method: "DELETE", path: "me/tokens/{token}", want: 204},
@@ -120,6 +122,8 @@ func walkPeople(unique string) []step {
 		{method: "POST", path: "users/{user}/reset-link", want: 201, keep: "reset", field: "token"},
 		{method: "POST", path: "auth/accept", want: 204, body: map[string]any{"token": "{reset}", "password": "another walk " + unique}},
 		{method: "DELETE", path: "users/{user}/totp", want: 404},
+		{method: "GET", path: "users/{user}/identities", want: 200},
+		{method: "DELETE", path: "users/{user}/identities/{unknown}", want: 404},
 		{method: "DELETE", path: "users/{user}", want: 204},
 		{method: "POST", path: "users", want: 201, keep: "robot", body: map[string]any{"kind": "service", "name": "Walk " + unique, "roles": viewer}},
 		{method: "POST", path: "users/{robot}/tokens", body: walkToken(), want: 201, keep: "token"},
@@ -129,6 +133,20 @@ func walkPeople(unique string) []step {
 		{method: "GET", path: "audit", want: 200},
 		{method: "GET", path: "audit/export", query: "outcome=denied", want: 200, lines: true},
 		{method: "GET", path: "audit/verify", want: 200},
+	}
+}
+
+// walkProvider changes nothing: the provider, if there is one, is how people log in.
+func walkProvider() []step {
+	refused := map[string]any{"name": "Walk", "issuer": "http://login.example.com", "client_id": "walk", "public_url": "https://console.example.com"}
+	return []step{
+		{method: "GET", path: "provider", want: 200},
+		{method: "PUT", path: "provider", body: refused, want: 400},
+		{method: "DELETE", path: "provider/{unknown}", want: 404},
+		{method: "GET", path: "auth/oidc", want: 200},
+		{method: "POST", path: "auth/oidc/start", body: map[string]any{"return_to": 1}, want: 400},
+		{method: "GET", path: "auth/oidc/callback", want: 303, lines: true},
+		{method: "POST", path: "auth/oidc/totp", body: map[string]any{"totp": ""}, want: 400},
 	}
 }
 

@@ -52,8 +52,9 @@ func Floors() map[string]Entry {
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
 		"aggregator/accounts":  {Floor: 1, Beside: []string{"aggregator/access", "aggregator/attribution"}, Why: "Postgres: people with their roles, apps with their attribution settings"},
 		"aggregator/authority": {Floor: 1, Why: "the certificates of agents and nodes"},
+		"aggregator/oidc":      {Floor: 1, Why: "logins at OpenID Connect providers; knows nobody's account"},
 		"aggregator/api": {Floor: 1, Why: "REST and the console; calls on what it shows",
-			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/authority"}},
+			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/authority", "aggregator/oidc"}},
 
 		"agent/node":      {Floor: 2, Why: "the one place that wires an agent"},
 		"aggregator/node": {Floor: 2, Why: "the one place that wires an aggregator"},

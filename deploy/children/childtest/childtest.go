@@ -50,6 +50,7 @@ const (
 var (
 	clickHouseServer = sync.OnceValues(startClickHouse)
 	postgresServer   = sync.OnceValues(startPostgres)
+	loginProvider    = sync.OnceValues(startLoginProvider)
 	scratch          = sync.OnceValues(children.ScratchDir)
 )
 
@@ -95,6 +96,16 @@ func Postgres(t testing.TB) string {
 		}
 	})
 	return withDatabase(t, server, database)
+}
+
+// LoginProvider returns a certified OpenID Connect provider, one for the test process.
+func LoginProvider(t testing.TB) *children.LoginProvider {
+	t.Helper()
+	provider, err := loginProvider()
+	if err != nil {
+		t.Fatalf("childtest: %v", err)
+	}
+	return provider
 }
 
 func databaseName() string { return "test_" + strings.ToLower(rand.Text()) }
@@ -176,4 +187,15 @@ func startPostgres() (string, error) {
 		return "", err
 	}
 	return server.DSN("postgres"), nil
+}
+
+func startLoginProvider() (*children.LoginProvider, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	dir, err := scratch()
+	if err != nil {
+		return nil, err
+	}
+	provider := &children.LoginProvider{Dir: filepath.Join(dir, "login-provider")}
+	return provider, provider.Start(ctx)
 }
