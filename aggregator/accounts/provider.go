@@ -140,6 +140,13 @@ func (a *Accounts) SetProvider(ctx context.Context, change ProviderChange) (Prov
 		if err := mayGrant(ctx, tx, roles); err != nil {
 			return err
 		}
+		for _, role := range roles {
+			for _, app := range role.Apps {
+				if err := lockApp(ctx, tx, app); err != nil {
+					return invalid("app %.60q does not exist", app)
+				}
+			}
+		}
 		before, err := a.readProvider(ctx, tx, "FOR UPDATE")
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err

@@ -287,23 +287,27 @@ func (c *call) recordRefusal(reason string) {
 	if reason == "token" && c.r.Header.Get("Authorization") == "" {
 		return // not logged in is no attack
 	}
-	audited := "no"
-	if c.refusals.take(c.began) == 0 {
-		audited = "yes"
-		detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
-		folded := c.folded.Swap(0)
-		if folded > 0 {
-			detail["not_recorded_before"] = folded
-		}
-		if err := c.Accounts.Record(c.ctx, "access.denied", accounts.Denied, c.name(), c.r.PathValue("app"), detail); err != nil {
-			audited = "failed"
-			c.folded.Add(folded + 1)
-			c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
-		}
-	} else {
-		c.folded.Add(1)
-	}
+	detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
+	audited := c.recordBounded("access.denied", accounts.Denied, c.name(), detail)
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
+}
+
+// recordBounded records what anybody can cause, within the bound, and says whether the audit log has it.
+func (c *call) recordBounded(action, outcome, target string, detail map[string]any) (audited string) {
+	if c.refusals.take(c.began) != 0 {
+		c.folded.Add(1)
+		return "no"
+	}
+	folded := c.folded.Swap(0)
+	if folded > 0 {
+		detail["not_recorded_before"] = folded
+	}
+	if err := c.Accounts.Record(c.ctx, action, outcome, target, c.r.PathValue("app"), detail); err != nil {
+		c.folded.Add(folded + 1)
+		c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
+		return "failed"
+	}
+	return "yes"
 }
 
 func clipPath(path string) string { return path[:min(len(path), 200)] }

@@ -203,12 +203,7 @@ func (c *call) sendBack(returnTo, reason, user string, err error) (any, error) {
 func (c *call) loginRefused(reason, user string, cause error) {
 	c.metrics.provider(reason)
 	c.Logger.Info("login at provider refused", "request_id", c.id, "reason", reason, "error", cause)
-	if c.refusals.take(c.began) != 0 {
-		return
-	}
-	if err := c.Accounts.Record(c.ctx, "login.provider", accounts.Failure, user, "", map[string]any{"reason": reason}); err != nil {
-		c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
-	}
+	c.recordBounded("login.provider", accounts.Failure, user, map[string]any{"reason": reason})
 }
 
 type factorBody struct {

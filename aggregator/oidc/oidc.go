@@ -76,7 +76,7 @@ type Identity struct {
 
 // Client talks to providers. Its methods may be called from any goroutine.
 type Client struct {
-	http *http.Client
+	http clients
 	now  func() time.Time
 	busy chan struct{} // a slot for each login that talks to the provider
 
@@ -95,7 +95,7 @@ type discovered struct {
 
 // New makes a client.
 func New(now func() time.Time) *Client {
-	return &Client{http: guardedClient(), now: now, busy: make(chan struct{}, maxAtOnce)}
+	return &Client{http: newClients(), now: now, busy: make(chan struct{}, maxAtOnce)}
 }
 
 // Check says what is wrong with an issuer, in words for whoever configures it: its URL, and what it answers.
@@ -161,7 +161,7 @@ func (c *Client) enter(ctx context.Context, issuer string) (context.Context, fun
 	default:
 		return nil, nil, &Error{Busy, fmt.Errorf("%d logins at once talk to %s", maxAtOnce, issuer)}
 	}
-	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, c.http), flowTimeout)
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, c.http.of(issuer)), flowTimeout)
 	return ctx, func() { cancel(); <-c.busy }, nil
 }
 

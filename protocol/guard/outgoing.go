@@ -44,6 +44,11 @@ type Options struct {
 	// installation has opened, such as that of an identity provider of their own.
 	// It must never come from whoever gives the address.
 	Permit []netip.Prefix
+	// AnyPort is for services whose port whoever gives the address knows best, such as identity providers.
+	AnyPort bool
+	// Machine turns the rules around, for development: only this machine is called, named as such, by
+	// http too.
+	Machine bool
 	// Roots sign the certificates that are believed; nil means the system's.
 	Roots    *x509.CertPool
 	Resolver *net.Resolver // nil is the system's
@@ -144,14 +149,16 @@ func (g *Outgoing) Check(address string) error {
 func (g *Outgoing) check(u *url.URL) error {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	switch port := u.Port(); {
-	case u.Scheme != "https":
+	case u.Scheme != "https" && !(g.options.Machine && u.Scheme == "http"):
 		return refused("only https is called")
 	case u.User != nil:
 		return refused(errUser.Error())
 	case u.Opaque != "" || host == "":
 		return refused("it has no host")
-	case port != "" && port != httpsPort:
+	case port != "" && port != httpsPort && !g.options.AnyPort:
 		return refused("only port 443 is called")
+	case g.options.Machine && host == "localhost":
+		return nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return g.judge(ip)
@@ -159,6 +166,8 @@ func (g *Outgoing) check(u *url.URL) error {
 	switch {
 	case strings.Contains(host, ":") || endsInNumber(host):
 		return refused("its host is a number that is no address in common notation")
+	case g.options.Machine:
+		return refused("it is not this machine")
 	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
 		return refused("it is this machine")
 	}
@@ -186,7 +195,7 @@ func (g *Outgoing) control(network, address string, _ syscall.RawConn) error {
 	switch {
 	case err != nil || !strings.HasPrefix(network, "tcp"):
 		return refused("it is no address")
-	case strconv.Itoa(int(to.Port())) != httpsPort:
+	case strconv.Itoa(int(to.Port())) != httpsPort && !g.options.AnyPort:
 		return refused("only port 443 is called")
 	}
 	return g.judge(to.Addr())
@@ -194,6 +203,12 @@ func (g *Outgoing) control(network, address string, _ syscall.RawConn) error {
 
 // judge refuses an address inside that the operator does not permit.
 func (g *Outgoing) judge(ip netip.Addr) error {
+	if g.options.Machine {
+		if !ip.Unmap().IsLoopback() {
+			return refused("it is not this machine")
+		}
+		return nil
+	}
 	for _, prefix := range g.options.Permit {
 		if prefix.Contains(ip.Unmap()) {
 			return nil

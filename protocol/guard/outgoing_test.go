@@ -134,3 +134,27 @@ func TestTheOperatorPermits(t *testing.T) {
 		}
 	}
 }
+
+func TestThisMachineIsCalledOnlyWhenNamedSo(t *testing.T) {
+	g := NewOutgoing(Options{Machine: true, AnyPort: true})
+	for address, want := range map[string]bool{
+		"http://localhost:9000/x": true, "http://127.0.0.1:1": true, "https://[::1]:1": true, "http://127.0.0.2": true,
+		"http://example.com": false, "https://example.com": false, "http://10.0.0.1": false, "http://169.254.169.254": false, "http://0x7f.1": false, "http://0.0.0.0": false,
+		"ftp://127.0.0.1": false, "http://user@127.0.0.1": false, "http://x.localhost": false, "http://127.0.0.1.example.com": false,
+	} {
+		if err := g.Check(address); (err == nil) != want {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, want := range map[string]bool{"127.0.0.1:80": true, "[::1]:8080": true, "10.0.0.1:80": false, "93.184.216.34:443": false} {
+		if err := g.control("tcp4", address, nil); (err == nil) != want {
+			t.Errorf("connect to %s: %v", address, err)
+		}
+	}
+	anyPort := NewOutgoing(Options{AnyPort: true})
+	for address, want := range map[string]bool{"https://example.com:8443": true, "http://example.com:8443": false, "https://127.0.0.1:8443": false, "https://localhost:8443": false} {
+		if err := anyPort.Check(address); (err == nil) != want {
+			t.Errorf("any port: %s: %v", address, err)
+		}
+	}
+}
