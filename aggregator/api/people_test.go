@@ -22,7 +22,7 @@ func TestInvitationOverHTTP(t *testing.T) {
 	}
 	accept(made.Invitation.Token, "short").want(400)
 	accept(made.Invitation.Token, testPassword).want(204)
-	if got := accept(made.Invitation.Token, testPassword).want(400); got.problem().Code != "link_invalid" {
+	if got := accept(made.Invitation.Token, testPassword).want(401); got.problem().Code != "link_invalid" {
 		t.Errorf("%s", got.body)
 	}
 	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != accounts.Denied {

@@ -77,7 +77,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
     }
     if (action === 'accept') {
       const { token, password } = JSON.parse(await read(request));
-      if (token !== 'mock-link') return problem(response, 400, 'Refused', 'link_invalid', 'The link was used, or is too old.');
+      if (token !== 'mock-link') return problem(response, 401, 'Refused', 'link_invalid', 'The link was used, or is too old.');
       return password.length < 12 ? problem(response, 400, 'Refused', 'invalid', 'password is too short') : response.writeHead(204).end();
     }
     const email = refreshes.get(cookie);
