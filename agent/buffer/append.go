@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -288,6 +286,7 @@ func (q *Queue) release(s *sealedGroup) {
 
 // commitGroups writes groups one after the other and wakes those who wait.
 func (q *Queue) commitGroups() {
+	defer close(q.store.rolled)
 	var buf []byte
 	for s := range q.sealed {
 		if err := q.Healthy(); err != nil {
@@ -342,29 +341,6 @@ func (q *Queue) committed(m mark, sz size) {
 	q.wakeLocked(&s.stored)
 	q.mu.Unlock()
 	q.marker.note(m)
-}
-
-// write commits one block in one synced transaction, with the mark that
-// belongs to it.
-func (q *Queue) write(seq uint64, block []byte, m mark) error {
-	if q.opts.commitFault != nil {
-		if err := q.opts.commitFault(); err != nil {
-			return fmt.Errorf("commit block %d: %w", seq, err)
-		}
-	}
-	err := q.db.Update(func(txn *badger.Txn) error {
-		if err := txn.Set(blockKey(q.epoch, seq), block); err != nil {
-			return err
-		}
-		return txn.Set(markKey(), m.encode())
-	})
-	if err == nil {
-		err = q.disk.failed() // Badger only logs an fsync of its value log that failed
-	}
-	if err != nil {
-		return fmt.Errorf("commit block %d: %w", seq, err)
-	}
-	return nil
 }
 
 // nextChain extends the running hash (FNV-1a) by one block, whose checksum

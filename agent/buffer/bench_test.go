@@ -16,8 +16,8 @@ import (
 )
 
 // BenchmarkAppend measures durable appends by many writers while a reader
-// acknowledges and the retention tail is deleted. UNMOGROWP_BENCH_THRESHOLD
-// moves blocks into Badger's value log.
+// acknowledges and the retention tail is deleted. UNMOGROWP_BENCH_SEGMENT is the
+// size of a segment.
 func BenchmarkAppend(b *testing.B) {
 	for _, per := range []int{1, 100, 500} {
 		for _, writers := range []int{1, 64, 256} {
@@ -29,8 +29,8 @@ func BenchmarkAppend(b *testing.B) {
 func benchAppend(b *testing.B, writers, per int) {
 	o := testOptions(b)
 	o.RetentionBytes = 16 << 20
-	if n, err := strconv.ParseInt(os.Getenv("UNMOGROWP_BENCH_THRESHOLD"), 10, 64); err == nil {
-		o.valueThreshold = n
+	if n, err := strconv.ParseInt(os.Getenv("UNMOGROWP_BENCH_SEGMENT"), 10, 64); err == nil {
+		o.segmentBytes = n
 	}
 	q := open(b, o)
 	requests := make([][]byte, 64)

@@ -6,7 +6,8 @@
 //	Next ─► (uplink sends) ─► Forget ─► low-water mark ─► retention tail ─► deleted in ranges
 //
 // Concurrent appends become one block: one protocol.Block, one value in
-// Badger, one fsync. A block is immutable; its sequence is contiguous within
+// Badger, one synced commit. Blocks lie in segments, small Badger stores that
+// are filled one after the other and deleted whole; see segment.go. A block is immutable; its sequence is contiguous within
 // the epoch that was minted with the directory. What must hold:
 //
 //   - Append returns nil only after the block's fsync. An error of the disk is
@@ -28,7 +29,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -66,12 +66,8 @@ type Options struct {
 	Now             func() time.Time      // [time.Now]
 	FreeSpace       func(dir string) (int64, error)
 	groupBytes      int   // bytes of one group commit
-	valueThreshold  int64 // values from this length on lie in Badger's value log
+	segmentBytes    int64 // bytes of the blocks of one segment
 	sweepEvery      time.Duration
-	collectGarbage  time.Duration
-	reclaimEvery    time.Duration
-	reclaimSlack    int64
-	deleteRange     int
 	commitFault     func() error // test: an error of the disk
 	unsyncedForTest bool
 }
@@ -83,12 +79,8 @@ func (o *Options) defaults() {
 	setDefault(&o.Retention, 24*time.Hour)
 	setDefault(&o.RetentionBytes, o.QuotaBytes/5)
 	setDefault(&o.groupBytes, 1<<20)
-	setDefault(&o.valueThreshold, defaultValueThreshold)
+	setDefault(&o.segmentBytes, min(max(o.QuotaBytes/64, minSegmentBytes), maxSegmentBytes))
 	setDefault(&o.sweepEvery, time.Second)
-	setDefault(&o.collectGarbage, 10*time.Minute)
-	setDefault(&o.reclaimEvery, 10*time.Second)
-	setDefault(&o.reclaimSlack, reclaimSlack)
-	setDefault(&o.deleteRange, 1000)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -112,8 +104,7 @@ type Queue struct {
 	log     *slog.Logger
 	lock    *os.File
 	epoch   uint64
-	db      *badger.DB
-	disk    *diskLog
+	store   store
 	codec   *protocol.Compressor
 	marker  *markerFile
 	space   spaceGauge
@@ -127,7 +118,6 @@ type Queue struct {
 	closing   chan struct{} // closed by Close: stop the background work
 	wg        sync.WaitGroup
 	failure   atomic.Pointer[error] // why the disk is no longer trusted; never reset
-	reading   sync.RWMutex          // held while reading from Badger; Close takes it to unmap the files
 
 	mu     sync.Mutex
 	state  state
@@ -168,6 +158,8 @@ func Open(opts Options) (*Queue, error) {
 		return nil, fmt.Errorf("open buffer %s: %w", opts.Dir, err)
 	}
 	q.collector.init(opts.groupBytes)
+	q.wg.Go(q.prepareSegments)
+	q.wg.Go(q.sealSegments)
 	q.wg.Go(q.compressGroups)
 	q.wg.Go(q.commitGroups)
 	q.wg.Go(q.sweep)
@@ -190,9 +182,12 @@ func (q *Queue) open() error {
 		return err
 	}
 	q.metrics.init(q)
-	if err := q.openStore(); err != nil {
+	q.store = store{dir: realPath(q.opts.Dir), log: q.log, disk: &diskLog{log: q.log}, segmentBytes: q.opts.segmentBytes, unsynced: q.opts.unsyncedForTest,
+		spares: make(chan spare), rolled: make(chan *segment, 1), sealed: map[*segment]int64{}}
+	if err := q.store.load(); err != nil {
 		return err
 	}
+	q.store.disk.opened.Store(true)
 	if err := q.recover(); err != nil {
 		return err
 	}
@@ -204,10 +199,7 @@ func (q *Queue) open() error {
 
 // abandon gives back what a failed Open holds.
 func (q *Queue) abandon() {
-	if q.db != nil {
-		_ = q.db.Close()
-		q.db = nil
-	}
+	_ = q.store.close()
 	if q.marker != nil {
 		_ = q.marker.close()
 	}
@@ -279,10 +271,7 @@ func (q *Queue) Close() error {
 	if q.Healthy() == nil {
 		errs = append(errs, q.persist(m, kept))
 	}
-	q.reading.Lock()
-	defer q.reading.Unlock()
-	errs = append(errs, q.db.Close(), q.marker.close(), q.lock.Close())
-	q.db = nil
+	errs = append(errs, q.store.close(), q.marker.close(), q.lock.Close())
 	q.metrics.unregister(q.opts.Registerer)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close buffer: %w", err)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -355,29 +357,6 @@ func TestShortDiskRefuses(t *testing.T) {
 	mustAppend(t, q, event("c"), 1)
 }
 
-func TestFirstLevelFitsIntoTheReserveOfTheDisk(t *testing.T) {
-	for _, c := range []struct {
-		minFree, quota int64
-		merge, stall   int
-	}{
-		{1 << 30, 8 << 30, 12, 36},  // the defaults
-		{64 << 30, 1 << 40, 12, 36}, // a large disk gains nothing more
-		{512 << 20, 8 << 30, 8, 24}, // a smaller reserve
-		{1 << 30, 4 << 30, 8, 24},   // a smaller quota
-		{128 << 20, 8 << 30, 5, 10}, // the smallest reserve
-		{1 << 30, 16 << 20, 5, 10},  // the smallest quota
-	} {
-		o := Options{MinFree: c.minFree, QuotaBytes: c.quota}
-		merge, stall := o.levelZeroTables()
-		if merge != c.merge || stall != c.stall {
-			t.Errorf("reserve %d, quota %d: merge at %d, stall at %d tables, want %d and %d", c.minFree, c.quota, merge, stall, c.merge, c.stall)
-		}
-		if largest := int64(stall) * memTableBytes; stall > 2*minLevelZeroTables && largest > c.minFree/2 {
-			t.Errorf("reserve %d, quota %d: a merge may need %d bytes", c.minFree, c.quota, largest)
-		}
-	}
-}
-
 func TestBallastIsGivenUpWhenTheDiskIsFull(t *testing.T) {
 	o := testOptions(t)
 	o.BallastBytes = 1 << 20
@@ -434,7 +413,7 @@ func TestDiskErrorIsFinal(t *testing.T) {
 
 func TestBadgerErrorLogIsADiskError(t *testing.T) {
 	q := open(t, testOptions(t))
-	q.disk.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
+	q.store.disk.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
 	if _, err := q.Append(t.Context(), event("a"), 1); err == nil {
 		t.Fatal("acknowledged although Badger logged a failed sync")
 	}
@@ -476,7 +455,7 @@ func TestRetentionAndReplay(t *testing.T) {
 		t.Fatalf("replayed %v", again)
 	}
 	forward(23 * time.Hour)
-	if _, err := q.sweepOnce(mark{}); err != nil {
+	if _, err := q.sweepOnce(saved{}); err != nil {
 		t.Fatal(err)
 	}
 	if s := q.Stats(); s.KeptBlocks != 2 {
@@ -499,7 +478,7 @@ func TestRetentionIsBoundedInBytes(t *testing.T) {
 		_, _, _ = q.Next(t.Context(), uint64(i))
 		_ = q.Forget(uint64(i + 1))
 	}
-	if _, err := q.sweepOnce(mark{}); err != nil {
+	if _, err := q.sweepOnce(saved{}); err != nil {
 		t.Fatal(err)
 	}
 	if s := q.Stats(); s.KeptBytes > 100<<10 || s.KeptBytes < 80<<10 {
@@ -513,26 +492,23 @@ func TestRetentionGivesWayOnAShortDisk(t *testing.T) {
 	now := time.Unix(1_760_000_000, 0)
 	o.FreeSpace = func(string) (int64, error) { return free, nil }
 	o.Now = func() time.Time { return now }
-	o.MinFree, o.sweepEvery, o.reclaimEvery = 1<<30, time.Hour, time.Hour
+	o.MinFree, o.sweepEvery = 1<<30, time.Hour
 	q := open(t, o)
 	mustAppend(t, q, event("a"), 1)
 	_, _, _ = q.Next(t.Context(), 0)
 	_ = q.Forget(1)
-	if _, err := q.sweepOnce(mark{}); err != nil || q.Stats().KeptBlocks != 1 {
+	if _, err := q.sweepOnce(saved{}); err != nil || q.Stats().KeptBlocks != 1 {
 		t.Fatal(err, q.Stats())
 	}
 	free, now = 1<<20, now.Add(2*time.Second)
-	if _, err := q.sweepOnce(mark{}); err != nil || q.Stats().KeptBlocks != 0 {
+	if _, err := q.sweepOnce(saved{}); err != nil || q.Stats().KeptBlocks != 0 {
 		t.Fatal(err, q.Stats())
 	}
 }
 
-func TestSpaceOfDeletedBlocksComesBack(t *testing.T) {
+func TestSpaceOfDeletedBlocksComesBackAtOnce(t *testing.T) {
 	o := testOptions(t)
-	var log bytes.Buffer
-	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	o.RetentionBytes, o.reclaimSlack = 1, 1<<20
-	o.reclaimEvery = time.Hour
+	o.RetentionBytes, o.segmentBytes, o.sweepEvery = 1, 8<<20, time.Hour
 	q := open(t, o)
 	var big []byte
 	for i := range 20 {
@@ -544,17 +520,31 @@ func TestSpaceOfDeletedBlocksComesBack(t *testing.T) {
 		_ = q.Forget(uint64(i + 1))
 	}
 	seq := mustAppend(t, q, noise("last", 38000), 1)
-	if _, err := q.sweepOnce(mark{}); err != nil {
+	if _, err := q.sweepOnce(saved{}); err != nil {
 		t.Fatal(err)
 	}
-	var r reclaimer
-	r.run(q)
-	// Badger may leave its log and the few tables of the first level.
-	if used := q.Stats().DiskUsed; used > 6*memTableBytes {
-		t.Fatalf("%d bytes on disk for one block\n%s", used, &log)
+	if used := q.Stats().DiskUsed; used > 2*o.segmentBytes {
+		t.Fatalf("%d bytes on disk for one block", used)
+	}
+	if dirs, err := os.ReadDir(filepath.Join(o.Dir, segmentsDir)); err != nil || len(dirs) > 3 { // the newest, the spare, one being made
+		t.Fatalf("%d segments are left: %v", len(dirs), err)
 	}
 	if _, got, err := q.Next(t.Context(), 0); err != nil || got != seq {
 		t.Fatal(got, err)
+	}
+}
+
+// deleteRange makes blocks disappear, as damage does.
+func (q *Queue) deleteRange(t testing.TB, first, last uint64) {
+	t.Helper()
+	for seq := first; seq <= last; seq++ {
+		s, ok := q.store.find(seq)
+		if !ok {
+			t.Fatalf("no segment has block %d", seq)
+		}
+		if err := s.update(func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -568,12 +558,8 @@ func TestLostTailIsNamed(t *testing.T) {
 	}
 	_, _, chain := q.Position()
 	// What a write-ahead log that Badger has cut short looks like.
-	if err := q.deleteRange(6, 8); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.deleteRange(3, 3); err != nil {
-		t.Fatal(err)
-	}
+	q.deleteRange(t, 6, 8)
+	q.deleteRange(t, 3, 3)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -602,14 +588,84 @@ func TestLostTailIsNamed(t *testing.T) {
 	}
 }
 
+// What an operator does with a segment that Badger does not open.
+func TestSegmentMovedAwayIsNamed(t *testing.T) {
+	var log bytes.Buffer
+	o := testOptions(t)
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	o.segmentBytes = 1
+	q := open(t, o)
+	for i := range 6 {
+		mustAppend(t, q, event(fmt.Sprint(i)), 1)
+	}
+	var dirs []string
+	for _, s := range q.store.list {
+		dirs = append(dirs, s.dir)
+	}
+	if err := q.Close(); err != nil || len(dirs) != 6 {
+		t.Fatalf("%d segments: %v", len(dirs), err)
+	}
+	for _, i := range []int{0, 3, 4} {
+		if err := os.Rename(dirs[i], filepath.Join(t.TempDir(), "away")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q = open(t, o)
+	if s := q.Stats(); s.Lost != 3 || s.NextSeq != 7 || s.QueuedBlocks != 3 {
+		t.Fatalf("stats %+v", s)
+	}
+	for _, want := range []string{"first=1 last=1", "first=4 last=5"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log does not name %q:\n%s", want, &log)
+		}
+	}
+	var left []uint64
+	drain(t, q, func(seq uint64, _ []protocol.Event) { left = append(left, seq) })
+	if fmt.Sprint(left) != "[2 3 6]" {
+		t.Fatalf("left %v", left)
+	}
+}
+
+func TestReaderFollowsThroughManySegments(t *testing.T) {
+	o := testOptions(t)
+	o.segmentBytes = 2000
+	q := open(t, o)
+	const n = 60
+	for i := range n {
+		mustAppend(t, q, event(fmt.Sprint(i)), 1)
+	}
+	got := 0
+	drain(t, q, func(seq uint64, e []protocol.Event) {
+		if e[0].ID != fmt.Sprint(got) || seq != uint64(got+1) {
+			t.Fatalf("block %d holds %s after %d", seq, e[0].ID, got)
+		}
+		got++
+		if seq%7 == 0 { // an older one once more, as after a retry
+			if _, again, err := q.Next(t.Context(), seq-7); err != nil || again != seq-6 {
+				t.Fatal(again, err)
+			}
+		}
+	})
+	if got != n {
+		t.Fatalf("%d events of %d", got, n)
+	}
+	files := 0
+	for _, s := range q.store.list {
+		if s.db != nil {
+			files++
+		}
+	}
+	if files > maxReaders+3 || len(q.store.list) < 8 {
+		t.Fatalf("%d of %d segments are open", files, len(q.store.list))
+	}
+}
+
 func TestBlockDamagedWhileRunningIsSkipped(t *testing.T) {
 	q := open(t, testOptions(t))
 	for i := range 3 {
 		mustAppend(t, q, event(fmt.Sprint(i)), 1)
 	}
-	if err := q.deleteRange(2, 2); err != nil {
-		t.Fatal(err)
-	}
+	q.deleteRange(t, 2, 2)
 	if _, seq, err := q.Next(t.Context(), 1); err != nil || seq != 3 {
 		t.Fatal(seq, err)
 	}

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // appendUntilKilled is the child: 16 writers append and say what was
 // acknowledged; a reader forgets blocks meanwhile, and says so before.
 func appendUntilKilled(dir string) {
-	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, RetentionBytes: 64 << 10, sweepEvery: 20 * time.Millisecond, deleteRange: 10})
+	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, RetentionBytes: 64 << 10, sweepEvery: 20 * time.Millisecond, segmentBytes: 64 << 10})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)

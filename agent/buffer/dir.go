@@ -67,6 +67,9 @@ func writeEpoch(dir string, epoch uint64) error {
 	return writeFileSync(filepath.Join(dir, epochFile), fmt.Appendf(nil, "%016x %08x\n", epoch, epochSum(epoch)))
 }
 
+// writeFile writes a small file of which a torn or missing one does no harm.
+func writeFile(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
+
 // writeFileSync replaces a file so that after a power cut there is the old or
 // the new content, never half of it.
 func writeFileSync(path string, data []byte) error {
@@ -97,4 +100,15 @@ func syncDir(dir string) error {
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, epochFile))
 	return err == nil
+}
+
+// realPath is how the kernel names a directory.
+func realPath(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return dir
 }

@@ -10,33 +10,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trimMapped asks the kernel to take back the memory in which Badger has its
-// tables mapped. They are clean pages of files, so nothing is lost and the
-// kernel would take them under pressure anyway; but until then a day's
-// retention tail counts as resident, and looks like a leak. The advice is
-// harmless even if another mapping has come to lie at the address meanwhile:
-// unlike MADV_DONTNEED it never drops what has no copy. dir is absolute, without
-// symbolic links.
-func trimMapped(dir string) error {
+// trimMapped takes the files of a directory with an ending out of this process's
+// memory. They are mapped and shared, so that the kernel keeps what they hold,
+// written back or not; it is only no longer counted as ours. The caller sees to
+// it that the files stay mapped meanwhile: the same advice about other memory
+// would clear it. dir is absolute, without symbolic links.
+func trimMapped(dir, ending string) error {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return err
 	}
 	defer maps.Close()
-	prefix := filepath.Join(dir, "badger") + string(filepath.Separator)
+	prefix := dir + string(filepath.Separator)
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		line := lines.Text()
 		at := strings.IndexByte(line, '/')
-		if at < 0 || !strings.HasPrefix(line[at:], prefix) || !strings.HasSuffix(line, ".sst") {
+		if at < 0 || !strings.HasPrefix(line[at:], prefix) || !strings.HasSuffix(line, ending) {
 			continue
 		}
 		var from, to uintptr
 		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil || to <= from {
 			continue
 		}
-		// An old kernel does not know the advice: then everything stays as it is.
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_PAGEOUT)
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
+			return fmt.Errorf("trim %s: %w", line[at:], errno)
+		}
 	}
 	return lines.Err()
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // trimMapped does nothing where the kernel cannot be asked.
-func trimMapped(string) error { return nil }
+func trimMapped(string, string) error { return nil }
 
 // reserve is for file systems that can.
 func reserve(*os.File, int64) error { return errors.ErrUnsupported }

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,9 +31,12 @@ func (q *Queue) Next(ctx context.Context, after uint64) (block []byte, seq uint6
 			continue
 		}
 		block, b, err := q.read(seq)
-		if err != nil {
-			q.giveUp(seq, err) // a no-op once the queue is closed, which pick tells
+		if errors.Is(err, errDamaged) {
+			q.giveUp(seq, err)
 			continue
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("read block %d: %w", seq, err)
 		}
 		q.mu.Lock()
 		if seq > q.state.mark.low {
@@ -281,9 +285,12 @@ func (q *Queue) Each(ctx context.Context, visit func(seq uint64, block []byte) e
 			continue
 		}
 		block, _, err := q.read(seq)
-		if err != nil {
+		if errors.Is(err, errDamaged) {
 			q.giveUp(seq, err)
 			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read block %d: %w", seq, err)
 		}
 		if err := visit(seq, block); err != nil {
 			return err

@@ -3,7 +3,6 @@ package buffer
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -27,7 +26,7 @@ func (q *Queue) recover() error {
 	if err := q.recoverEpoch(); err != nil {
 		return err
 	}
-	inBadger, kept, err := q.readMeta()
+	inBadger, err := q.readMark()
 	if err != nil {
 		return err
 	}
@@ -36,10 +35,17 @@ func (q *Queue) recover() error {
 	if m, err = q.extendTail(m); err != nil {
 		return err
 	}
+	if err := q.store.removeBelow(m.floor); err != nil {
+		return err
+	}
 	q.state.mark = m
-	q.state.kept = kept
+	q.state.kept = readRetention(q.opts.Dir)
 	q.state.kept.limit(m)
-	for _, h := range q.verify(m.low+1, m.tail) {
+	bad, err := q.verify(m.low+1, m.tail)
+	if err != nil {
+		return err
+	}
+	for _, h := range bad {
 		q.lost(h, "missing or damaged at start")
 	}
 	q.advanceLocked()
@@ -71,57 +77,76 @@ func (q *Queue) recoverEpoch() error {
 	return writeEpoch(q.opts.Dir, q.epoch)
 }
 
+// last returns the segment written last.
+func (st *store) last() (*segment, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.list) == 0 {
+		return nil, false
+	}
+	return st.list[len(st.list)-1], true
+}
+
 func (q *Queue) epochInKeys() (epoch uint64, err error) {
-	err = q.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{blockPrefix}})
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			if key := it.Item().Key(); len(key) == blockKeyLen {
-				epoch = epochOf(key)
-				return nil
+	s, ok := q.store.last()
+	if !ok {
+		return 0, nil
+	}
+	err = s.view(&q.store, func(db *badger.DB) error {
+		return db.View(func(txn *badger.Txn) error {
+			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{blockPrefix}})
+			defer it.Close()
+			for it.Rewind(); it.Valid(); it.Next() {
+				if key := it.Item().Key(); len(key) == blockKeyLen {
+					epoch = epochOf(key)
+					return nil
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	return epoch, err
 }
 
-// readMeta reads what was stored beside the blocks. What is missing or damaged
-// counts as nothing: the marker file and the blocks say the rest.
-func (q *Queue) readMeta() (m mark, kept retention, err error) {
-	err = q.db.View(func(txn *badger.Txn) error {
-		for key, use := range map[string]func([]byte) error{
-			string(markKey()): func(v []byte) error { m, _ = decodeMark(v); return nil },
-			string(keptKey()): func(v []byte) error { kept = decodeRetention(v); return nil },
-		} {
-			item, err := txn.Get([]byte(key))
+// readMark reads the mark that was stored with the newest block. One that is
+// missing or damaged counts as nothing: the marker file and the blocks say the
+// rest.
+func (q *Queue) readMark() (m mark, err error) {
+	s, ok := q.store.last()
+	if !ok {
+		return m, nil
+	}
+	err = s.view(&q.store, func(db *badger.DB) error {
+		return db.View(func(txn *badger.Txn) error {
+			item, err := txn.Get(markKey())
 			if errors.Is(err, badger.ErrKeyNotFound) {
-				continue
+				return nil
 			}
 			if err == nil {
-				err = item.Value(use)
+				err = item.Value(func(v []byte) error { m, _ = decodeMark(v); return nil })
 			}
 			if err != nil {
-				q.log.Error("buffer mark is damaged", "key", key, "error", err)
+				q.log.Error("buffer mark is damaged", "error", err)
 			}
-		}
-		return nil
+			return nil
+		})
 	})
-	return m, kept, err
+	return m, err
 }
 
 // extendTail looks for blocks beyond the tail that the mark knows: both copies
 // of the mark may have been lost.
 func (q *Queue) extendTail(m mark) (mark, error) {
+	s, ok := q.store.last()
+	if !ok {
+		return m, nil
+	}
 	var last uint64
-	err := q.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: []byte{blockPrefix}})
-		defer it.Close()
-		it.Seek(blockKey(q.epoch, math.MaxUint64))
-		if it.Valid() && epochOf(it.Item().Key()) == q.epoch {
-			last = seqOf(it.Item().Key())
-		}
-		return nil
+	err := s.view(&q.store, func(db *badger.DB) error {
+		return db.View(func(txn *badger.Txn) error {
+			last = edgeOf(txn, true)
+			return nil
+		})
 	})
 	if err != nil || last <= m.tail {
 		return m, err
@@ -138,10 +163,10 @@ func (q *Queue) extendTail(m mark) (mark, error) {
 
 // verify checks all blocks from first to last, adds up the good ones, and
 // returns what is not good.
-func (q *Queue) verify(first, last uint64) []span {
+func (q *Queue) verify(first, last uint64) ([]span, error) {
 	var bad []span
 	expect := first
-	q.scan(first, last, func(seq uint64, b *protocol.Block, length int) {
+	err := q.scan(first, last, func(seq uint64, b *protocol.Block, length int) {
 		if seq > expect {
 			bad = append(bad, q.verifyEach(expect, seq-1)...)
 		}
@@ -152,10 +177,10 @@ func (q *Queue) verify(first, last uint64) []span {
 		}
 		expect = seq + 1
 	})
-	if expect <= last {
+	if err == nil && expect <= last {
 		bad = append(bad, q.verifyEach(expect, last)...)
 	}
-	return joinSpans(bad)
+	return joinSpans(bad), err
 }
 
 // verifyEach asks for blocks one by one: an iterator ends at the first damaged
@@ -184,14 +209,40 @@ func (q *Queue) countLive(length, events int) {
 }
 
 // scan visits the blocks in order. visit gets nil for a damaged one.
-func (q *Queue) scan(first, last uint64, visit func(seq uint64, b *protocol.Block, length int)) {
+func (q *Queue) scan(first, last uint64, visit func(seq uint64, b *protocol.Block, length int)) error {
+	for first <= last {
+		s, ok := q.store.find(first)
+		if !ok { // the first segment is missing
+			next, ok := q.store.after(first)
+			if !ok {
+				return nil
+			}
+			first = next
+			continue
+		}
+		until := last
+		if next, ok := q.store.after(first); ok {
+			until = min(until, next-1)
+		}
+		if err := s.view(&q.store, func(db *badger.DB) error {
+			q.scanSegment(db, first, until, visit)
+			return nil
+		}); err != nil {
+			return err
+		}
+		first = until + 1
+	}
+	return nil
+}
+
+func (q *Queue) scanSegment(db *badger.DB, first, last uint64, visit func(seq uint64, b *protocol.Block, length int)) {
 	defer func() {
 		if r := recover(); r != nil { // verify asks for the rest one by one
 			q.log.Error("buffer scan stopped", "cause", fmt.Sprint(r))
 		}
 	}()
-	_ = q.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: true, PrefetchSize: 4, Prefix: blockKey(q.epoch, 0)[:9]})
+	_ = db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: blockKey(q.epoch, 0)[:9]})
 		defer it.Close()
 		for it.Seek(blockKey(q.epoch, first)); it.Valid(); it.Next() {
 			item := it.Item()
@@ -211,6 +262,18 @@ func (q *Queue) scan(first, last uint64, visit func(seq uint64, b *protocol.Bloc
 		}
 		return nil
 	})
+}
+
+// after returns where the first segment behind a sequence begins.
+func (st *store) after(seq uint64) (first uint64, ok bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, s := range st.list {
+		if s.first > seq {
+			return s.first, true
+		}
+	}
+	return 0, false
 }
 
 // joinSpans merges ranges that touch; they come in order.

@@ -2,6 +2,9 @@ package buffer
 
 import (
 	"encoding/binary"
+	"hash/crc32"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -108,6 +111,29 @@ func (r *retention) encode() []byte {
 		}
 	}
 	return out
+}
+
+const retentionFile = "kept"
+
+// write replaces the file in which the retention tail lies, behind a checksum.
+func (r *retention) write(dir string) error {
+	data := r.encode()
+	data = binary.BigEndian.AppendUint32(data, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	return writeFileSync(filepath.Join(dir, retentionFile), data)
+}
+
+// readRetention reads what write has written. What is missing or damaged counts
+// as nothing: limit makes one bucket of it.
+func readRetention(dir string) retention {
+	data, err := os.ReadFile(filepath.Join(dir, retentionFile))
+	if err != nil || len(data) < 4 {
+		return retention{}
+	}
+	body := data[:len(data)-4]
+	if binary.BigEndian.Uint32(data[len(body):]) != crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) {
+		return retention{}
+	}
+	return decodeRetention(body)
 }
 
 func decodeRetention(data []byte) (r retention) {

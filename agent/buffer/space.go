@@ -63,7 +63,7 @@ type spaceGauge struct {
 // Between two questions a byte taken counts writeFactor times; after askAfter
 // bytes the disk is asked again early.
 const (
-	writeFactor = 3
+	writeFactor = 2
 	askAfter    = 4 << 20
 )
 

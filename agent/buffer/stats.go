@@ -42,7 +42,7 @@ func (q *Queue) Stats() Stats {
 	if out.QueuedBlocks > 0 {
 		out.OldestEvent = q.oldest.of(out.FirstSeq, q.readOldest)
 	}
-	out.DiskUsed = diskUsed(q.opts.Dir)
+	out.DiskUsed = q.store.used()
 	out.DiskFree, _ = q.space.free(0)
 	out.Full = out.QueuedBytes >= out.DiskQuota/100*95 || out.DiskFree < q.opts.MinFree
 	return out

@@ -4,51 +4,26 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync/atomic"
+	"slices"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// defaultValueThreshold keeps blocks inside Badger's tree.
-const defaultValueThreshold = 1 << 20
+// maxBlockBytes is the largest value of a segment.
+const maxBlockBytes = protocol.BlockHeaderSize + protocol.MaxBlockPayload
 
-const (
-	// memTableBytes is small so that little is mapped. A transaction may hold
-	// 15 % of it: a whole block.
-	memTableBytes = 8 << 20
-	// tableBlockBytes is what Badger reads and checks at once. Its table builder
-	// reserves so much and, for a value that does not fit, three times the value
-	// again: at Badger's own 4 KiB that is most of what an agent under load
-	// allocates. A full block of ours has 100 to 250 KB.
-	tableBlockBytes = 256 << 10
+// maxReaders is how many sealed segments stay open for reading.
+const maxReaders = 2
 
-	minLevelZeroTables = 5
-	maxLevelZeroTables = 12
-)
-
-// levelZeroTables is how many tables of the first level make Badger merge them,
-// and at how many it holds back writes until that is done: with few, commits
-// wait for merges and every byte is written five times over. A merge needs the
-// room of what it merges a second time before anything is deleted, so that even
-// the largest stays within half of what is kept free on the disk; and it has
-// all of it mapped, which bounds the memory. A small reserve or quota gets
-// Badger's own figures.
-func (o *Options) levelZeroTables() (merge, stall int) {
-	merge = int(min(min(o.MinFree/8, o.QuotaBytes/64)/memTableBytes, maxLevelZeroTables))
-	if merge <= minLevelZeroTables {
-		return minLevelZeroTables, 2 * minLevelZeroTables
-	}
-	return merge, 3 * merge
-}
-
-// Badger's keys: 'b' epoch sequence for blocks, and two of our own.
+// Badger's keys: 'b' epoch sequence for blocks, and the mark.
 const (
 	blockPrefix = 'b'
 	blockKeyLen = 1 + 8 + 8
@@ -65,147 +40,339 @@ func epochOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
 func seqOf(key []byte) uint64   { return binary.BigEndian.Uint64(key[9:]) }
 
 func markKey() []byte { return []byte("m") }
-func keptKey() []byte { return []byte("r") }
 
-// fillerKey sorts before the blocks.
-func fillerKey() []byte { return []byte("a") }
+// store is the chain of segments. Its lock is taken before a segment's.
+//
+//	deleted ◄─ sealed … sealed ◄─ previous ◄─ newest ◄─ spare
+//	           (opened to read)   (open)      (open)    (open, empty)
+type store struct {
+	dir          string // the queue's
+	log          *slog.Logger
+	disk         *diskLog
+	segmentBytes int64
+	unsynced     bool
 
-// badgerOptions are measured, not guessed: small and few memtables bound the
-// memory, compression off because blocks are compressed already.
-func (q *Queue) badgerOptions() badger.Options {
-	merge, stall := q.opts.levelZeroTables()
-	o := badger.DefaultOptions(filepath.Join(q.opts.Dir, "badger")).
-		WithSyncWrites(!q.opts.unsyncedForTest).
-		WithDetectConflicts(false).
-		WithMetricsEnabled(false).
-		WithMemTableSize(memTableBytes).
-		WithNumMemtables(2).
-		WithNumCompactors(2).
-		WithNumLevelZeroTables(merge).
-		WithNumLevelZeroTablesStall(stall).
-		WithBlockSize(tableBlockBytes).
-		WithCompression(options.None).
-		WithBlockCacheSize(0).
-		WithValueThreshold(q.opts.valueThreshold).
-		WithValueLogFileSize(64 << 20).
-		WithVerifyValueChecksum(true).
-		WithChecksumVerificationMode(options.OnBlockRead). // mendTables has read whole tables.
-		WithLogger(q.disk)
-	return o
+	spares chan spare    // filled by prepareSegments
+	rolled chan *segment // emptied by sealSegments
+
+	// Owned by the committer once the queue is open.
+	newest *segment
+
+	reading sync.Mutex // opening segments to read; taken before mu
+	readers []*segment // the last one was used last
+
+	mu     sync.Mutex
+	list   []*segment // all that have blocks, in order
+	number int        // of the last segment made
+	sealed map[*segment]int64
 }
 
-// moveAway is how to go on when Badger's own bookkeeping is damaged.
-const moveAway = "move this directory away and start with an empty one"
+// spare is an empty segment, or why there is none.
+type spare struct {
+	segment *segment
+	err     error
+}
 
-func (q *Queue) openStore() (err error) {
-	// Badger asserts where it finds what it cannot explain. To the operator a
-	// damaged directory is an error, not a stack trace.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("open badger: its files are damaged: %v; %s", r, moveAway)
-		}
-	}()
-	if err := q.mendTables(); err != nil {
-		return fmt.Errorf("check tables: %w", err)
+// load finds the segments on disk and puts those right that were not closed.
+func (st *store) load() error {
+	dir := filepath.Join(st.dir, segmentsDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
 	}
-	q.disk = &diskLog{log: q.log}
-	db, err := badger.Open(q.badgerOptions())
+	if err := st.adopt(); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir) // in order of their names, which is that of their numbers
 	if err != nil {
-		return fmt.Errorf("open badger: %w; if its files are damaged, %s", err, moveAway)
+		return err
 	}
-	q.db = db
-	q.disk.opened.Store(true)
-	return syncDir(q.opts.Dir)
-}
-
-// errDamaged is wrapped by what read returns for a block that is not what was
-// written.
-var errDamaged = errors.New("block is damaged")
-
-// read returns a copy of one block after checking it.
-func (q *Queue) read(seq uint64) (block []byte, b protocol.Block, err error) {
-	q.reading.RLock()
-	defer q.reading.RUnlock()
-	if q.db == nil {
-		return nil, b, ErrClosed
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: block %d: %v", errDamaged, seq, r)
+	for _, e := range entries {
+		n, ok := segmentNumber(e.Name())
+		if !ok {
+			if len(e.Name()) > len(deadPrefix) && e.Name()[:len(deadPrefix)] == deadPrefix {
+				_ = os.RemoveAll(filepath.Join(dir, e.Name())) // the rest of a deletion; next time otherwise
+			}
+			continue
 		}
-	}()
-	err = q.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(blockKey(q.epoch, seq))
-		if err != nil {
+		st.number = max(st.number, n)
+		s := &segment{dir: filepath.Join(dir, e.Name())}
+		if err := st.mend(s); err != nil {
 			return err
 		}
-		block, err = item.ValueCopy(nil)
+		if s.first == 0 { // a spare, or one whose only commit was never finished
+			if err := s.remove(); err != nil {
+				return err
+			}
+			continue
+		}
+		if n := len(st.list); n > 0 && st.list[n-1].first >= s.first {
+			return fmt.Errorf("segments %s and %s begin with blocks %d and %d: the directory was put together from two; use an empty one",
+				st.list[n-1].dir, s.dir, st.list[n-1].first, s.first)
+		}
+		st.list = append(st.list, s)
+		st.sealed[s] = s.size()
+	}
+	return syncDir(dir)
+}
+
+// adopt makes a segment of the single store that earlier versions had.
+func (st *store) adopt() error {
+	old := filepath.Join(st.dir, "badger")
+	if _, err := os.Stat(old); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s := &segment{dir: segmentPath(st.dir, 1)}
+	return errors.Join(os.Rename(old, s.dir), s.finish())
+}
+
+// mend closes a segment that a killed process had open, and finds out where it
+// begins.
+func (st *store) mend(s *segment) error {
+	if !s.finished() {
+		return nil
+	}
+	if err := s.removeEmptyLogs(); err != nil {
 		return err
+	}
+	known := false
+	if s.first, known = s.readFirst(); known && !s.crashed() {
+		return nil
+	}
+	s.mu.Lock()
+	err := s.openLocked(st, !s.crashed())
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	s.first = 0
+	err = s.db.View(func(txn *badger.Txn) error {
+		s.first = edgeOf(txn, false)
+		return nil
 	})
-	if err != nil {
-		return nil, b, fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
+	if err = errors.Join(err, s.close()); err != nil || s.first == 0 {
+		return err
 	}
-	b, err = q.check(seq, block)
-	return block, b, err
+	return s.noteFirst()
 }
 
-func (q *Queue) check(seq uint64, block []byte) (protocol.Block, error) {
-	b, err := protocol.ParseBlock(block)
-	if err != nil {
-		return b, fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
+// edgeOf returns the sequence of the first or the last block, 0 without any.
+func edgeOf(txn *badger.Txn, last bool) uint64 {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{blockPrefix}, Reverse: last})
+	defer it.Close()
+	from := []byte{blockPrefix}
+	if last {
+		from = append(blockKey(math.MaxUint64, math.MaxUint64), 0xff)
 	}
-	if b.Epoch != q.epoch || b.Seq != seq {
-		return b, fmt.Errorf("%w: block %d of epoch %016x lies where block %d of epoch %016x belongs", errDamaged, b.Seq, b.Epoch, seq, q.epoch)
+	for it.Seek(from); it.Valid(); it.Next() {
+		if key := it.Item().Key(); len(key) == blockKeyLen {
+			return seqOf(key)
+		}
 	}
-	return b, nil
+	return 0
 }
 
-// diskLog receives what Badger logs. Badger reports some failures of the disk
-// only there, above all a failed fsync of its value log, so an error that is
-// logged after the opening counts as a failed write.
-type diskLog struct {
-	log    *slog.Logger
-	opened atomic.Bool
-	err    atomic.Pointer[error]
+// make makes an empty segment on disk.
+func (st *store) make() (*segment, error) {
+	st.mu.Lock()
+	st.number++
+	s := &segment{dir: segmentPath(st.dir, st.number)}
+	st.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.openLocked(st, false); err != nil {
+		return nil, err
+	}
+	return s, errors.Join(s.finish(), syncDir(filepath.Dir(s.dir)))
 }
 
-// Errorf logs an error and remembers the first one.
-func (d *diskLog) Errorf(format string, args ...any) {
-	message := strings.TrimSpace(fmt.Sprintf(format, args...))
-	d.log.Error("badger error", "message", message)
-	if d.opened.Load() && strings.Contains(message, "sync") {
-		err := fmt.Errorf("badger: %s", message)
-		d.err.CompareAndSwap(nil, &err)
+// segmentFor returns the segment that takes the next block, a new one if the
+// newest is full. Only the committer calls it.
+func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
+	s := st.newest
+	if s != nil && s.blocks < maxSegmentBlocks && s.bytes+int64(bytes) <= st.segmentBytes {
+		return s, nil
+	}
+	next, ok := <-st.spares
+	if !ok { // the queue is being closed; what was taken still has to be written
+		next.segment, next.err = st.make()
+	}
+	if next.err != nil {
+		return nil, fmt.Errorf("begin segment: %w", next.err)
+	}
+	next.segment.first = seq
+	if err := next.segment.noteFirst(); err != nil {
+		return nil, fmt.Errorf("begin segment: %w", err)
+	}
+	st.mu.Lock()
+	st.list = append(st.list, next.segment)
+	st.mu.Unlock()
+	st.newest = next.segment
+	if s != nil {
+		st.rolled <- s
+	}
+	return next.segment, nil
+}
+
+// prepareSegments keeps one empty segment ready, so that no commit waits for
+// one to be made.
+func (q *Queue) prepareSegments() {
+	st := &q.store
+	defer close(st.spares)
+	for {
+		s, err := st.make()
+		select {
+		case st.spares <- spare{s, err}:
+		case <-q.closing:
+			if s != nil {
+				err = errors.Join(err, s.remove())
+			}
+			if err != nil {
+				q.log.Warn("buffer has left an empty segment", "error", err)
+			}
+			return
+		}
+		if err != nil { // the committer has been told, and fails the queue
+			return
+		}
 	}
 }
 
-// Warningf logs a warning.
-func (d *diskLog) Warningf(format string, args ...any) {
-	d.log.Warn("badger warning", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+// sealSegments closes segments that take no more. The last one stays open for
+// the reader, who as a rule is just behind the writer.
+func (q *Queue) sealSegments() {
+	var previous *segment
+	for s := range q.store.rolled {
+		if previous != nil {
+			if err := q.store.seal(previous); err != nil {
+				_ = q.fail(err)
+			}
+		}
+		previous = s
+	}
 }
 
-// Infof drops what only Badger's developers read.
-func (d *diskLog) Infof(string, ...any) {}
-
-// Debugf drops what only Badger's developers read.
-func (d *diskLog) Debugf(string, ...any) {}
-
-func (d *diskLog) failed() error {
-	if err := d.err.Load(); err != nil {
-		return *err
+func (st *store) seal(s *segment) error {
+	if err := s.close(); err != nil {
+		return err
+	}
+	size := s.size()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if slices.Contains(st.list, s) {
+		st.sealed[s] = size
 	}
 	return nil
 }
 
-// diskUsed adds up the blocks that the store's files occupy: Badger makes its
-// files larger than they are full.
-func diskUsed(dir string) int64 {
-	var total int64
-	entries, _ := os.ReadDir(filepath.Join(dir, "badger"))
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil {
-			total += allocated(info)
+// find returns the segment in which a block must lie.
+func (st *store) find(seq uint64) (*segment, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i, exact := slices.BinarySearchFunc(st.list, seq, func(s *segment, seq uint64) int {
+		switch {
+		case s.first < seq:
+			return -1
+		case s.first > seq:
+			return 1
 		}
+		return 0
+	})
+	if !exact {
+		i--
+	}
+	if i < 0 {
+		return nil, false
+	}
+	return st.list[i], true
+}
+
+// openToRead opens a sealed segment and closes the one that was not read for
+// the longest time.
+func (st *store) openToRead(s *segment) error {
+	st.reading.Lock()
+	defer st.reading.Unlock()
+	s.mu.Lock()
+	err := ErrClosed
+	if !s.gone {
+		err = s.openLocked(st, true)
+	}
+	s.mu.Unlock()
+	if err != nil || !s.readOnly {
+		return err
+	}
+	st.readers = append(slices.DeleteFunc(st.readers, func(r *segment) bool { return r == s }), s)
+	if len(st.readers) > maxReaders {
+		victim := st.readers[0]
+		st.readers = slices.Delete(st.readers, 0, 1)
+		return victim.close()
+	}
+	return nil
+}
+
+// removeBelow deletes the segments of which every block lies below floor.
+func (st *store) removeBelow(floor uint64) error {
+	st.mu.Lock()
+	n := 0
+	for n+1 < len(st.list) && st.list[n+1].first <= floor {
+		n++
+	}
+	dead := slices.Clone(st.list[:n])
+	st.list = slices.Delete(st.list, 0, n)
+	for _, s := range dead {
+		delete(st.sealed, s)
+	}
+	st.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	st.reading.Lock()
+	st.readers = slices.DeleteFunc(st.readers, func(r *segment) bool { return slices.Contains(dead, r) })
+	st.reading.Unlock()
+	var errs []error
+	for _, s := range dead {
+		errs = append(errs, s.remove())
+	}
+	return errors.Join(errs...)
+}
+
+// trim gives back the memory in which segments are mapped.
+func (st *store) trim() error {
+	st.mu.Lock()
+	list := slices.Clone(st.list)
+	st.mu.Unlock()
+	var errs []error
+	for _, s := range list {
+		errs = append(errs, s.trim())
+	}
+	return errors.Join(errs...)
+}
+
+// close closes all segments.
+func (st *store) close() error {
+	st.mu.Lock()
+	list := slices.Clone(st.list)
+	st.mu.Unlock()
+	var errs []error
+	for _, s := range list {
+		s.mu.Lock()
+		s.gone = true // nobody opens it again
+		errs = append(errs, s.closeLocked())
+		s.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// used adds up the blocks of the disk that the segments occupy: Badger makes
+// its files larger than they are full.
+func (st *store) used() (total int64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, s := range st.list {
+		size, known := st.sealed[s]
+		if !known {
+			size = s.size()
+		}
+		total += size
 	}
 	return total
 }

@@ -1,156 +1,85 @@
 package buffer
 
-import (
-	"errors"
-	"path/filepath"
-	"time"
-
-	"github.com/dgraph-io/badger/v4"
-)
+import "time"
 
 // sweep does off the hot path what is not urgent: it makes the low-water mark
-// durable, deletes what the retention tail has outgrown, and lets Badger
-// collect its garbage.
+// durable and deletes what the retention tail has outgrown.
 func (q *Queue) sweep() {
 	tick := time.NewTicker(q.opts.sweepEvery)
 	defer tick.Stop()
-	garbage := time.NewTicker(q.opts.collectGarbage)
-	defer garbage.Stop()
-	space := time.NewTicker(q.opts.reclaimEvery)
-	defer space.Stop()
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
-	dir := realPath(q.opts.Dir)
-	var saved mark
-	var reclaim reclaimer
+	var saved saved
 	for {
 		select {
 		case <-q.closing:
 			return
-		case <-garbage.C:
-			q.collectGarbage()
 		case <-trim.C:
-			if diskUsed(q.opts.Dir) < trimAbove {
-				continue
-			}
-			if err := trimMapped(dir); err != nil {
+			if err := q.store.trim(); err != nil {
 				q.log.Debug("buffer memory is not trimmed", "error", err)
-			}
-		case <-space.C:
-			if q.Healthy() == nil {
-				reclaim.run(q)
 			}
 		case <-tick.C:
 			if q.Healthy() != nil {
 				continue
 			}
-			m, err := q.sweepOnce(saved)
-			if err != nil {
+			var err error
+			if saved, err = q.sweepOnce(saved); err != nil {
 				_ = q.fail(err)
-				continue
 			}
-			saved = m
 		}
 	}
 }
 
-// A store larger than trimAbove is not left mapped in memory for longer than
-// trimEvery.
-const (
-	trimEvery = 2 * time.Second
-	trimAbove = 64 << 20
-)
+// trimEvery is how long the value logs may stay mapped in memory.
+const trimEvery = 2 * time.Second
 
-// realPath is how the kernel names a directory.
-func realPath(dir string) string {
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	return dir
+// saved is what the last sweep has persisted.
+type saved struct {
+	mark mark
+	kept time.Time // when the retention tail was
 }
 
+// keptEvery is how often the retention tail is persisted. A tail that is older
+// than the truth makes blocks go early, by as much.
+const keptEvery = 10 * time.Second
+
 // sweepOnce persists the mark if it has moved and deletes expired blocks.
-func (q *Queue) sweepOnce(saved mark) (mark, error) {
+func (q *Queue) sweepOnce(last saved) (saved, error) {
 	limits := q.opts
 	if q.diskShort() { // new events are worth more than the chance of a replay
 		limits.RetentionBytes = 0
 	}
+	now := q.opts.Now()
 	q.mu.Lock()
 	s := &q.state
-	gone := s.kept.expire(q.opts.Now().UnixMilli(), &limits)
+	gone := s.kept.expire(now.UnixMilli(), &limits)
 	if n := len(gone); n > 0 {
 		s.mark.floor = max(s.mark.floor, gone[n-1].last+1)
 	}
 	m, kept := s.mark, s.kept.clone()
 	q.mu.Unlock()
-	if m.low != saved.low || len(gone) > 0 {
+	switch {
+	case len(gone) > 0, m.low != last.mark.low && now.Sub(last.kept).Abs() >= keptEvery:
 		if err := q.persist(m, kept); err != nil {
-			return saved, err
+			return last, err
 		}
-	} else if m.tail != saved.tail {
+		last.kept = now
+	case m != last.mark:
+		q.marker.note(m)
 		if err := q.marker.sync(); err != nil {
-			return saved, err
+			return last, err
 		}
 	}
-	for _, b := range gone {
-		if err := q.deleteRange(b.first, b.last); err != nil {
-			return saved, err
-		}
-	}
-	return m, nil
+	last.mark = m
+	return last, q.store.removeBelow(m.floor)
 }
 
-// persist writes the mark and the retention tail to both places. A mark that
-// is older than the truth is harmless: blocks are sent again.
+// persist writes the mark and the retention tail. A mark that is older than
+// the truth is harmless: blocks are sent again.
 func (q *Queue) persist(m mark, kept retention) error {
 	q.marker.note(m)
 	if err := q.marker.sync(); err != nil {
 		return err
 	}
-	return q.db.Update(func(txn *badger.Txn) error {
-		return txn.Set(keptKey(), kept.encode())
-	})
-}
-
-// deleteRange deletes blocks in steps, so that no single write of the deleter
-// keeps a commit waiting for long.
-func (q *Queue) deleteRange(first, last uint64) error {
-	for first <= last {
-		end := min(last, first+uint64(q.opts.deleteRange)-1)
-		err := q.db.Update(func(txn *badger.Txn) error {
-			for seq := first; seq <= end; seq++ {
-				if err := txn.Delete(blockKey(q.epoch, seq)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		first = end + 1
-	}
-	return nil
-}
-
-// collectGarbage gives the space of deleted values back, file by file.
-func (q *Queue) collectGarbage() {
-	for {
-		select {
-		case <-q.closing:
-			return
-		default:
-		}
-		err := q.db.RunValueLogGC(0.5)
-		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
-			return
-		}
-		if err != nil {
-			q.log.Error("buffer garbage collection failed", "error", err)
-			return
-		}
-	}
+	return kept.write(q.opts.Dir)
 }

@@ -17,8 +17,7 @@ import (
 // directory with one table less it does not open at all. So a damaged table is
 // set aside and an empty one put in its place; which blocks are lost by that,
 // recover finds out and names.
-func (q *Queue) mendTables() error {
-	dir := filepath.Join(q.opts.Dir, "badger")
+func (st *store) mendTables(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil {
 		return err
@@ -28,12 +27,12 @@ func (q *Queue) mendTables() error {
 		if damage == nil {
 			continue
 		}
-		q.log.Error("buffer table is damaged and set aside", "table", filepath.Base(path), "damage", damage)
-		aside := filepath.Join(q.opts.Dir, "damaged")
+		st.log.Error("buffer table is damaged and set aside", "table", path, "damage", damage)
+		aside := filepath.Join(st.dir, "damaged")
 		if err := os.MkdirAll(aside, 0o700); err != nil {
 			return err
 		}
-		if err := os.Rename(path, filepath.Join(aside, filepath.Base(path))); err != nil {
+		if err := os.Rename(path, filepath.Join(aside, filepath.Base(dir)+"-"+filepath.Base(path))); err != nil {
 			return err
 		}
 		if err := writeFileSync(path, placeholder(path)); err != nil {
