@@ -7,6 +7,7 @@ import (
 	"io"
 	"unsafe"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -19,10 +20,12 @@ const blockMagic = 0x554d4731 // "UMG1"
 // Codec says how a block's payload is compressed.
 type Codec uint8
 
-// The codecs. A reader refuses others.
+// The codecs. A reader refuses others. The writer chooses for each block: zstd
+// makes the smallest, S2 takes a quarter of the time.
 const (
 	CodecNone Codec = 0
 	CodecZstd Codec = 1
+	CodecS2   Codec = 2
 )
 
 // Block is the unit that is stored, sent and acknowledged: the events of one
@@ -127,7 +130,7 @@ func parseBlockHeader(h []byte) (b Block, payloadLen int, err error) {
 	b.Seq = binary.BigEndian.Uint64(h[16:])
 	count, raw, payload := binary.BigEndian.Uint32(h[24:]), binary.BigEndian.Uint32(h[28:]), binary.BigEndian.Uint32(h[32:])
 	switch {
-	case b.Codec != CodecNone && b.Codec != CodecZstd:
+	case b.Codec > CodecS2:
 		return b, 0, fmt.Errorf("%w: unknown codec %d", ErrMalformed, b.Codec)
 	case count == 0 || count > MaxBlockEvents:
 		return b, 0, fmt.Errorf("%w: block of %d events, limit %d", ErrMalformed, count, MaxBlockEvents)
@@ -171,21 +174,41 @@ func NewCompressor() (*Compressor, error) {
 // Compress appends the zstd form of raw to dst.
 func (c *Compressor) Compress(dst, raw []byte) []byte { return c.enc.EncodeAll(raw, dst) }
 
+// CompressFast returns the S2 form of raw, in the memory of dst if that is
+// enough.
+func (c *Compressor) CompressFast(dst, raw []byte) []byte { return s2.Encode(dst[:cap(dst)], raw) }
+
 // Raw returns the block's payload uncompressed. A payload that is longer or
 // shorter than its header says is malformed.
 func (c *Compressor) Raw(b *Block) ([]byte, error) {
 	raw := b.Payload
-	if b.Codec == CodecZstd {
-		var err error
+	var err error
+	switch b.Codec {
+	case CodecZstd:
 		raw, err = c.dec.DecodeAll(b.Payload, make([]byte, 0, b.RawLen))
-		if err != nil {
-			return nil, fmt.Errorf("%w: decompress block: %v", ErrMalformed, err)
-		}
+	case CodecS2:
+		raw, err = decodeS2(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: decompress block: %v", ErrMalformed, err)
 	}
 	if len(raw) != b.RawLen {
 		return nil, fmt.Errorf("%w: block of %d bytes uncompressed, header says %d", ErrMalformed, len(raw), b.RawLen)
 	}
 	return raw, nil
+}
+
+// decodeS2 looks at the length that the payload declares before it makes room
+// for it.
+func decodeS2(b *Block) ([]byte, error) {
+	n, err := s2.DecodedLen(b.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if n != b.RawLen {
+		return nil, fmt.Errorf("%d bytes declared, %d in the header", n, b.RawLen)
+	}
+	return s2.Decode(make([]byte, n), b.Payload)
 }
 
 // Events decodes the events of a block and checks their number.

@@ -37,7 +37,7 @@
 //	0       4       magic 0x554d4731, "UMG1"
 //	4       1       protocol version, 1
 //	5       1       frame type, 1
-//	6       1       codec: 0 none, 1 zstd (RFC 8878)
+//	6       1       codec: 0 none, 1 zstd (RFC 8878), 2 S2 block (extends Snappy's)
 //	7       1       reserved, 0
 //	8       8       epoch
 //	16      8       seq

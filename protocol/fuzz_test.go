@@ -46,6 +46,8 @@ func FuzzReadBlock(f *testing.F) {
 	}
 	b := block(f, c, full())
 	f.Add(AppendBlock(nil, &b))
+	raw := encode(full())
+	f.Add(AppendBlock(nil, &Block{Epoch: 7, Seq: 9, Count: 1, RawLen: len(raw), Codec: CodecS2, Payload: c.CompressFast(nil, raw)}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := ReadBlock(bytes.NewReader(data))
 		if err != nil {

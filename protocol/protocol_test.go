@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -171,6 +172,54 @@ func TestBlockThatInflatesBeyondItsHeaderIsRefused(t *testing.T) {
 	}
 }
 
+func TestFastBlockSurvivesTheWire(t *testing.T) {
+	c, err := NewCompressor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := encode(full(), full(), full())
+	b := Block{Epoch: 7, Seq: 9, Count: 3, RawLen: len(raw), Codec: CodecS2, Payload: c.CompressFast(nil, raw)}
+	if len(b.Payload) > len(raw)/2 {
+		t.Errorf("%d bytes of %d", len(b.Payload), len(raw))
+	}
+	got, err := ParseBlock(AppendBlock(nil, &b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := c.Events(&got)
+	if err != nil || !reflect.DeepEqual(events, []Event{full(), full(), full()}) {
+		t.Fatalf("%+v: %v", events, err)
+	}
+}
+
+func TestFastBlockThatDeclaresAnotherLengthIsRefused(t *testing.T) {
+	c, err := NewCompressor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := c.CompressFast(nil, make([]byte, MaxBlockRaw))
+	for _, b := range []Block{
+		{Epoch: 1, Seq: 1, Count: 1, RawLen: 100, Codec: CodecS2, Payload: payload},
+		{Epoch: 1, Seq: 1, Count: 1, RawLen: MaxBlockRaw, Codec: CodecS2, Payload: payload[:len(payload)-1]},
+		{Epoch: 1, Seq: 1, Count: 1, RawLen: MaxBlockRaw, Codec: CodecS2, Payload: []byte{0xff, 0xff, 0xff, 0xff, 0x0f}},
+	} {
+		if _, err := c.Events(&b); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%d bytes of payload in a block that declares %d: %v", len(b.Payload), b.RawLen, err)
+		}
+	}
+	b := Block{Epoch: 1, Seq: 1, Count: 1, RawLen: 5, Codec: CodecS2 + 1, Payload: payload}
+	if _, err := ParseBlock(AppendBlock(nil, &b)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("unknown codec: %v", err)
+	}
+}
+
+// literal is the S2 form of raw, as long as raw, that every encoder could give.
+func literal(raw []byte) []byte {
+	out := binary.AppendUvarint(nil, uint64(len(raw)))
+	out = append(out, 61<<2, byte(len(raw)-1), byte((len(raw)-1)>>8))
+	return append(out, raw...)
+}
+
 func TestMessagesSurviveTheWire(t *testing.T) {
 	for _, want := range messages() {
 		var b bytes.Buffer
@@ -230,6 +279,13 @@ func TestGoldenVectors(t *testing.T) {
 	b.WriteString("Event " + hex.EncodeToString(AppendEvent(nil, &e)) + "\n")
 	plain := Block{Epoch: 0x0102030405060708, Seq: 42, Count: 1, RawLen: len(raw), Codec: CodecNone, Payload: raw}
 	b.WriteString("Block " + hex.EncodeToString(AppendBlock(nil, &plain)) + "\n")
+	fast := Block{Epoch: 0x0102030405060708, Seq: 43, Count: 1, RawLen: len(raw), Codec: CodecS2, Payload: literal(raw)}
+	b.WriteString("BlockS2 " + hex.EncodeToString(AppendBlock(nil, &fast)) + "\n")
+	if c, err := NewCompressor(); err != nil {
+		t.Fatal(err)
+	} else if got, err := c.Raw(&fast); err != nil || !bytes.Equal(got, raw) {
+		t.Fatalf("S2 vector: %v", err)
+	}
 	path := filepath.Join("testdata", "vectors.txt")
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {

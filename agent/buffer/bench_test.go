@@ -80,16 +80,20 @@ func cpuTime() time.Duration {
 }
 
 func BenchmarkPack(b *testing.B) {
-	c, _ := protocol.NewCompressor()
-	q := &Queue{codec: c, payloads: make(chan []byte, 1)}
-	raw := append(make([]byte, arrayHeader), benchEvents(2000)...)
-	b.SetBytes(int64(len(raw)))
-	for b.Loop() {
-		blocks, err := q.pack(raw, 2000)
-		if err != nil {
-			b.Fatal(err)
-		}
-		q.payloads <- blocks[0].Payload
+	for name, above := range map[string]int64{"s2": 0, "zstd": 1 << 62} {
+		b.Run(name, func(b *testing.B) {
+			c, _ := protocol.NewCompressor()
+			q := &Queue{codec: c, payloads: make(chan []byte, 1), pace: pace{above: above}, opts: Options{Now: time.Now}}
+			raw := append(make([]byte, arrayHeader), benchEvents(2000)...)
+			b.SetBytes(int64(len(raw)))
+			for b.Loop() {
+				blocks, err := q.pack(raw, 2000)
+				if err != nil {
+					b.Fatal(err)
+				}
+				q.payloads <- blocks[0].Payload
+			}
+		})
 	}
 }
 

@@ -67,6 +67,7 @@ type Options struct {
 	FreeSpace       func(dir string) (int64, error)
 	groupBytes      int   // bytes of one group commit
 	segmentBytes    int64 // bytes of the blocks of one segment
+	zstdBelow       int64 // bytes of events a second up to which zstd compresses them
 	sweepEvery      time.Duration
 	commitFault     func() error // test: an error of the disk
 	unsyncedForTest bool
@@ -80,6 +81,7 @@ func (o *Options) defaults() {
 	setDefault(&o.RetentionBytes, o.QuotaBytes/5)
 	setDefault(&o.groupBytes, 1<<20)
 	setDefault(&o.segmentBytes, min(max(o.QuotaBytes/64, minSegmentBytes), maxSegmentBytes))
+	setDefault(&o.zstdBelow, zstdBelow)
 	setDefault(&o.sweepEvery, time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -113,6 +115,7 @@ type Queue struct {
 
 	// The stages of the group commit; see append.go.
 	collector collector
+	pace      pace
 	sealed    chan *sealedGroup
 	payloads  chan []byte   // memory of compressed groups, to use again
 	closing   chan struct{} // closed by Close: stop the background work
@@ -150,7 +153,8 @@ type size struct {
 // every block that has not been acknowledged. Close must be called.
 func Open(opts Options) (*Queue, error) {
 	opts.defaults()
-	q := &Queue{opts: opts, log: opts.Logger, sealed: make(chan *sealedGroup), payloads: make(chan []byte, 3), closing: make(chan struct{})}
+	q := &Queue{opts: opts, log: opts.Logger, sealed: make(chan *sealedGroup), payloads: make(chan []byte, 3), closing: make(chan struct{}),
+		pace: pace{above: opts.zstdBelow}}
 	q.state = state{handed: map[uint64]size{}, acked: map[uint64]size{}, spans: map[uint64]uint64{},
 		stored: make(chan struct{}), forgotten: make(chan struct{})}
 	if err := q.open(); err != nil {

@@ -274,6 +274,48 @@ func TestWaitStored(t *testing.T) {
 	wg.Wait()
 }
 
+func TestPaceChoosesTheCodec(t *testing.T) {
+	p := pace{above: 1000}
+	at := time.Unix(1_760_000_000, 0)
+	for i, step := range []struct {
+		after time.Duration
+		bytes int
+		fast  bool
+	}{
+		{0, 600, false}, {100 * time.Millisecond, 600, true}, // the first second is busy from here on
+		{time.Second, 10, true}, {time.Second, 10, false}, // and the next one, which is not
+		{time.Second, 2000, true}, {time.Hour, 10, false}, {-time.Hour, 10, false},
+	} {
+		at = at.Add(step.after)
+		if got := p.fast(at, step.bytes); got != step.fast {
+			t.Errorf("step %d: fast is %v", i, got)
+		}
+	}
+}
+
+func TestBothCodecsAreReadBack(t *testing.T) {
+	o := testOptions(t)
+	o.zstdBelow = 5000
+	q := open(t, o)
+	for i := range 20 {
+		mustAppend(t, q, batch(fmt.Sprint(i), 10), 10)
+	}
+	codecs := map[protocol.Codec]int{}
+	if err := q.Each(t.Context(), func(_ uint64, block []byte) error {
+		b, err := protocol.ParseBlock(block)
+		codecs[b.Codec]++
+		if len(events(t, block)) != 10 {
+			t.Error("events are missing")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if codecs[protocol.CodecZstd] == 0 || codecs[protocol.CodecS2] == 0 {
+		t.Fatalf("codecs %v", codecs)
+	}
+}
+
 func TestLargeAndIncompressibleAppendsAreSplit(t *testing.T) {
 	q := open(t, testOptions(t))
 	var big []byte
