@@ -1,0 +1,130 @@
+package buffer
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// What an operator does with a segment that Badger does not open.
+func TestSegmentMovedAwayIsNamed(t *testing.T) {
+	var log bytes.Buffer
+	o := testOptions(t)
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	o.segmentBytes = 1
+	q := open(t, o)
+	for i := range 6 {
+		mustAppend(t, q, event(fmt.Sprint(i)), 1)
+	}
+	var dirs []string
+	for _, s := range q.store.list {
+		dirs = append(dirs, s.dir)
+	}
+	if err := q.Close(); err != nil || len(dirs) != 6 {
+		t.Fatalf("%d segments: %v", len(dirs), err)
+	}
+	for _, i := range []int{0, 3, 4} {
+		if err := os.Rename(dirs[i], filepath.Join(t.TempDir(), "away")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q = open(t, o)
+	if s := q.Stats(); s.Lost != 3 || s.NextSeq != 7 || s.QueuedBlocks != 3 {
+		t.Fatalf("stats %+v", s)
+	}
+	for _, want := range []string{"first=1 last=1", "first=4 last=5"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log does not name %q:\n%s", want, &log)
+		}
+	}
+	var left []uint64
+	drain(t, q, func(seq uint64, _ []protocol.Event) { left = append(left, seq) })
+	if fmt.Sprint(left) != "[2 3 6]" {
+		t.Fatalf("left %v", left)
+	}
+}
+
+func TestReaderFollowsThroughManySegments(t *testing.T) {
+	o := testOptions(t)
+	o.segmentBytes = 2000
+	q := open(t, o)
+	const n = 60
+	for i := range n {
+		mustAppend(t, q, event(fmt.Sprint(i)), 1)
+	}
+	got := 0
+	drain(t, q, func(seq uint64, e []protocol.Event) {
+		if e[0].ID != fmt.Sprint(got) || seq != uint64(got+1) {
+			t.Fatalf("block %d holds %s after %d", seq, e[0].ID, got)
+		}
+		got++
+		if seq%7 == 0 { // an older one once more, as after a retry
+			if _, again, err := q.Next(t.Context(), seq-7); err != nil || again != seq-6 {
+				t.Fatal(again, err)
+			}
+		}
+	})
+	if got != n {
+		t.Fatalf("%d events of %d", got, n)
+	}
+	files := 0
+	for _, s := range q.store.list {
+		if s.db != nil {
+			files++
+		}
+	}
+	if files > maxReaders+3 || len(q.store.list) < 8 {
+		t.Fatalf("%d of %d segments are open", files, len(q.store.list))
+	}
+}
+
+func TestSpaceOfDeletedBlocksComesBackAtOnce(t *testing.T) {
+	o := testOptions(t)
+	o.RetentionBytes, o.segmentBytes, o.sweepEvery = 1, 8<<20, time.Hour
+	q := open(t, o)
+	var big []byte
+	for i := range 20 {
+		big = append(big, noise(fmt.Sprint(i), 38000+i)...)
+	}
+	for i := range 150 { // 114 MB
+		mustAppend(t, q, big, 20)
+		_, _, _ = q.Next(t.Context(), uint64(i))
+		_ = q.Forget(uint64(i + 1))
+	}
+	seq := mustAppend(t, q, noise("last", 38000), 1)
+	if _, err := q.sweepOnce(saved{}); err != nil {
+		t.Fatal(err)
+	}
+	if used := q.Stats().DiskUsed; used > 2*o.segmentBytes {
+		t.Fatalf("%d bytes on disk for one block", used)
+	}
+	if dirs, err := os.ReadDir(filepath.Join(o.Dir, segmentsDir)); err != nil || len(dirs) > 3 { // the newest, the spare, one being made
+		t.Fatalf("%d segments are left: %v", len(dirs), err)
+	}
+	if _, got, err := q.Next(t.Context(), 0); err != nil || got != seq {
+		t.Fatal(got, err)
+	}
+}
+
+// deleteRange makes blocks disappear, as damage does.
+func (q *Queue) deleteRange(t testing.TB, first, last uint64) {
+	t.Helper()
+	for seq := first; seq <= last; seq++ {
+		s, ok := q.store.find(seq)
+		if !ok {
+			t.Fatalf("no segment has block %d", seq)
+		}
+		if err := s.update(func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
