@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // eventFields is how many fields AppendEvent writes. A reader takes fewer as
@@ -15,9 +16,13 @@ const eventFields = 41
 // gives.
 var ErrMalformed = errors.New("malformed")
 
+// eventRoom is what an event takes besides its payload, as a rule.
+const eventRoom = 512
+
 // AppendEvent appends the msgpack form of an event to dst: an array of its
 // fields in the order that doc.go lists.
 func AppendEvent(dst []byte, e *Event) []byte {
+	dst = slices.Grow(dst, eventRoom+len(e.Payload))
 	dst = append(dst, 0xdc, 0, eventFields)
 	dst = appendString(dst, e.App)
 	dst = appendString(dst, e.ID)
@@ -27,10 +32,14 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	dst = appendInt(dst, e.Time)
 	dst = appendInt(dst, e.Received)
 	dst = appendUint(dst, e.Digest)
-	for _, s := range [...]string{e.UserID, e.AnonymousID, e.DeviceID, e.GAID, e.IDFA, e.IDFV, e.OAID,
-		e.PreviousID, e.GroupID, e.ClickID, e.Referrer, e.MediaSource, e.Medium, e.Campaign, e.AdSet, e.Ad,
-		e.Keyword, e.Sub[0], e.Sub[1], e.Sub[2], e.Sub[3], e.Sub[4], e.LinkID} {
-		dst = appendString(dst, s)
+	for _, s := range [...]*string{&e.UserID, &e.AnonymousID, &e.DeviceID, &e.GAID, &e.IDFA, &e.IDFV, &e.OAID,
+		&e.PreviousID, &e.GroupID, &e.ClickID, &e.Referrer, &e.MediaSource, &e.Medium, &e.Campaign, &e.AdSet, &e.Ad,
+		&e.Keyword, &e.Sub[0], &e.Sub[1], &e.Sub[2], &e.Sub[3], &e.Sub[4], &e.LinkID} {
+		if *s == "" { // as most are
+			dst = append(dst, 0xa0)
+			continue
+		}
+		dst = appendString(dst, *s)
 	}
 	dst = appendInt(dst, e.Cost)
 	dst = appendString(dst, e.CostCurrency)

@@ -131,12 +131,13 @@ func (d *document) step(want state, c byte) (state, error) {
 			return d.close()
 		}
 		return d.value(c)
-	case wantFirstKey:
-		if c == '}' {
+	case wantFirstKey, wantKey:
+		if c == '}' && want == wantFirstKey {
 			return d.close()
 		}
-		return d.key(c)
-	case wantKey:
+		if next, ok := d.pairs(); ok {
+			return next, nil
+		}
 		return d.key(c)
 	case wantNext:
 		return d.separator(c)

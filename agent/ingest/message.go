@@ -72,8 +72,9 @@ func (d *document) object(v ref) ref {
 }
 
 func (d *document) readMessage(m *message) {
-	d.members(m.self, func(key string, v ref) bool {
-		switch key {
+	for k, end := m.self+1, d.nodes[m.self].next; k < end; k = d.nodes[k+1].next {
+		v := k + 1
+		switch d.contents(k) {
 		case "type":
 			m.typ = v
 		case "messageId":
@@ -105,8 +106,7 @@ func (d *document) readMessage(m *message) {
 		case "properties":
 			m.properties = d.object(v)
 		}
-		return true
-	})
+	}
 	if m.context != 0 {
 		d.readContext(m.context, &m.ctx)
 	}
@@ -116,8 +116,9 @@ func (d *document) readMessage(m *message) {
 }
 
 func (d *document) readContext(context ref, f *contextFields) {
-	d.members(context, func(key string, v ref) bool {
-		switch key {
+	for k, end := context+1, d.nodes[context].next; k < end; k = d.nodes[k+1].next {
+		v := k + 1
+		switch d.contents(k) {
 		case "ip":
 			f.ip = v
 		case "userAgent":
@@ -139,13 +140,13 @@ func (d *document) readContext(context ref, f *contextFields) {
 		case "os":
 			f.os = d.object(v)
 		}
-		return true
-	})
+	}
 }
 
 func (d *document) readProperties(properties ref, f *propertyFields) {
-	d.members(properties, func(key string, v ref) bool {
-		switch key {
+	for k, end := properties+1, d.nodes[properties].next; k < end; k = d.nodes[k+1].next {
+		v := k + 1
+		switch d.contents(k) {
 		case "revenue":
 			f.revenue = v
 		case "total":
@@ -165,8 +166,7 @@ func (d *document) readProperties(properties ref, f *propertyFields) {
 		case "name":
 			f.name = v
 		}
-		return true
-	})
+	}
 }
 
 // step is one of the things that are done to every message, in order. Any

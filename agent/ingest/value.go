@@ -42,13 +42,16 @@ func (d *document) scalar(r ref) string {
 
 func (d *document) contents(r ref) string {
 	n := &d.nodes[r]
-	inner := d.text[n.start+1 : n.end-1]
-	if !n.escaped {
-		return view(inner)
+	if n.escaped {
+		return d.unescape(n)
 	}
+	return view(d.text[n.start+1 : n.end-1])
+}
+
+func (d *document) unescape(n *node) string {
 	// What was unescaped before stays where it is even if the slice moves.
 	from := len(d.unescaped)
-	d.unescaped = appendUnescaped(d.unescaped, inner)
+	d.unescaped = appendUnescaped(d.unescaped, d.text[n.start+1:n.end-1])
 	return view(d.unescaped[from:])
 }
 
