@@ -53,7 +53,7 @@ func runFile(t *testing.T, file string) {
 
 func runCase(c *script.Case) string {
 	var b strings.Builder
-	for _, r := range attribution.Settle(&c.Facts, func(string, int64) *attribution.Settings { return &c.Settings }) {
+	for _, r := range attribution.Settle(&c.Facts, c.At) {
 		printResult(&b, &r)
 	}
 	return strings.TrimRight(b.String(), "\n")

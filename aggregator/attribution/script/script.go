@@ -20,7 +20,25 @@ type Case struct {
 	Commands string // as written
 	Want     string // as written
 	Facts    attribution.Facts
+	Settings attribution.Settings // the first version
+	Later    []Version            // in order of From
+}
+
+// Version is a version of the settings that applies from a time on.
+type Version struct {
+	From     int64
 	Settings attribution.Settings
+}
+
+// At returns the settings as they stood at a time, for any app.
+func (c *Case) At(_ string, ms int64) *attribution.Settings {
+	s := &c.Settings
+	for i := range c.Later {
+		if c.Later[i].From <= ms {
+			s = &c.Later[i].Settings
+		}
+	}
+	return s
 }
 
 // Parse reads a script: an introduction, and cases that each begin with a line
@@ -48,15 +66,35 @@ func (c *Case) run() error {
 			continue
 		}
 		var read reader
-		err := read.command(&c.Facts, &c.Settings, words[0], options(words[1:]))
+		err := read.command(&c.Facts, c.newest(&read, words), words[0], options(words[1:]))
 		if err = errors.Join(err, read.fault); err != nil {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 	}
-	if faults := c.Settings.Validate(); len(faults) > 0 {
-		return fmt.Errorf("settings: %v", faults)
+	for _, v := range append([]Version{{Settings: c.Settings}}, c.Later...) {
+		if faults := v.Settings.Validate(); len(faults) > 0 {
+			return fmt.Errorf("settings: %v", faults)
+		}
 	}
 	return nil
+}
+
+// newest returns the version that a settings command changes; "settings from=+1d"
+// begins another, a copy of the one before.
+func (c *Case) newest(read *reader, words []string) *attribution.Settings {
+	last := &c.Settings
+	if len(c.Later) > 0 {
+		last = &c.Later[len(c.Later)-1].Settings
+	}
+	from, given := options(words[1:])["from"]
+	if words[0] != "settings" || !given {
+		return last
+	}
+	next := *last
+	next.Generation++
+	next.Overrides = slices.Clone(next.Overrides)
+	c.Later = append(c.Later, Version{From: zero + read.span(from), Settings: next})
+	return &c.Later[len(c.Later)-1].Settings
 }
 
 // claims are the keys of the click ids that a conversion names itself.

@@ -21,6 +21,7 @@ func (read *reader) setSettings(s *attribution.Settings, o map[string]string) er
 			continue
 		}
 		switch name {
+		case "from": // read by newest
 		case "link":
 			link, windows, _ := strings.Cut(v, ":")
 			s.Overrides = append(s.Overrides, read.override(attribution.Override{LinkID: link}, windows))
