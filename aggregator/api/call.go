@@ -18,6 +18,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
 
 // call is one request on its way through the steps.
@@ -41,7 +42,8 @@ type callKey struct{}
 func newCall(ctx context.Context, s *server, w http.ResponseWriter, r *http.Request) *call {
 	ip := clientAddress(r, s.TrustedProxies)
 	c := &call{server: s, w: w, id: newRequestID(), ip: ip, began: s.Now()}
-	c.ctx = accounts.WithActor(context.WithValue(ctx, callKey{}, c), accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
+	ctx = pass.With(context.WithValue(ctx, callKey{}, c), pass.Pass{}) // for no app, until somebody is known
+	c.ctx = accounts.WithActor(ctx, accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
 	c.r = r.WithContext(c.ctx)
 	w.Header().Set("X-Request-Id", c.id)
 	return c
@@ -131,11 +133,11 @@ func (c *call) authorize() error {
 		return err
 	}
 	actor.Apps = reach(c.principal, c.r.PathValue("app"))
-	c.ctx = accounts.WithActor(c.ctx, actor)
+	c.ctx = accounts.WithActor(pass.With(c.ctx, pass.Pass{All: actor.Apps.All, Apps: actor.Apps.IDs}), actor)
 	return nil
 }
 
-// reach is which apps exist in the database for a request that was allowed: the one that it is about, or
+// reach is which apps exist in the databases for a request that was allowed: the one that it is about, or
 // else those that whoever asks holds anything for.
 func reach(p access.Principal, app string) access.AppList {
 	if app != "" {

@@ -79,6 +79,7 @@ func problemOf(err error) *problem {
 	var bad *accounts.InvalidError
 	var question *report.InvalidError
 	var network net.Error
+	var limit *report.LimitError
 	var wait *accounts.WaitError
 	switch {
 	case errors.As(err, &known):
@@ -113,6 +114,10 @@ func problemOf(err error) *problem {
 		return &problem{Status: http.StatusTooManyRequests, Code: "busy", Detail: "Too many people log in at this moment: try again.", retryAfter: 1}
 	case errors.Is(err, accounts.ErrUnavailable):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The accounts database cannot be reached: try again.", retryAfter: 2}
+	case errors.As(err, &limit) && limit.Busy:
+		return &problem{Status: http.StatusServiceUnavailable, Code: "timeout", Detail: "The answer took too long or too much memory: ask for a shorter range, or try again.", retryAfter: 5}
+	case errors.As(err, &limit):
+		return refusal(http.StatusUnprocessableEntity, "too_much", "The question reaches over too many rows: ask for a shorter range.")
 	case errors.Is(err, context.Canceled):
 		return refusal(http.StatusServiceUnavailable, "cancelled", "The request was given up.")
 	case errors.Is(err, context.DeadlineExceeded):

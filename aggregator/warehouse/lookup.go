@@ -10,6 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-faster/city"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
 
 // scanRows is how many rows of a column of hashes ClickHouse looks at in the time
@@ -45,7 +47,7 @@ func (w *Warehouse) rowsOf(ctx context.Context, table string) uint64 {
 	defer w.sizes.mu.Unlock()
 	if time.Since(w.sizes.read) > sizesFor {
 		rows := make(map[string]uint64)
-		err := each(ctx, w.facts, func(r driver.Rows) error {
+		err := each(pass.Without(ctx), w.facts, func(r driver.Rows) error {
 			var name string
 			var n uint64
 			err := r.Scan(&name, &n)
@@ -125,7 +127,7 @@ func each(ctx context.Context, conn driver.Conn, scan func(driver.Rows) error, q
 	}
 	rows, err := conn.Query(context.WithoutCancel(ctx), query, args...)
 	if err != nil {
-		return err
+		return limited(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -133,5 +135,5 @@ func each(ctx context.Context, conn driver.Conn, scan func(driver.Rows) error, q
 			return err
 		}
 	}
-	return rows.Err()
+	return limited(rows.Err())
 }

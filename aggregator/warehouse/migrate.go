@@ -41,5 +41,6 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 	for _, r := range results {
 		w.logger.Info("migrated ClickHouse", "migration", r.Source.Path, "took", r.Duration)
 	}
+	w.buildWall(ctx)
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
 
 // Bounds of one statement. A read or an insert that takes longer is cancelled by
@@ -39,19 +41,20 @@ const MaxInsertTime = insertSeconds*time.Second + grace
 // Options say where ClickHouse is.
 type Options struct {
 	DSN      string // clickhouse://user:password@host:9000/database
-	MaxConns int    // connections of each of three pools; 0 is 8
+	MaxConns int    // connections of each of four pools; 0 is 8
 	Logger   *slog.Logger
 
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
-// Warehouse is three connection pools: for inserts, for what attribution reads
-// and for reports, so that a busy console holds up neither of the others. It is
-// safe for use by several goroutines.
+// Warehouse is four connection pools: for inserts, for what attribution reads,
+// for reports, and for what is read for a person (see reader.go), so that a busy
+// console holds up none of the others. It is safe for use by several goroutines.
 type Warehouse struct {
 	write   driver.Conn
 	facts   driver.Conn
 	read    driver.Conn
+	wall    *wall
 	options *clickhouse.Options
 	logger  *slog.Logger
 	metrics *metrics
@@ -77,7 +80,8 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	options.ConnMaxLifetime = time.Hour
 	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 
-	w := &Warehouse{options: options, logger: o.Logger}
+	w := &Warehouse{options: options, logger: o.Logger, wall: &wall{}}
+	w.wall.keys, w.wall.known = pass.ReaderOf(options.Auth.Username, options.Auth.Password)
 	for _, pool := range []struct {
 		conn     *driver.Conn
 		settings clickhouse.Settings
@@ -86,9 +90,13 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 			return nil, errors.Join(err, w.Close())
 		}
 	}
+	w.facts, w.read = &walled{w.facts, w.wall}, &walled{w.read, w.wall}
 	w.metrics = newMetrics(o.Registerer, w.OpenConnections)
 	if err := w.write.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach ClickHouse at %v: %w", options.Addr, err), w.Close())
+	}
+	if err := w.openReader(ctx); err != nil {
+		w.logger.Debug("no reader in ClickHouse yet", "error", err)
 	}
 	return w, nil
 }
@@ -131,7 +139,7 @@ func readSettings() clickhouse.Settings {
 // Close closes the connections.
 func (w *Warehouse) Close() error {
 	var faults []error
-	for _, pool := range []driver.Conn{w.read, w.facts, w.write} {
+	for _, pool := range []driver.Conn{w.wall.reader, w.read, w.facts, w.write} {
 		if pool != nil {
 			faults = append(faults, pool.Close())
 		}
@@ -149,7 +157,11 @@ func (w *Warehouse) Ping(ctx context.Context) error {
 
 // OpenConnections returns how many connections are open.
 func (w *Warehouse) OpenConnections() int {
-	return w.write.Stats().Open + w.facts.Stats().Open + w.read.Stats().Open
+	open := w.write.Stats().Open + w.facts.Stats().Open + w.read.Stats().Open
+	if w.wall.reader != nil {
+		open += w.wall.reader.Stats().Open
+	}
+	return open
 }
 
 // Now returns the server's clock, which stamps inserted_at.

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
 
 // ClickHouse is a real server of its own: native protocol and HTTP on the
@@ -33,6 +35,10 @@ type ClickHouse struct {
 	MemoryBytes int64
 	// ExtraConfig is XML for the inside of <clickhouse>, such as remote_servers.
 	ExtraConfig string
+	// Databases are those in which people's questions are kept apart by app; see
+	// package pass. The engine cannot learn of more while it runs. None means the
+	// one database of this system, unmogrowp.
+	Databases []string
 
 	password    string
 	privatePort int      // where the library listens, behind the relay
@@ -47,7 +53,7 @@ const (
 	// The last query keeps the engine up: it never ends.
 	clickHouseBoot  = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT count() FROM system.numbers WHERE sleepEachRow(0.25) SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0;\n"
 	clickHouseUsers = `<clickhouse>
-  <profiles><default/></profiles>
+  <profiles><default/><%[3]s>%[5]s</%[3]s></profiles>
   <quotas><default/></quotas>
   <users>
     <!-- The engine runs its boot queries as default, without a password. This user can do nothing else. -->
@@ -63,6 +69,14 @@ const (
       <profile>default</profile><quota>default</quota>
       <access_management>1</access_management>
     </%[1]s>
+    <!-- Reads for people: see package pass. -->
+    <%[3]s>
+      <password_sha256_hex>%[4]s</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>%[3]s</profile><quota>default</quota>
+      <grants>%[6]s</grants>
+      <databases>%[7]s</databases>
+    </%[3]s>
   </users>
 </clickhouse>
 `
@@ -144,7 +158,7 @@ func (c *ClickHouse) configure() error {
 	}
 	files := map[string]string{
 		"boot.sql":   clickHouseBoot,
-		"users.xml":  fmt.Sprintf(clickHouseUsers, clickHouseUser, sha256Hex(c.password)),
+		"users.xml":  c.users(),
 		"config.xml": fmt.Sprintf(clickHouseConfig, escape(c.file("data")), escape(c.file("users.xml")), c.privatePort, c.HTTPPort, memory, c.ExtraConfig),
 	}
 	for name, content := range files {
@@ -153,6 +167,28 @@ func (c *ClickHouse) configure() error {
 		}
 	}
 	return nil
+}
+
+// users is the content of users.xml. The engine cannot store users and policies
+// that SQL makes, so the reader is among those of the file.
+func (c *ClickHouse) users() string {
+	reader, _ := pass.ReaderOf(clickHouseUser, c.password)
+	var profile, constraints, grants, policies strings.Builder
+	for _, s := range pass.Limits() {
+		fmt.Fprintf(&profile, "<%s>%d</%[1]s>", s.Name, s.Value)
+		fmt.Fprintf(&constraints, "<%s><min>1</min><max>%d</max></%[1]s>", s.Name, s.Value)
+	}
+	databases := c.Databases
+	if len(databases) == 0 {
+		databases = []string{clickHouseUser}
+	}
+	for _, name := range databases {
+		fmt.Fprintf(&grants, "<query>GRANT SELECT ON %s.*</query>", name)
+		fmt.Fprintf(&policies, `<%s><table name=""><filter>%s</filter></table></%[1]s>`, name, escape(reader.Filter()))
+	}
+	return fmt.Sprintf(clickHouseUsers, clickHouseUser, sha256Hex(c.password), reader.Name, reader.PasswordHash(),
+		"<readonly>2</readonly>"+profile.String()+"<constraints><readonly><readonly/></readonly>"+constraints.String()+"</constraints>",
+		grants.String(), policies.String())
 }
 
 // relay is where the launcher serves the native protocol, and where the library

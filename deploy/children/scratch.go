@@ -31,6 +31,19 @@ func ScratchDir() (string, error) {
 	return dir, nil
 }
 
+// maxScratchDatabases bounds how many tests may use one ClickHouse at a time.
+const maxScratchDatabases = 400
+
+// ScratchDatabases are the databases that tests may make in one ClickHouse. They
+// are named beforehand because the engine cannot learn of more while it runs.
+func ScratchDatabases() []string {
+	names := make([]string, maxScratchDatabases)
+	for i := range names {
+		names[i] = fmt.Sprintf("test_%03d", i)
+	}
+	return names
+}
+
 // RemoveScratchDir removes the directory and what its Postgres had to put
 // elsewhere. The servers must have ended.
 func RemoveScratchDir(dir string) error {

@@ -37,6 +37,8 @@ func Floors() map[string]Entry {
 		"aggregator/report": {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},
 		"aggregator/access": {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
 
+		"aggregator/pass": {Floor: 0, Why: "the wall between apps in ClickHouse, as both sides of it must know it"},
+
 		"agent/ingest": {Floor: 1, Why: "HTTP to events; knows its buffer only by an interface"},
 		"agent/buffer": {Floor: 1, Why: "the one durable queue"},
 		"agent/uplink": {Floor: 1, Why: "blocks to aggregators; knows its queue only by an interface"},

@@ -17,7 +17,9 @@ package childtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -62,8 +64,8 @@ func ClickHouse(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("childtest: %v", err)
 	}
-	database := databaseName()
-	if err := execClickHouse(server, "CREATE DATABASE "+database+" ENGINE = Atomic"); err != nil {
+	database, err := createDatabase(server)
+	if err != nil {
 		t.Fatalf("childtest: create ClickHouse database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -106,6 +108,23 @@ func LoginProvider(t testing.TB) *children.LoginProvider {
 		t.Fatalf("childtest: %v", err)
 	}
 	return provider
+}
+
+// createDatabase takes one of the names that the server knows and that no other
+// test has taken.
+func createDatabase(server string) (string, error) {
+	const exists = 82 // DATABASE_ALREADY_EXISTS
+	names := children.ScratchDatabases()
+	first := mathrand.IntN(len(names))
+	for i := range names {
+		name := names[(first+i)%len(names)]
+		err := execClickHouse(server, "CREATE DATABASE "+name+" ENGINE = Atomic")
+		var exception *clickhouse.Exception
+		if err == nil || !errors.As(err, &exception) || exception.Code != exists {
+			return name, err
+		}
+	}
+	return "", fmt.Errorf("all %d databases are in use", len(names))
 }
 
 func databaseName() string { return "test_" + strings.ToLower(rand.Text()) }
@@ -161,7 +180,7 @@ func startClickHouse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server := children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse")}
+	server := children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse"), Databases: children.ScratchDatabases()}
 	if err := server.Start(ctx); err != nil {
 		return "", err
 	}

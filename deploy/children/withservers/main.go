@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		return failed, err
 	}
 	s := servers{
-		clickHouse: children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse")},
+		clickHouse: children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse"), Databases: children.ScratchDatabases()},
 		postgres: children.Postgres{
 			Software: software, Dir: filepath.Join(dir, "postgres"), Volatile: true,
 			Settings: map[string]string{"max_connections": "300"},
