@@ -63,6 +63,15 @@ func (w *watermarks) give(owner string) {
 	w.owner = owner
 }
 
+const secret = "the same on all nodes"
+
+// settings have everything on.
+func settings() attribution.Settings {
+	s := attribution.Default()
+	s.Probabilistic, s.Fraud.BotAgent, s.Inactivity = true, attribution.Reject, attribution.Day
+	return s
+}
+
 // node is one aggregator's warehouse and attributor.
 type node struct {
 	store *warehouse.Warehouse
@@ -83,7 +92,7 @@ func newNode(t *testing.T, dsn, name string, marks *watermarks) node {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	settings := attribution.Default()
+	settings := settings()
 	a, err := attribute.New(attribute.Options{
 		Store: store, Feed: store, Watermarks: marks, Owner: name,
 		Settings:   func(string, int64) *attribution.Settings { return &settings },
@@ -99,11 +108,11 @@ func newNode(t *testing.T, dsn, name string, marks *watermarks) node {
 // insert stores events and returns their facts.
 func (n node) insert(t *testing.T, events []protocol.Event) attribution.Facts {
 	t.Helper()
-	settings := attribution.Default()
+	settings := settings()
 	var b warehouse.Batch
 	for i := range events {
 		b.Rows = append(b.Rows, warehouse.Row{Event: events[i], Agent: "agent"})
-		b.Facts.Add(&events[i], &settings)
+		b.Facts.AddSecret(&events[i], &settings, attribution.Secret(secret))
 	}
 	if rejections, err := n.store.Insert(t.Context(), b); err != nil || len(rejections) > 0 {
 		t.Fatal(err, rejections)
@@ -129,7 +138,14 @@ func world(r *rand.Rand, count int) []protocol.Event {
 		if r.IntN(5) == 0 {
 			e.Received += r.Int64N(10 * day) // late, some over the limit
 		}
-		switch r.IntN(10) {
+		e.IP = some("", fmt.Sprintf("192.0.2.%d", person/3))
+		e.UserAgent = some("Mozilla/5.0 (Linux; Android 13; Pixel 7)", "Mozilla/5.0 (Linux; Android 13; Pixel 8)")
+		if r.IntN(20) == 0 {
+			e.Flags |= protocol.FlagBot
+		}
+		switch r.IntN(12) {
+		case 10, 11:
+			e.Kind, e.Name = protocol.KindTrack, "Application Opened"
 		case 0, 1, 2, 3:
 			e.Kind = protocol.KindClick
 			if r.IntN(4) == 0 {
@@ -137,8 +153,16 @@ func world(r *rand.Rand, count int) []protocol.Event {
 			}
 			e.MediaSource, e.Campaign = some("google", "facebook", "tiktok"), some("spring", "summer")
 			e.ClickID = some("", "", fmt.Sprintf("k%d", person))
+			if e.IP != "" && r.IntN(2) == 0 { // nobody known
+				e.AnonymousID, e.UserID, e.DeviceID = "", "", ""
+			}
 			if r.IntN(3) == 0 {
 				e.Flags |= protocol.FlagRetargeting
+				at := e.Time + r.Int64N(day)
+				events = append(events, protocol.Event{ // and opens the app
+					App: e.App, ID: e.ID + "o", Kind: protocol.KindTrack, Name: "Application Opened", Original: at, Time: at, Received: at,
+					AnonymousID: e.AnonymousID, UserID: e.UserID, DeviceID: e.DeviceID, Payload: []byte("{}"),
+				})
 			}
 		case 4:
 			e.Kind = protocol.KindIdentify
@@ -150,7 +174,7 @@ func world(r *rand.Rand, count int) []protocol.Event {
 			e.ClickID = some("", "", fmt.Sprintf("k%d", person))
 		default:
 			e.Kind, e.Name = protocol.KindTrack, "Order Completed"
-			e.Flags, e.Currency, e.Revenue = protocol.FlagHasRevenue, some("EUR", "USD"), r.Int64N(200_000_000)
+			e.Flags, e.Currency, e.Revenue = e.Flags|protocol.FlagHasRevenue, some("EUR", "USD"), r.Int64N(200_000_000)
 		}
 		events = append(events, e)
 		switch r.IntN(12) {
@@ -169,7 +193,8 @@ func world(r *rand.Rand, count int) []protocol.Event {
 // settled compares the stored rows with the oracle's and returns what differs.
 func settled(t *testing.T, store *warehouse.Warehouse, events []protocol.Event) []error {
 	t.Helper()
-	want := oracle.Recompute(events, attribution.Default())
+	s := settings()
+	want := oracle.RecomputeSecret(events, func(string, int64) *attribution.Settings { return &s }, []byte(secret))
 	byApp := make(map[string][]string)
 	for id := range want {
 		byApp[id.App] = append(byApp[id.App], id.Conversion)
@@ -233,6 +258,16 @@ func TestRowsEqualTheOracle(t *testing.T) {
 		marks.give(name)
 		if err := nodes[1-i].a.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	}
+	met := map[string]bool{}
+	s := settings()
+	for _, w := range oracle.RecomputeSecret(events, func(string, int64) *attribution.Settings { return &s }, []byte(secret)) {
+		met[string(w.Install.Outcome)], met[string(w.Install.Match)], met[w.Primary()] = true, true, true
+	}
+	for _, what := range []string{"re_attribution", "probabilistic", "retargeting"} {
+		if !met[what] {
+			t.Errorf("no %s in this world", what)
 		}
 	}
 	faults := settled(t, nodes[0].store, events)

@@ -86,6 +86,49 @@ func TestLateFactsMoveCredit(t *testing.T) {
 	}
 }
 
+// TestLateOpeningsBringPeopleBack tells of somebody who installed, was called back
+// and opened the app, and what became known of it when.
+func TestLateOpeningsBringPeopleBack(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	app := func(id, name string, at, received int64) protocol.Event {
+		return protocol.Event{App: "shop", ID: id, Kind: protocol.KindTrack, Name: name, Original: at, Time: at, Received: received, Digest: 1,
+			DeviceID: "d", Payload: []byte("{}")}
+	}
+	order := ordered("o1", "", start+12*day)
+	order.DeviceID = "d"
+	call := clicked("r", "", "email", start+10*day)
+	call.DeviceID, call.Flags = "d", protocol.FlagRetargeting
+	for _, step := range []struct {
+		name  string
+		event protocol.Event
+		want  string
+	}{
+		{"an install", app("i", attribution.InstallEvent, start, start), " "},
+		{"an order", order, "install "},
+		{"a click of a retargeting link", call, "install "},
+		{"the opening that followed", app("open", "Application Opened", start+10*day+1, start+13*day), "retargeting email"},
+		{"an earlier opening, too late to count", app("old", "Application Opened", start+10*day-1, start+20*day), "retargeting email"},
+		{"one a millisecond before takes its place", app("active", "Application Opened", start+10*day, start+14*day), "retargeting email"},
+		{"less than a day before that there was another", app("before", "Application Opened", start+9*day+2, start+14*day), "install "},
+	} {
+		facts := n.insert(t, []protocol.Event{step.event})
+		if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := n.store.Attributions(t.Context(), "shop", []string{"o1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := " "
+		if len(rows) > 0 {
+			got = rows[0].Result.Primary() + " " + rows[0].Result.Retargeting.MediaSource
+		}
+		if got != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
+	}
+}
+
 // hasty is a feed whose clock is ahead, so that what was just stored seems old.
 type hasty struct{ attribute.Feed }
 
