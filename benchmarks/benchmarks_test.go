@@ -110,11 +110,11 @@ func TestKernelFiguresAreRead(t *testing.T) {
 	if err != nil || cpu != 2*time.Second {
 		t.Error(cpu, err)
 	}
-	peak, err := parsePeak([]byte("Name:\tagent\nVmPeak:\t  99 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"))
+	peak, err := parseMemory([]byte("Name:\tagent\nVmPeak:\t  99 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), "VmHWM:")
 	if err != nil || peak != 2<<20 {
 		t.Error(peak, err)
 	}
-	if _, err := parsePeak([]byte("Name:\tagent\n")); err == nil {
+	if _, err := parseMemory([]byte("Name:\tagent\n"), "VmHWM:"); err == nil {
 		t.Error("memory was read where there is none")
 	}
 }
@@ -180,7 +180,11 @@ func TestPacedLoadKeepsItsPaceAndLargeRequestsArrive(t *testing.T) {
 
 func TestAgentTakesItsIdentityAndSettings(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeIdentity(filepath.Join(dir, "identity.json"), time.Now()); err != nil {
+	ca, err := newAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ca.writeIdentity(filepath.Join(dir, "identity.json")); err != nil {
 		t.Fatal(err)
 	}
 	if id, err := uplink.LoadIdentity(dir); err != nil || id.Agent() != "bench" {
@@ -222,7 +226,7 @@ func TestResultsAreRelatedToTheBareServer(t *testing.T) {
 
 func TestCellsAreChosenByTargetAndSize(t *testing.T) {
 	for only, want := range map[string]string{"": "agent/1 agent/100 bare/100", "agent": "agent/1 agent/100", "agent/": "agent/1 agent/100",
-		"agent/1": "agent/1", "100": "agent/100 bare/100", "/1": "agent/1", "age": ""} {
+		"agent/1": "agent/1", "100": "agent/100 bare/100", "/1": "agent/1", "age": "", "ship": ""} {
 		var got []string
 		for _, name := range []string{"agent/1", "agent/100", "bare/100"} {
 			if wanted(name, only) {

@@ -31,6 +31,7 @@ type options struct {
 	profile          string
 	dir              string
 	program          string
+	backlogMB        int
 }
 
 func commands(root *cobra.Command) {
@@ -48,14 +49,18 @@ func commands(root *cobra.Command) {
 	f.DurationVar(&o.duration, "duration", 5*time.Second, "how long each cell is measured")
 	f.DurationVar(&o.warmup, "warmup", time.Second, "how long a cell runs before it is measured")
 	f.IntVar(&o.connections, "connections", 0, "connections at once (default 256, 64 and 32 for 1, 100 and 500 events a request)")
-	f.StringVar(&o.only, "only", "", "run only these cells: a target, a size or both, such as agent, 100 or agent/100")
+	f.StringVar(&o.only, "only", "", "run only these cells: a target, a size or both, such as agent, 100 or agent/100; ship is what an agent does with a backlog")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON instead of the table")
 	f.StringVarP(&o.output, "output", "o", "", "also write the results to this `file`.json and, for people, file.md")
 	f.StringVar(&o.profile, "profile", "", "save CPU and heap profiles of the agent in this `directory`")
 	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
 	f.StringVar(&o.program, "agent", "", "measure this built agent `program`; without it one is built from the source")
+	f.IntVar(&o.backlogMB, "backlog", 1000, "megabytes that the agent has on its disk before it ships them")
 	root.AddCommand(targetCommand())
 }
+
+// maxBacklogMB is less than the agent's quota.
+const maxBacklogMB = 4000
 
 // runSuite measures and reports.
 func runSuite(ctx context.Context, std daemon.Streams, o options) error {
@@ -64,6 +69,9 @@ func runSuite(ctx context.Context, std daemon.Streams, o options) error {
 	}
 	if o.connections < 0 || o.connections > maxConnections {
 		return daemon.Usagef("--connections is %d, 1 to %d are possible", o.connections, maxConnections)
+	}
+	if o.backlogMB < 1 || o.backlogMB > maxBacklogMB {
+		return daemon.Usagef("--backlog is %d, 1 to %d megabytes are possible", o.backlogMB, maxBacklogMB)
 	}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)

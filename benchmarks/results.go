@@ -18,6 +18,8 @@ type results struct {
 	Seconds float64   `json:"seconds_per_cell"`
 	Machine machine   `json:"machine"`
 	Cells   []cell    `json:"cells"`
+
+	Ship *shipment `json:"ship,omitempty"`
 }
 
 // cell is one target under one kind of load.
@@ -94,20 +96,19 @@ func (r *results) describe() string {
 	if len(r.Cells) > 0 {
 		size = r.Cells[0].EventBytes
 	}
-	return fmt.Sprintf("%s, %d cores, %.1f GB, Linux %s, %s, %s; 4 KiB and fsync %.2f ms (p99 %.2f ms); load before %.2f.\n%s, %.3g s a cell, events of %d bytes; load and server share the cores.\n",
-		m.CPU, m.Cores, m.MemoryGB, m.Kernel, m.Go, m.Disk, m.SyncP50, m.SyncP99, m.Load, r.Started.Format("2006-01-02 15:04 MST"), r.Seconds, size)
+	events := ""
+	if size > 0 {
+		events = fmt.Sprintf("events of %d bytes; ", size)
+	}
+	return fmt.Sprintf("%s, %d cores, %.1f GB, Linux %s, %s, %s; 4 KiB and fsync %.2f ms (p99 %.2f ms); load before %.2f.\n%s, %.3g s a cell; %sload and server share the cores.\n",
+		m.CPU, m.Cores, m.MemoryGB, m.Kernel, m.Go, m.Disk, m.SyncP50, m.SyncP99, m.Load, r.Started.Format("2006-01-02 15:04 MST"), r.Seconds, events)
 }
 
 func (r *results) table(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "\n%s\n", r.describe()); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, strings.Join(header(), "\t")+"\t")
-	for i := range r.Cells {
-		fmt.Fprintln(t, strings.Join(r.Cells[i].row(), "\t")+"\t")
-	}
-	if err := t.Flush(); err != nil {
+	if err := r.cellTable(w); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	for i := range r.Cells {
@@ -115,7 +116,27 @@ func (r *results) table(w io.Writer) error {
 			fmt.Fprintf(w, "%s/%s: %d requests failed, the first with %.300q\n", c.Target, size{events: c.Events}, c.Failed, c.Failure)
 		}
 	}
+	if r.Ship != nil {
+		if err := r.Ship.table(w); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	if err := peerTable(w); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
 	return nil
+}
+
+func (r *results) cellTable(w io.Writer) error {
+	if len(r.Cells) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, strings.Join(header(), "\t")+"\t")
+	for i := range r.Cells {
+		fmt.Fprintln(t, strings.Join(r.Cells[i].row(), "\t")+"\t")
+	}
+	return t.Flush()
 }
 
 // markdown is the table for a document.
@@ -123,6 +144,9 @@ func (r *results) markdown(w io.Writer) {
 	fmt.Fprintf(w, "%s\n| %s |\n|%s\n", r.describe(), strings.Join(header(), " | "), strings.Repeat("---:|", len(header())))
 	for i := range r.Cells {
 		fmt.Fprintf(w, "| %s |\n", strings.Join(r.Cells[i].row(), " | "))
+	}
+	if r.Ship != nil {
+		fmt.Fprintf(w, "\n| %s |\n|%s\n| %s |\n", strings.Join(shipHeader(), " | "), strings.Repeat("---:|", len(shipHeader())), strings.Join(r.Ship.row(), " | "))
 	}
 }
 

@@ -100,20 +100,25 @@ func parseStat(data []byte) (time.Duration, error) {
 }
 
 // peak is the most memory that the process has had resident, in bytes.
-func (s *server) peak() (int64, error) {
+func (s *server) peak() (int64, error) { return s.memory("VmHWM:") }
+
+// resident is what it has resident now.
+func (s *server) resident() (int64, error) { return s.memory("VmRSS:") }
+
+func (s *server) memory(field string) (int64, error) {
 	data, err := os.ReadFile(s.proc("status"))
 	if err != nil {
 		return 0, fmt.Errorf("read memory: %w", err)
 	}
-	return parsePeak(data)
+	return parseMemory(data, field)
 }
 
-func parsePeak(data []byte) (int64, error) {
-	_, rest, _ := bytes.Cut(data, []byte("VmHWM:"))
+func parseMemory(data []byte, field string) (int64, error) {
+	_, rest, _ := bytes.Cut(data, []byte(field))
 	number, _, ok := bytes.Cut(rest, []byte(" kB"))
 	n, err := strconv.ParseInt(string(bytes.TrimSpace(number)), 10, 64)
 	if !ok || err != nil {
-		return 0, fmt.Errorf("read memory: no VmHWM in %.200q", data)
+		return 0, fmt.Errorf("read memory: no %s in %.200q", field, data)
 	}
 	return n << 10, nil
 }

@@ -70,8 +70,13 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 			s.results.Cells = append(s.results.Cells, c)
 		}
 	}
-	if len(s.results.Cells) == 0 {
-		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read) or both (agent/100)", s.only)
+	if wanted(agent+"/"+ship, s.only) {
+		if s.results.Ship, err = s.shipCell(ctx); err != nil {
+			return nil, fmt.Errorf("measure %s: %w", ship, err)
+		}
+	}
+	if len(s.results.Cells) == 0 && s.results.Ship == nil {
+		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read), both (agent/100), or ship", s.only)
 	}
 	s.results.compare()
 	return &s.results, nil
@@ -119,14 +124,19 @@ func (s *suite) cell(ctx context.Context, target, name string, size size) (c cel
 	return c, err
 }
 
+// needAgent builds the agent if nobody gave one.
+func (s *suite) needAgent(ctx context.Context) (err error) {
+	if s.program == "" {
+		s.program, err = build(ctx, s.dir, agent)
+	}
+	return err
+}
+
 func (s *suite) start(ctx context.Context, target, dir string) (*server, error) {
 	switch target {
 	case agent:
-		if s.program == "" {
-			var err error
-			if s.program, err = build(ctx, s.dir, agent); err != nil {
-				return nil, err
-			}
+		if err := s.needAgent(ctx); err != nil {
+			return nil, err
 		}
 		return startAgent(ctx, s.program, dir)
 	case console:
