@@ -1,8 +1,8 @@
 package attribution
 
-// maxOpenings is how many openings of the app are considered of one conversion,
+// MaxOpenings is how many openings of the app are considered of one conversion,
 // the latest ones. An earlier one could only show that the person was active.
-const maxOpenings = 1000
+const MaxOpenings = 1000
 
 // retargeted returns the re-engagement whose window an in-app event lies in: the
 // latest opening of the app, by somebody who had not been active for a while, that

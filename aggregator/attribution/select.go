@@ -10,8 +10,8 @@ import (
 // fingerprint.
 const (
 	MaxTouches      = 1000
-	maxTouchesAfter = 100
-	maxProbables    = 100
+	MaxTouchesAfter = 100
+	MaxProbables    = 100
 )
 
 // selection is what of the inputs counts for one conversion.
@@ -193,8 +193,8 @@ func (sel *selection) bound(c *Conversion, called bool) {
 	kept := sel.touches
 	slices.SortFunc(kept, compareTouches)
 	upTo, _ := slices.BinarySearchFunc(kept, c.Time+1, func(t *Touch, at int64) int { return cmp.Compare(t.Time, at) })
-	if after := len(kept) - upTo; after > maxTouchesAfter {
-		kept = kept[:upTo+maxTouchesAfter]
+	if after := len(kept) - upTo; after > MaxTouchesAfter {
+		kept = kept[:upTo+MaxTouchesAfter]
 	}
 	sel.cut = upTo > MaxTouches
 	if sel.cut {
@@ -206,9 +206,9 @@ func (sel *selection) bound(c *Conversion, called bool) {
 	}
 	slices.SortFunc(sel.probable, compareTouches)
 	slices.SortFunc(sel.openings, compareTouches)
-	sel.probable = latest(sel.probable, maxProbables)
-	sel.openingsCut = len(sel.openings) > maxOpenings
-	sel.openings = latest(sel.openings, maxOpenings)
+	sel.probable = latest(sel.probable, MaxProbables)
+	sel.openingsCut = len(sel.openings) > MaxOpenings
+	sel.openings = latest(sel.openings, MaxOpenings)
 }
 
 func latest(touches []*Touch, n int) []*Touch { return touches[max(0, len(touches)-n):] }

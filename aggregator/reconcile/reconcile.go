@@ -29,8 +29,9 @@ type Store interface {
 	ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) ([]attribution.Conversion, attribution.Cursor, bool, error)
 	// Attributions returns the stored attributions of conversions.
 	Attributions(ctx context.Context, app string, ids []string) ([]attribution.Row, error)
-	// Twin computes them anew; attribution.ErrTooManyKeys asks for fewer at once.
-	Twin(ctx context.Context, app string, ids []string, s *attribution.Settings) ([]attribution.Row, error)
+	// Twin computes them anew, each with the settings of its time;
+	// attribution.ErrTooManyKeys asks for fewer at once.
+	Twin(ctx context.Context, app string, ids []string, at func(ms int64) *attribution.Settings) ([]attribution.Row, error)
 }
 
 // Repairer brings stored attributions up to date.

@@ -9,6 +9,19 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
+// attributionFields are what scanAttribution reads.
+const attributionFields = `conversion_id, version, name, install, time, received, revenue, has_revenue, currency,
+    generation, inputs, input_digest, truncated,
+    install_id, outcome, reason, match, touch_id, media_source, campaign, adset, ad, keyword, link_id, fraud_rule,
+    retargeting_open_id, retargeting_opened_at, retargeting_touch_id, retargeting_media_source, retargeting_campaign,
+    retargeting_adset, retargeting_ad, retargeting_keyword, retargeting_link_id,
+    touches_id, touches_time, touches_kind, touches_media_source, touches_medium, touches_campaign, touches_adset,
+    touches_ad, touches_keyword, touches_link_id, touches_fraud,
+    [credit_first_touch, credit_last_touch, credit_linear, credit_time_decay, credit_position_based],
+    [revenue_first_touch, revenue_last_touch, revenue_linear, revenue_time_decay, revenue_position_based],
+    candidates_touch_id, candidates_claim, candidates_kind, candidates_time, candidates_media_source, candidates_campaign,
+    candidates_match, candidates_verdict, candidates_fraud`
+
 // Attributions returns the stored attributions of these conversions, in the
 // order of their ids. Of a conversion they hold what is stored with the
 // attribution: not its keys, its claims or its storage key. Of a candidate's
@@ -20,17 +33,7 @@ func (w *Warehouse) Attributions(ctx context.Context, app string, ids []string) 
 		rows = append(rows, row)
 		return err
 	}
-	err := w.lookup(ctx, ids, scan, `SELECT conversion_id, version, name, install, time, received, revenue, has_revenue, currency,
-    generation, inputs, input_digest, truncated,
-    install_id, outcome, reason, match, touch_id, media_source, campaign, adset, ad, keyword, link_id, fraud_rule,
-    retargeting_open_id, retargeting_opened_at, retargeting_touch_id, retargeting_media_source, retargeting_campaign,
-    retargeting_adset, retargeting_ad, retargeting_keyword, retargeting_link_id,
-    touches_id, touches_time, touches_kind, touches_media_source, touches_medium, touches_campaign, touches_adset,
-    touches_ad, touches_keyword, touches_link_id, touches_fraud,
-    [credit_first_touch, credit_last_touch, credit_linear, credit_time_decay, credit_position_based],
-    [revenue_first_touch, revenue_last_touch, revenue_linear, revenue_time_decay, revenue_position_based],
-    candidates_touch_id, candidates_claim, candidates_kind, candidates_time, candidates_media_source, candidates_campaign,
-    candidates_match, candidates_verdict, candidates_fraud
+	err := w.lookup(ctx, ids, scan, `SELECT `+attributionFields+`
 FROM attributions
 WHERE app_id = ? AND conversion_id IN (SELECT value FROM wanted)
 ORDER BY conversion_id, version DESC LIMIT 1 BY conversion_id`, app)

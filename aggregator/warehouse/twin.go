@@ -3,184 +3,149 @@ package warehouse
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/go-faster/city"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-//go:embed twin.sql
+// The second implementation of package attribution, in SQL. Each file is a stage:
+// a query whose result is the temporary table of its name, made of stored facts,
+// of the tables given and of earlier stages. functions.sql has what all may call.
+//
+//go:embed twin/*.sql
 var queries embed.FS
 
-// maxTwinKeys bounds the keys of the people of one computation.
-const maxTwinKeys = 200_000
+// twinStages are the stages in order; attribution, which is none, has the result.
+func twinStages() [25]string {
+	return [...]string{
+		"override", "terms", "conversion", "link", "person", "joined", "claim", "prior", "carried", "touch", "considered", "seen",
+		"contest", "chain", "settled", "told", "opening", "opened", "returned", "digest", "path", "powers", "weight", "decay", "share",
+	}
+}
 
 // Twin computes in ClickHouse what package attribution defines, a second and
-// independent time: of each conversion the path and its shares under the five
-// models, with the settings given, from the touches, conversions and links that
-// are stored. It reads no stored attribution and writes nothing. The rows are
-// ordered by id and hold neither what is known of installs nor input digests.
-func (w *Warehouse) Twin(ctx context.Context, app string, ids []string, s *attribution.Settings) ([]attribution.Row, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	b, err := w.twinBounds(ctx, app, ids)
-	if err != nil {
-		return nil, fmt.Errorf("find people of conversions: %w", err)
-	}
-	text, err := queries.ReadFile("twin.sql")
-	if err != nil {
-		return nil, fmt.Errorf("read own query: %w", err)
-	}
-	ctx, err = twinContext(ctx, app, ids, b, s)
-	if err != nil {
-		return nil, err
-	}
+// independent time: the attribution of each conversion, with the settings that at
+// returns for its time, from the touches, conversions and links that are stored.
+// It reads no stored attribution and writes nothing. The rows are ordered by id;
+// their versions are of repair 0.
+func (w *Warehouse) Twin(ctx context.Context, app string, ids []string, at func(ms int64) *attribution.Settings) ([]attribution.Row, error) {
 	var rows []attribution.Row
-	scan := func(r driver.Rows) error {
-		row, err := scanTwin(r, app, s.Generation)
-		rows = append(rows, row)
-		return err
-	}
-	if err := each(ctx, w.facts, scan, string(text)); err != nil {
-		return nil, fmt.Errorf("compute attributions in SQL: %w", err)
-	}
-	return rows, nil
-}
-
-// ConversionsAfter returns up to limit conversions of an app after a place and
-// before a time, in order, and the place that the next ones come after; more says
-// whether there may be any.
-func (w *Warehouse) ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) (
-	list []attribution.Conversion, next attribution.Cursor, more bool, err error) {
-	at := make(map[string]int64)
-	var ids []string
-	next = after
-	err = each(ctx, w.facts, func(r driver.Rows) error {
-		err := r.Scan(&next.Time, &next.ID)
-		if _, twice := at[next.ID]; !twice {
-			ids = append(ids, next.ID)
-		}
-		at[next.ID] = next.Time
-		return err
-	}, `SELECT time, conversion_id FROM conversions
-WHERE app_id = ? AND time >= ? AND time < ? AND (time, conversion_id) > (?, ?)
-GROUP BY time, conversion_id ORDER BY time, conversion_id LIMIT ?`, app, after.Time, to, after.Time, after.ID, limit)
-	if err != nil {
-		return nil, after, false, fmt.Errorf("list conversions: %w", err)
-	}
-	found, err := w.ConversionsByID(ctx, app, ids)
-	for i := range found { // a variant that lost is not a conversion of its time
-		if found[i].Time >= after.Time && found[i].Time < to {
-			list = append(list, found[i])
-		}
-	}
-	return list, next, len(at) > 0, err
-}
-
-// twinBounds are what a computation need not look beyond.
-type twinBounds struct {
-	keys     []string
-	from, to int64 // times of the conversions
-}
-
-// twinBounds finds all keys that are within reach of any variant of the
-// conversions, over links of any time.
-func (w *Warehouse) twinBounds(ctx context.Context, app string, ids []string) (twinBounds, error) {
-	b := twinBounds{from: 1 << 62}
-	seen := make(map[string]bool)
-	var fresh []string
-	add := func(keys []string) {
-		for _, k := range keys {
-			if !seen[k] {
-				seen[k] = true
-				fresh = append(fresh, k)
-			}
-		}
-	}
-	err := w.lookup(ctx, ids, func(r driver.Rows) error {
-		var keys []string
-		var at int64
-		err := r.Scan(&keys, &at)
-		add(keys)
-		b.from, b.to = min(b.from, at), max(b.to, at)
-		return err
-	}, `SELECT keys, time FROM conversion_ids
-WHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) AND conversion_id IN (SELECT value FROM wanted)`, app)
-	for hop := 0; err == nil && len(fresh) > 0; hop++ {
-		from := fresh
-		b.keys, fresh = append(b.keys, fresh...), nil
-		if len(b.keys) > maxTwinKeys {
-			return b, attribution.ErrTooManyKeys
-		}
-		if hop == attribution.MaxHops {
-			break
-		}
-		err = w.lookup(ctx, from, func(r driver.Rows) error {
-			var key string
-			err := r.Scan(&key)
-			add([]string{key})
+	err := w.compute(ctx, app, ids, at, func(ctx context.Context, conn driver.Conn, result string) error {
+		return each(ctx, conn, func(r driver.Rows) error {
+			row, err := scanAttribution(r, app)
+			rows = append(rows, row)
 			return err
-		}, `SELECT DISTINCT b FROM identity_links
-WHERE app_id = ? AND a_hash IN (SELECT hash FROM wanted) AND a IN (SELECT value FROM wanted) LIMIT ?`, app, maxTwinKeys+1)
-	}
-	return b, err
+		}, "SELECT "+attributionFields+" FROM ("+result+") ORDER BY conversion_id")
+	})
+	return rows, err
 }
 
-// twinContext hands the computation its tables and parameters.
-func twinContext(ctx context.Context, app string, ids []string, b twinBounds, s *attribution.Settings) (context.Context, error) {
-	wanted, err := hashedTable("wanted", ids)
-	if err != nil {
-		return nil, err
+// compute runs the stages and hands the query of the result to use.
+func (w *Warehouse) compute(ctx context.Context, app string, ids []string, at func(ms int64) *attribution.Settings,
+	use func(ctx context.Context, conn driver.Conn, result string) error) error {
+	if len(ids) == 0 {
+		return nil
 	}
-	known, err := hashedTable("known", b.keys)
+	given, err := w.twinInputs(ctx, app, ids, at)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("find people of conversions: %w", err)
 	}
-	span, _ := s.Span(true)
-	number := func(v int64) string { return strconv.FormatInt(v, 10) }
-	return clickhouse.Context(ctx, clickhouse.WithExternalTable(wanted, known), clickhouse.WithParameters(clickhouse.Parameters{
-		"app": app, "lateness": number(s.Lateness), "lookback": number(s.Lookback), "install_span": number(span),
-		"from": number(b.from - max(span, s.Lookback)), "to": number(b.to),
-		"half_life": number(max(s.HalfLife, 1)), "impressions": strconv.FormatBool(s.ImpressionsInMTA), "transform": string(s.Transform),
-		"first": number(s.PositionFirst), "middle": number(s.PositionMiddle), "last": number(s.PositionLast),
-		"max_keys": number(attribution.MaxKeys), "max_hops": number(attribution.MaxHops), "max_touches": number(attribution.MaxTouches),
-	})), nil
+	conn, err := w.session()
+	if err != nil {
+		return err
+	}
+	return errors.Join(runStages(ctx, conn, given, use), conn.Close())
 }
 
-// hashedTable is a table of a statement's own; empty, it has one row that is
-// nobody's, for a table without rows is not sent.
-func hashedTable(name string, values []string) (*ext.Table, error) {
-	table, err := ext.NewTable(name, ext.Column("hash", "UInt64"), ext.Column("value", "String"))
-	if err != nil {
-		return nil, fmt.Errorf("make table %s: %w", name, err)
+// session opens a connection of its own, for temporary tables live in one. They
+// end with it.
+func (w *Warehouse) session() (driver.Conn, error) {
+	options := *w.options
+	options.MaxOpenConns, options.MaxIdleConns = 1, 1
+	settings := clickhouse.Settings{
+		"max_execution_time": twinSeconds, "max_memory_usage": maxReadBytes, "max_rows_to_read": maxReadRows, "max_query_size": maxQueryText,
+		"enable_named_columns_in_function_tuple": 1, "join_use_nulls": 0,
 	}
-	if len(values) == 0 {
-		values = []string{""}
-	}
-	for _, v := range values {
-		if err := table.Append(city.CH64([]byte(v)), v); err != nil {
-			return nil, fmt.Errorf("fill table %s: %w", name, err)
+	return connect(&options, settings)
+}
+
+func runStages(ctx context.Context, conn driver.Conn, given twinInputs, use func(ctx context.Context, conn driver.Conn, result string) error) error {
+	for _, table := range given.tables {
+		sent := clickhouse.Context(context.WithoutCancel(ctx), clickhouse.WithExternalTable(table))
+		name := strings.TrimPrefix(table.Name(), "given_")
+		if err := conn.Exec(sent, "CREATE TEMPORARY TABLE "+name+" ENGINE = Memory AS SELECT * FROM "+table.Name()); err != nil {
+			return fmt.Errorf("hand over table %s: %w", name, err)
 		}
 	}
-	return table, nil
+	withParameters := clickhouse.Context(context.WithoutCancel(ctx), clickhouse.WithParameters(given.parameters))
+	for _, name := range twinStages() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		text, err := stage(name)
+		if err == nil {
+			err = conn.Exec(withParameters, "CREATE TEMPORARY TABLE "+name+" ENGINE = Memory AS\n"+text)
+		}
+		if err != nil {
+			return fmt.Errorf("compute %s: %w", name, err)
+		}
+	}
+	text, err := stage("attribution")
+	if err == nil {
+		err = use(withParameters, conn, text)
+	}
+	if err != nil {
+		return fmt.Errorf("compute attributions in SQL: %w", err)
+	}
+	return nil
 }
 
-func scanTwin(rows driver.Rows, app string, generation uint64) (attribution.Row, error) {
-	row := attribution.Row{Conversion: attribution.Conversion{App: app}}
-	c, r := &row.Conversion, &row.Result
-	var t touchColumnsRead
-	err := rows.Scan(&c.ID, &c.Name, &c.Install, &c.Time, &c.Received, &c.Revenue, &c.HasRevenue, &c.Currency, &r.Truncated,
-		&t.id, &t.time, &t.kind, &t.source, &t.medium, &t.campaign, &t.adSet, &t.ad, &t.keyword, &t.link, &t.credit, &t.revenue)
+// stage returns the query of a stage, with the functions that it may call.
+func stage(name string) (string, error) {
+	functions, err := queries.ReadFile("twin/functions.sql")
 	if err != nil {
-		return row, err
+		return "", fmt.Errorf("read own query: %w", err)
 	}
-	r.App, r.ID, r.Generation, r.Revenue = app, c.ID, generation, c.Revenue
-	r.Touches = t.credited(app)
-	return row, nil
+	text, err := queries.ReadFile("twin/" + name + ".sql")
+	if err != nil {
+		return "", fmt.Errorf("read own query: %w", err)
+	}
+	return "WITH\n" + string(functions) + string(text), nil
+}
+
+// twinInputs are what a computation is given besides the stored facts.
+type twinInputs struct {
+	tables     []*ext.Table
+	parameters clickhouse.Parameters
+}
+
+func (w *Warehouse) twinInputs(ctx context.Context, app string, ids []string, at func(int64) *attribution.Settings) (twinInputs, error) {
+	p := newPeople(w, app)
+	if err := p.find(ctx, ids); err != nil {
+		return twinInputs{}, err
+	}
+	versions := versionsOf(p.times(), at)
+	first, last := p.span(versions)
+	number := func(v int64) string { return strconv.FormatInt(v, 10) }
+	in := twinInputs{parameters: clickhouse.Parameters{
+		"app": app, "from": versions.from(), "first": number(first), "last": number(last), "revision": number(attribution.Revision),
+		"max_keys": number(attribution.MaxKeys), "max_hops": number(attribution.MaxHops),
+		"max_touches": number(attribution.MaxTouches), "max_after": number(attribution.MaxTouchesAfter), "install_after": number(attribution.Day),
+		"max_probable": number(attribution.MaxProbables), "max_openings": number(attribution.MaxOpenings),
+	}}
+	for _, table := range []func() (*ext.Table, error){p.wanted, p.known, versions.settings, versions.overrides} {
+		t, err := table()
+		if err != nil {
+			return in, err
+		}
+		in.tables = append(in.tables, t)
+	}
+	return in, nil
 }

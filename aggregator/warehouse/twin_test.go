@@ -1,8 +1,10 @@
 package warehouse
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,15 +14,25 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/script"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // twinWorld draws facts of few people around the edges of what counts: windows
 // to the millisecond, lateness to the millisecond, touches at one instant,
 // repeated messages, ids used twice, chains of links, refunds and huge amounts.
 type twinWorld struct {
-	r *rand.Rand
-	s attribution.Settings
-	f attribution.Facts
+	r     *rand.Rand
+	s     attribution.Settings // until base - 5 days
+	later attribution.Settings
+	f     attribution.Facts
+}
+
+// at returns the settings of a time.
+func (w *twinWorld) at(_ string, ms int64) *attribution.Settings {
+	if ms >= base-5*attribution.Day {
+		return &w.later
+	}
+	return &w.s
 }
 
 func (w *twinWorld) some(values ...string) string { return values[w.r.IntN(len(values))] }
@@ -47,7 +59,7 @@ func (w *twinWorld) key() string {
 
 func (w *twinWorld) time() int64 {
 	s := &w.s
-	edges := []int64{0, s.Lookback, s.ClickWindow, s.ImpressionWindow, attribution.Day}
+	edges := []int64{0, s.Reengagement, s.Inactivity, s.ProbabilisticClick, s.Reengagement + s.ClickWindow, s.Reengagement + s.Inactivity, s.Fraud.MinClickToInstall, s.Lookback, s.ClickWindow, s.ImpressionWindow, attribution.Day, attribution.Hour, s.Reattribution, 5 * attribution.Day}
 	at := base - edges[w.r.IntN(len(edges))]
 	switch w.r.IntN(4) {
 	case 0:
@@ -71,9 +83,35 @@ func (w *twinWorld) touch(id string) attribution.Touch {
 	return attribution.Touch{
 		ID: id, App: w.some("app", "app", "app", "other"), Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(), Kind: kind,
 		MediaSource: w.some("google", "facebook", "direct", "", ""), Medium: w.some("", "", "cpc"), Campaign: w.some("", "", "spring"),
-		AdSet: w.some("", "set"), Ad: w.some("", "ad"), Keyword: w.some("", "shoes"), LinkID: w.some("", "", "l1"), ClickID: click,
-		Withheld: w.r.IntN(15) == 0, Keys: w.keys(click),
+		AdSet: w.some("", "set"), Ad: w.some("", "ad"), Keyword: w.some("", "shoes"), LinkID: w.some("", "", "l1", "l2"), ClickID: click,
+		Withheld: w.r.IntN(15) == 0, Retargeting: w.r.IntN(3) == 0, Keys: w.keys(click), Marks: w.marks(),
 	}
+}
+
+// opening draws an opening of the app, from a campaign or not.
+func (w *twinWorld) opening(id string) attribution.Touch {
+	t := w.touch(id)
+	if t.Opened, t.Withheld = true, false; w.r.IntN(3) > 0 {
+		return attribution.Touch{
+			ID: id, App: t.App, Original: t.Original, Time: t.Time, Received: t.Received, Digest: t.Digest,
+			Kind: attribution.Open, Opened: true, Keys: canonicalKeys([]string{w.key(), w.key()}),
+		}
+	}
+	t.Kind = attribution.Visit
+	return t
+}
+
+func (w *twinWorld) marks() attribution.Marks {
+	return []attribution.Marks{0, 0, 0, 0, 0, attribution.MarkBot, attribution.MarkMalformedID, attribution.MarkBlockedAddress, 7}[w.r.IntN(9)]
+}
+
+// fingerprints of few devices, one of each day.
+func (w *twinWorld) fingerprints(device, days int) []string {
+	var keys []string
+	for day := range days {
+		keys = append(keys, fmt.Sprintf("%s%d-%d", attribution.KeyFingerprint, device, day))
+	}
+	return keys
 }
 
 func (w *twinWorld) conversion(id string) attribution.Conversion {
@@ -82,8 +120,41 @@ func (w *twinWorld) conversion(id string) attribution.Conversion {
 		ID: id, App: w.some("app", "app", "app", "other"), Name: "Order Completed", Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(),
 		Install: w.r.IntN(4) == 0, HasRevenue: w.r.IntN(4) > 0, Currency: "EUR", ClickID: click, Withheld: w.r.IntN(20) == 0, Keys: w.keys(click),
 	}
+	if c.Install {
+		c.Name, c.Referrer = attribution.InstallEvent, w.some(twinReferrers()...)
+		c.Keys = canonicalKeys(append(c.Keys, claimedKeys(&c)...))
+		if w.r.IntN(2) == 0 {
+			c.Keys = canonicalKeys(append(c.Keys, w.fingerprints(w.r.IntN(6), 1+w.r.IntN(3))...))
+		}
+		begin := []int64{0, 0, at - 5_000, at - 60_000, at - attribution.Day}
+		c.InstallBegin, c.ReferrerClick, c.Marks = begin[w.r.IntN(5)]/1000*1000, begin[w.r.IntN(5)]/1000*1000, w.marks()
+	}
 	c.Revenue = []int64{0, 1, -1, w.r.Int64N(2000) - 1000, w.r.Int64N(1 << 62), -1 << 63, 1<<63 - 1}[w.r.IntN(7)]
 	return c
+}
+
+// twinReferrers are what installs carry: in all shapes that a referrer may have.
+func twinReferrers() []string {
+	return []string{
+		"", "", "", "", "click_id=k1", "click_id=k2&utm_source=x", "click_id%3Dk1%26utm_source%3Dx", "?click_id=k2", " click_id=+k1%09&a=b ", "utm_source=other&utm_campaign=x",
+		"utm_source=google-play&utm_medium=organic", "utm_source=(not%20set)&utm_medium=(not%20set)", "gclid=k2", "gclid=g9", "fbclid=&ttclid=k1", "wbraid=%zz&gbraid=k2",
+		"click_id=a;b&gclid=k1", "click_id=%6b1&click_id=k2", "junk", "a%3Db;c", "100%", "https://www.google.com/", "https://shop.example/?utm_campaign=x#click_id=k1",
+		"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "https://play.google.com/store/apps/details?referrer=%3Fclick_id%253Dk2&click_id=k1",
+		"click_id={click_id}", "click_id=__CLICK__&gclid=k1", "click_id=00000000", "utm_source=\u00a0&utm_medium=\u2003organic\u2003", "click_id=" + strings.Repeat("x", 300), "click_id", "=k1", "&&", " ",
+	}
+}
+
+// claimedKeys are the keys of the click ids that an install names.
+func claimedKeys(c *attribution.Conversion) []string {
+	s := attribution.Default()
+	e := protocol.Event{Kind: protocol.KindTrack, Name: attribution.InstallEvent, ClickID: c.ClickID, Referrer: c.Referrer}
+	f := attribution.Derive(&e, &s)
+	return f.Conversions[0].Keys
+}
+
+func canonicalKeys(keys []string) []string {
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // fill draws count facts.
@@ -93,6 +164,12 @@ func (w *twinWorld) fill(count int) {
 		switch w.r.IntN(10) {
 		case 0, 1, 2, 3, 4:
 			t := w.touch(id)
+			if w.r.IntN(4) == 0 {
+				t.Keys = canonicalKeys(append(t.Keys, w.fingerprints(w.r.IntN(6), 3)[w.r.IntN(3)]))
+			}
+			if w.r.IntN(5) == 0 {
+				t = w.opening(id)
+			}
 			w.f.Touches = append(w.f.Touches, t)
 			switch w.r.IntN(12) {
 			case 0:
@@ -105,6 +182,10 @@ func (w *twinWorld) fill(count int) {
 		case 5, 6, 7:
 			c := w.conversion(id)
 			w.f.Conversions = append(w.f.Conversions, c)
+			if !c.Install && w.r.IntN(4) == 0 { // an opening of the app that counts as a conversion itself
+				w.f.Touches = append(w.f.Touches, attribution.Touch{ID: id, App: c.App, Original: c.Original, Time: c.Time, Received: c.Received,
+					Digest: c.Digest, Kind: attribution.Open, Opened: true, Keys: c.Keys})
+			}
 			if w.r.IntN(12) == 0 {
 				other := w.conversion(id)
 				other.App = c.App
@@ -137,6 +218,21 @@ func twinSettings(r *rand.Rand) attribution.Settings {
 	s.PositionMiddle = attribution.Million - s.PositionFirst - s.PositionLast
 	s.Transform = []attribution.Transform{attribution.TransformNone, attribution.CollapseRepeats, attribution.IgnoreDirect}[r.IntN(3)]
 	s.ImpressionsInMTA = r.IntN(2) == 0
+	s.Reattribution = (1 + r.Int64N(30)) * attribution.Day
+	s.Reengagement, s.Inactivity = (1+r.Int64N(40))*attribution.Day, r.Int64N(8)*attribution.Day
+	s.Probabilistic = r.IntN(2) == 0
+	s.ProbabilisticClick, s.ProbabilisticImpression = (1+r.Int64N(168))*attribution.Hour, (1+r.Int64N(168))*attribution.Hour
+	actions := []attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}
+	for _, a := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.ShortTime} {
+		*a = actions[r.IntN(4)]
+	}
+	s.Fraud.MinClickToInstall, s.Fraud.MaxClicks, s.Fraud.MaxClicksWindow = r.Int64N(attribution.Hour+1), 1+r.Int64N(4), attribution.Second+r.Int64N(attribution.Day)
+	if r.IntN(3) > 0 {
+		s.Overrides = []attribution.Override{
+			{LinkID: "l1", ClickWindow: attribution.Hour}, {MediaSource: "google", ClickWindow: 2 * attribution.Day, ImpressionWindow: 3 * attribution.Hour},
+			{LinkID: "l2", ImpressionWindow: 2 * attribution.Hour, ProbabilisticImpression: attribution.Hour}, {MediaSource: "google", ClickWindow: 3 * attribution.Day, ProbabilisticClick: 30 * attribution.Hour}, {LinkID: "l1", ClickWindow: 2 * attribution.Hour},
+		}[:1+r.IntN(5)]
+	}
 	return s
 }
 
@@ -145,18 +241,18 @@ func TestTwinAgreesToTheLastMillionth(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	store := open(t)
-	compared, linked := 0, 0
+	compared, linked, met := 0, 0, tally{}
 	for round := range 5 {
 		r := rand.New(rand.NewPCG(seed, uint64(round)))
-		w := twinWorld{r: r, s: twinSettings(r)}
-		if faults := w.s.Validate(); len(faults) > 0 {
+		w := twinWorld{r: r, s: twinSettings(r), later: twinSettings(r)}
+		if faults := append(w.s.Validate(), w.later.Validate()...); len(faults) > 0 {
 			t.Fatal(faults)
 		}
 		w.fill(500)
 		suffix := fmt.Sprintf("-%d", round)
 		rename(&w.f, suffix)
 		storeFacts(t, store, &w.f)
-		n, long := compareTwin(t, store, &w.f, &w.s)
+		n, long := compareTwin(t, store, &w.f, w.at, met)
 		compared, linked = compared+n, linked+long
 		if t.Failed() {
 			t.Fatalf("seed %d, round %d", seed, round)
@@ -164,6 +260,15 @@ func TestTwinAgreesToTheLastMillionth(t *testing.T) {
 	}
 	if t.Logf("%d conversions, %d with three or more touches", compared, linked); linked < compared/10 {
 		t.Error("the worlds are too small to tell anything")
+	}
+	t.Log(met)
+	for _, what := range []string{
+		"outcome non_organic", "outcome organic", "outcome re_attribution", "outcome reinstall", "outcome unattributed", "match click_id", "match referrer",
+		"primary retargeting", "verdict duplicate", "verdict foreign_referrer", "verdict fraud_rejected", "verdict not_retargeting", "verdict unknown_click_id", "verdict won",
+	} {
+		if met[what] == 0 {
+			t.Errorf("no %s in any world", what)
+		}
 	}
 }
 
@@ -203,7 +308,7 @@ func TestTwinKeepsTheBounds(t *testing.T) {
 		}
 	}
 	storeFacts(t, store, &f)
-	if compared, long := compareTwin(t, store, &f, &s); compared != len(f.Conversions) || long < 4 {
+	if compared, long := compareTwin(t, store, &f, func(string, int64) *attribution.Settings { return &s }, tally{}); compared != len(f.Conversions) || long < 4 {
 		t.Errorf("%d of %d conversions compared, %d with a long path", compared, len(f.Conversions), long)
 	}
 }
@@ -252,7 +357,7 @@ func TestTwinFollowsTheScripts(t *testing.T) {
 		s := settings[name]
 		rename(f, fmt.Sprintf("-%p", f))
 		storeFacts(t, store, f)
-		if compareTwin(t, store, f, &s); t.Failed() {
+		if compareTwin(t, store, f, func(string, int64) *attribution.Settings { return &s }, tally{}); t.Failed() {
 			t.Fatalf("settings %s", name)
 		}
 	}
@@ -299,35 +404,53 @@ func rename(f *attribution.Facts, suffix string) {
 	}
 }
 
+// tally counts what results say.
+type tally map[string]int
+
+func (met tally) note(r *attribution.Result) {
+	met["outcome "+string(r.Install.Outcome)]++
+	met["match "+string(r.Install.Match)]++
+	met["fraud "+string(r.Install.Fraud)]++
+	met["primary "+r.Primary()]++
+	for _, c := range r.Candidates {
+		met["verdict "+string(c.Verdict)]++
+	}
+}
+
 // compareTwin reports every difference, and returns how many conversions were
 // compared and how many of them have a path of three touches or more.
-func compareTwin(t *testing.T, store *Warehouse, f *attribution.Facts, s *attribution.Settings) (compared, long int) {
+func compareTwin(t *testing.T, store *Warehouse, f *attribution.Facts, at func(app string, ms int64) *attribution.Settings, met tally) (compared, long int) {
 	t.Helper()
-	want := make(map[string][]attribution.Result)
-	for _, r := range attribution.Settle(f, func(string, int64) *attribution.Settings { return s }) {
-		want[r.App] = append(want[r.App], r)
+	conversions := make(map[[2]string]*attribution.Conversion)
+	for i := range f.Conversions {
+		c := &f.Conversions[i]
+		if old := conversions[[2]string{c.App, c.ID}]; old == nil || cmp.Or(cmp.Compare(c.Received, old.Received), cmp.Compare(c.Digest, old.Digest), cmp.Compare(c.Time, old.Time)) < 0 {
+			conversions[[2]string{c.App, c.ID}] = c
+		}
+	}
+	want := make(map[string]map[string]*attribution.Row)
+	for _, r := range attribution.Settle(f, at) {
+		if want[r.App] == nil {
+			want[r.App] = make(map[string]*attribution.Row)
+		}
+		want[r.App][r.ID] = &attribution.Row{Conversion: *conversions[[2]string{r.App, r.ID}], Result: r, Version: r.Version(0)}
 	}
 	for app, results := range want {
-		byID := make(map[string]*attribution.Result)
-		var ids []string
-		for i := range results {
-			byID[results[i].ID] = &results[i]
-			ids = append(ids, results[i].ID)
-		}
-		rows, err := store.Twin(t.Context(), app, ids, s)
+		rows, err := store.Twin(t.Context(), app, slices.Sorted(maps.Keys(results)), func(ms int64) *attribution.Settings { return at(app, ms) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(rows) != len(ids) {
-			t.Errorf("app %s: %d rows, want %d", app, len(rows), len(ids))
+		if len(rows) != len(results) {
+			t.Errorf("app %s: %d rows, want %d", app, len(rows), len(results))
 		}
 		for i := range rows {
-			if err := attribution.SameShares(&rows[i].Result, byID[rows[i].Conversion.ID]); err != nil {
+			if err := attribution.SameRow(&rows[i], results[rows[i].Conversion.ID]); err != nil {
 				t.Error(err)
 			}
 			if compared++; len(rows[i].Result.Touches) >= 3 {
 				long++
 			}
+			met.note(&rows[i].Result)
 		}
 	}
 	return compared, long
@@ -357,7 +480,7 @@ func BenchmarkTwin(b *testing.B) {
 	done := 0
 	for b.Loop() {
 		from := done % people
-		rows, err := store.Twin(b.Context(), "app", ids[from:from+chunk], &s)
+		rows, err := store.Twin(b.Context(), "app", ids[from:from+chunk], func(int64) *attribution.Settings { return &s })
 		if err != nil || len(rows) != chunk || len(rows[0].Result.Touches) != 4 {
 			b.Fatal(len(rows), err)
 		}

@@ -1,0 +1,23 @@
+-- How many inputs each conversion had, and their digest.
+SELECT c.id AS id, terms.generation AS generation,
+    toUInt32(length(seen.touches) + length(joined.links) + length(told.installs) + length(seen.probables) + length(opened.openings)) AS inputs,
+    xxHash64(concat(
+        number(toUInt64({revision:UInt64})), number(generation), text(c.id), number(c.time), number(c.received), number(c.digest),
+        number(length(seen.touches)),
+        arrayStringConcat(arrayMap(t -> concat(text(t.place.2), number(t.place.1), number(t.received), number(t.digest), number(t.stamp)), seen.touches)),
+        number(length(joined.links)),
+        arrayStringConcat(arrayMap(l -> concat(text(l.1), text(l.2)), joined.links)),
+        number(length(told.installs)),
+        arrayStringConcat(arrayMap(p -> concat(text(p.place.2), number(p.place.1), number(p.received), number(p.digest),
+            text(p.said.1), text(p.said.4)), told.installs)),
+        number(length(seen.probables)),
+        arrayStringConcat(arrayMap(t -> concat(text(t.place.2), number(t.place.1), number(t.received), number(t.digest), number(t.stamp)), seen.probables)),
+        number(length(opened.openings)),
+        arrayStringConcat(arrayMap(o -> concat(text(o.1.2), number(o.1.1), number(o.2), number(o.3)), opened.openings)))) AS input_digest
+FROM conversion AS c
+INNER JOIN terms ON terms.s = c.s
+LEFT JOIN seen ON seen.id = c.id
+LEFT JOIN joined ON joined.id = c.id
+LEFT JOIN told ON told.id = c.id
+LEFT JOIN opened ON opened.id = c.id
+WHERE c.asked

@@ -1,0 +1,16 @@
+-- The settings with what follows from them. Of the rules that hold of a touch, as
+-- bits, rule has the name that it is marked with, and rejects whether that rejects it.
+SELECT settings.*, [click_window, impression_window, probabilistic_click, probabilistic_impression] AS windows,
+    greatest(click_window, impression_window, o.longest) AS longest,
+    greatest(probabilistic_click, probabilistic_impression, o.longest_probable) AS longest_probable,
+    greatest(lookback, longest) + 86400000 AS install_span, -- a day more, to show what has just expired
+    reengagement + longest AS returning_span,
+    reengagement + inactivity AS opening_span,
+    ['blocked_address', 'bot', 'malformed_advertising_id', 'click_after_install_begin', 'device_frequency', 'short_click_to_install'] AS rule_names,
+    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'reject', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(64)) AS rejecting,
+    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'flag', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(64)) AS flagging,
+    arrayMap((r, f) -> if(r != '', r, f), rejecting, flagging) AS rule,
+    arrayMap(r -> r != '', rejecting) AS rejects,
+    fraud_actions[5] != 'off' AND max_clicks > 0 AS counts_clicks
+FROM settings
+LEFT JOIN (SELECT s, maxIf(window, kind <= 2) AS longest, maxIf(window, kind > 2) AS longest_probable FROM override GROUP BY s) AS o ON o.s = settings.s

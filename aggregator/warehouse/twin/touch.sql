@@ -1,0 +1,20 @@
+-- Touches that anybody could have, once under each key; of each id the variant
+-- that was received first.
+SELECT key, time, touch_id AS id, received, digest, kind, media_source, medium, campaign, adset, ad, keyword, link_id, click_id,
+    retargeting, withheld, opened, marks, keys,
+    media_source IN ('direct', 'Direct', '(direct)')
+        OR media_source = '' AND kind = 'visit' AND medium = '' AND campaign = '' AND click_id = '' AND link_id = '' AS direct
+FROM touch_keys
+WHERE app_id = {app:String} AND key_hash IN (SELECT hash FROM known) AND key IN (SELECT value FROM known)
+    AND time > {first:Int64} AND time <= {last:Int64}
+    AND (touch_id, (received, digest, time)) IN
+    (
+        SELECT touch_id, min((received, digest, time)) FROM touch_ids
+        WHERE app_id = {app:String} AND id_hash IN
+        (
+            SELECT cityHash64(touch_id) FROM touch_keys
+            WHERE app_id = {app:String} AND key_hash IN (SELECT hash FROM known) AND time > {first:Int64} AND time <= {last:Int64}
+        )
+        GROUP BY touch_id
+    )
+LIMIT 1 BY key, touch_id

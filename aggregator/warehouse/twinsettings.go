@@ -1,0 +1,101 @@
+package warehouse
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// twinVersions are the settings of a computation, each from a time on.
+type twinVersions []twinVersion
+
+type twinVersion struct {
+	from     int64
+	settings *attribution.Settings
+}
+
+// versionsOf asks for the settings at all times and puts runs of the same
+// together.
+func versionsOf(times []int64, at func(ms int64) *attribution.Settings) twinVersions {
+	var list twinVersions
+	slices.Sort(times)
+	for _, t := range slices.Compact(times) {
+		if s := at(t); len(list) == 0 || list[len(list)-1].settings != s {
+			list = append(list, twinVersion{t, s})
+		}
+	}
+	return list
+}
+
+// from is the array of the times that the versions begin at.
+func (v twinVersions) from() string {
+	list := make([]string, len(v))
+	for i := range v {
+		list[i] = strconv.FormatInt(v[i].from, 10)
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+// settings is the table of the versions, numbered from 1.
+func (v twinVersions) settings() (*ext.Table, error) {
+	columns := []func(*ext.Table) error{
+		ext.Column("s", "UInt32"), ext.Column("generation", "UInt64"), ext.Column("transform", "String"),
+		ext.Column("impressions", "Bool"), ext.Column("probabilistic", "Bool"), ext.Column("fraud_actions", "Array(String)"),
+	}
+	for _, name := range []string{"lateness", "lookback", "click_window", "impression_window", "probabilistic_click", "probabilistic_impression",
+		"reattribution", "inactivity", "reengagement", "min_click_to_install", "max_clicks", "max_clicks_window"} {
+		columns = append(columns, ext.Column(name, "Int64"))
+	}
+	for _, name := range []string{"half_life", "position_first", "position_middle", "position_last"} {
+		columns = append(columns, ext.Column(name, "UInt64"))
+	}
+	table, err := ext.NewTable("given_settings", columns...)
+	if err != nil {
+		return nil, fmt.Errorf("make table of settings: %w", err)
+	}
+	for i := range v {
+		s := v[i].settings
+		f := &s.Fraud
+		if err := table.Append(uint32(i+1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic,
+			[]string{string(f.BlockedAddress), string(f.BotAgent), string(f.MalformedID), string(f.AfterBegin), string(f.DeviceFrequency), string(f.ShortTime)},
+			s.Lateness, s.Lookback, s.ClickWindow, s.ImpressionWindow, s.ProbabilisticClick, s.ProbabilisticImpression,
+			s.Reattribution, s.Inactivity, s.Reengagement, f.MinClickToInstall, f.MaxClicks, f.MaxClicksWindow,
+			uint64(max(s.HalfLife, 1)), uint64(s.PositionFirst), uint64(s.PositionMiddle), uint64(s.PositionLast)); err != nil {
+			return nil, fmt.Errorf("fill table of settings: %w", err)
+		}
+	}
+	return table, nil
+}
+
+// overrides is the table of the windows of single links and media sources, by the
+// number of their settings and their place in these.
+func (v twinVersions) overrides() (*ext.Table, error) {
+	table, err := ext.NewTable("given_overrides", ext.Column("s", "UInt32"), ext.Column("nth", "UInt32"),
+		ext.Column("link_id", "String"), ext.Column("media_source", "String"), ext.Column("click_window", "Int64"), ext.Column("impression_window", "Int64"),
+		ext.Column("probabilistic_click", "Int64"), ext.Column("probabilistic_impression", "Int64"))
+	if err != nil {
+		return nil, fmt.Errorf("make table of overrides: %w", err)
+	}
+	add := func(s, nth int, o *attribution.Override) error {
+		if err := table.Append(uint32(s), uint32(nth), o.LinkID, o.MediaSource, o.ClickWindow, o.ImpressionWindow, o.ProbabilisticClick, o.ProbabilisticImpression); err != nil {
+			return fmt.Errorf("fill table of overrides: %w", err)
+		}
+		return nil
+	}
+	if err := add(0, 0, &attribution.Override{}); err != nil { // a table without rows is not sent
+		return nil, err
+	}
+	for i := range v {
+		for n := range v[i].settings.Overrides {
+			if err := add(i+1, n, &v[i].settings.Overrides[n]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return table, nil
+}
