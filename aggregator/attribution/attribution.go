@@ -15,26 +15,39 @@
 //
 // The deadline of a conversion is its Received plus the lateness limit; a fact
 // with a later Received does not exist for it. The person is what Reach finds
-// from the conversion's keys over the links that are on time. Of the variants of
+// from the conversion's keys, but fingerprints, over the links that are on time. Of the variants of
 // one touch id the one with the smallest (Received, Digest, Time) exists, of a
 // conversion id likewise, before anything else is looked at. Considered are the
-// touches with C-before < T <= C+after (Settings.Span) that have a key of the
+// touches, but openings, with C-before < T <= C+after that have a key of the
 // person; impressions only for an install, or if the settings let them share;
-// at most the latest MaxTouches up to C. Order is always by (time, id), ids by
-// bytes.
+// at most the latest MaxTouches up to C and the first 100 after it. An install
+// reaches back one day more than the lookback and every window, and ahead one day;
+// an in-app event reaches back the lookback, and if the person has an earlier
+// install, for retargeting touches of any kind also the re-engagement window and
+// the longest window together. Order is always by (time, id), ids by bytes.
+//
+// Openings are considered of an in-app event that has an earlier install and a
+// considered retargeting touch: the touches that are marked as opened, of the
+// person, after that install, with C - re-engagement window - inactivity < O <= C,
+// the latest 1,000. Probable touches are considered of an install, with
+// probabilistic matching on, that claims no click id itself or in its referrer:
+// those not of the person that share a fingerprint with it, C - L < T <= C, L being
+// the longest probabilistic window, the latest 100.
 //
 // The input digest is XXH64 with seed 0 over: Revision, generation, conversion
 // (id, time, received, digest), the number of touches and each (id, time,
-// received, digest) in order, the number of distinct links within the person and
+// received, digest, opened + 2·marks) in order, the number of distinct links within the person and
 // each (A, B) in order of (A, B), the number of earlier installs and each (id,
-// time, received, digest, outcome, touch id) in order. A number is 8 bytes,
+// time, received, digest, outcome, touch id) in order, the number of probable
+// touches and each like a touch, the number of openings and each (id, time,
+// received, digest). A number is 8 bytes,
 // little-endian; a text is its length in bytes as a number, then its bytes.
 //
 // # The path and its models
 //
 // On the path are the considered touches with C-lookback < T <= C, clicks and
-// visits and, if set, impressions, without those whose person withheld consent;
-// no touch at all if the conversion's did. Then the transform:
+// visits and, if set, impressions, without those whose person withheld consent
+// and those that are rejected as fraud; no touch at all if the conversion's did. Then the transform:
 // collapse_repeats keeps the last of each run of one media source, compared byte
 // by byte; ignore_direct drops the touches whose media source is "direct",
 // "Direct" or "(direct)" and the visits that name no source, medium, campaign,
@@ -61,13 +74,15 @@
 //
 // # Installs
 //
-// Candidates are the considered touches except direct ones (as above). In this
-// order the first that holds is a candidate's verdict: consent_withheld,
-// after_conversion (T > C), window_expired (C >= T + window), duplicate (the same
+// Candidates are the considered and the probable touches except direct ones (as
+// above). In this order the first that holds is a candidate's verdict:
+// consent_withheld, after_conversion (T > C), fraud_rejected, window_expired
+// (C >= T + window; probable touches have windows of their own), duplicate (the same
 // kind, media source and click id as an earlier candidate), not_retargeting (of a
 // reinstall). Those left compete: tier 1, clicks and visits that have the click
 // id of the install referrer or of the install; tier 2, other clicks and visits;
-// tier 4, impressions. The lowest tier wins, in it the latest, at one instant
+// tier 3, probable clicks and visits; tier 4, impressions; tier 5, probable ones.
+// The lowest tier wins, in it the latest, at one instant
 // referrer before the rest, then the greater id. A claim that no candidate bears
 // out is a candidate without a touch: unknown_click_id, or foreign_referrer if
 // the referrer names a campaign but none of our click ids.
@@ -77,6 +92,30 @@
 // re-attribution window after a new install is a reinstall, which keeps the
 // source, or with a winner a re_attribution. In-app events carry the install
 // fields of the latest earlier install on their device, else of their person.
+//
+// # Coming back
+//
+// An opening re-engages if the time before it at which the person was last active,
+// the latest earlier opening considered or the install, is at least the inactivity
+// before it, and a considered retargeting touch T, with consent and not rejected,
+// has T <= O < T + window: of several a click or visit before an impression, then
+// the latest, the greater id. (Of more than 1,000 openings the earliest left only
+// shows activity.) An in-app event with consent belongs to the latest opening that
+// re-engages with C < O + re-engagement window. If it is that opening itself, its
+// outcome is re_engagement.
+//
+// # Fraud
+//
+// Rules hold of a touch in this order: blocked_address, bot, malformed_advertising_id
+// (marks of the touch or of the install that is attributed);
+// click_after_install_begin (of an install, a click up to it whose time, or with the
+// referrer's click id the store's stamp of it, is in a later second than
+// install-begin); device_frequency (a click with at least MaxClicks other considered
+// clicks of its device in (T - window, T]; not of probable ones);
+// short_click_to_install (of an install, a click up to it by less than the minimum).
+// The first that holds and rejects marks the touch, else the first that holds and is
+// not off. An install has the mark of its winner, without one that of its own marks;
+// a reinstall without a winner keeps what it had.
 //
 // Choices where the field has no one answer: a campaign visit counts as a click;
 // a touch after the install is shown but is no evidence; a repeated network

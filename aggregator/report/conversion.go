@@ -39,9 +39,17 @@ func ConversionOf(row *attribution.Row) ConversionResult {
 		Install: Install{
 			ID: in.ID, Result: outcome(in.Outcome, len(r.Touches) > 0), Reason: in.Reason, TouchID: in.TouchID, MediaSource: in.MediaSource,
 			Campaign: in.Campaign, AdSet: in.AdSet, Ad: in.Ad, Keyword: in.Keyword, LinkID: in.LinkID, Match: string(in.Match),
+			Fraud: fraudOf(in.Fraud),
 		},
+		Primary:    r.Primary(),
 		Candidates: make([]Candidate, len(r.Candidates)),
 		Touches:    make([]Touch, len(r.Touches)),
+	}
+	if re := &r.Retargeting; re.OpenID != "" {
+		result.Reengagement = &Reengagement{
+			OpenID: re.OpenID, Opened: time.UnixMilli(re.Opened).UTC(), TouchID: re.TouchID, MediaSource: re.MediaSource,
+			Campaign: re.Campaign, AdSet: re.AdSet, Ad: re.Ad, Keyword: re.Keyword, LinkID: re.LinkID,
+		}
 	}
 	for i := range r.Candidates {
 		result.Candidates[i] = candidateOf(&r.Candidates[i])
@@ -52,8 +60,15 @@ func ConversionOf(row *attribution.Row) ConversionResult {
 	return result
 }
 
+func fraudOf(r attribution.Rule) *Fraud {
+	if r == attribution.NoRule {
+		return nil
+	}
+	return &Fraud{Rule: string(r), Level: r.Level()}
+}
+
 func candidateOf(c *attribution.Candidate) Candidate {
-	shown := Candidate{Claim: c.Claim, Match: string(c.Match), Verdict: string(c.Verdict)}
+	shown := Candidate{Claim: c.Claim, Match: string(c.Match), Verdict: string(c.Verdict), Fraud: fraudOf(c.Fraud)}
 	if t := c.Touch; t != nil {
 		at := time.UnixMilli(t.Time).UTC()
 		shown.TouchID, shown.Kind, shown.Time = t.ID, t.Kind.String(), &at
@@ -67,6 +82,7 @@ func touchOf(c *attribution.Credited) Touch {
 	shown := Touch{
 		TouchID: t.ID, Kind: t.Kind.String(), Time: time.UnixMilli(t.Time).UTC(), MediaSource: t.MediaSource, Medium: t.Medium,
 		Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword,
+		Fraud:  fraudOf(c.Fraud),
 		Credit: make(map[string]int64, attribution.ModelCount), Revenue: make(map[string]Decimal, attribution.ModelCount),
 	}
 	for m := range attribution.ModelCount {

@@ -108,8 +108,30 @@ type ConversionResult struct {
 	InputDigest        string      `json:"input_digest"` // 16 hexadecimal digits
 	Truncated          bool        `json:"truncated,omitempty"`
 	Install            Install     `json:"install"`
+	Primary            string      `json:"primary_source"` // install or retargeting: the source that it primarily counts for
 	Candidates         []Candidate `json:"candidates"`
 	Touches            []Touch     `json:"touches"`
+
+	Reengagement *Reengagement `json:"re_engagement,omitempty"` // whose window it lies in
+}
+
+// Fraud is the rule that something is marked with.
+type Fraud struct {
+	Rule  string `json:"rule"`
+	Level string `json:"level"` // suspected or confirmed
+}
+
+// Reengagement is an opening of the app that a touch of a retargeting link led to.
+type Reengagement struct {
+	OpenID      string    `json:"open_id"`
+	Opened      time.Time `json:"opened"`
+	TouchID     string    `json:"touch_id"`
+	MediaSource string    `json:"media_source"`
+	Campaign    string    `json:"campaign"`
+	AdSet       string    `json:"adset,omitempty"`
+	Ad          string    `json:"ad,omitempty"`
+	Keyword     string    `json:"keyword,omitempty"`
+	LinkID      string    `json:"link_id,omitempty"`
 }
 
 // Install is what is known of the install behind a conversion.
@@ -125,6 +147,7 @@ type Install struct {
 	Keyword     string `json:"keyword,omitempty"`
 	LinkID      string `json:"link_id,omitempty"`
 	Match       string `json:"match"`
+	Fraud       *Fraud `json:"fraud,omitempty"` // of the winner, or of the install itself
 }
 
 // Candidate is a touch that might have caused an install, with what became of
@@ -138,6 +161,7 @@ type Candidate struct {
 	Campaign    string     `json:"campaign"`
 	Match       string     `json:"match"`
 	Verdict     string     `json:"verdict"`
+	Fraud       *Fraud     `json:"fraud,omitempty"`
 }
 
 // Touch is one credited touch of a path. Credit is in millionths.
@@ -153,4 +177,5 @@ type Touch struct {
 	Keyword     string             `json:"keyword,omitempty"`
 	Credit      map[string]int64   `json:"credit"`
 	Revenue     map[string]Decimal `json:"revenue"`
+	Fraud       *Fraud             `json:"fraud,omitempty"`
 }
