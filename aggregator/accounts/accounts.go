@@ -11,7 +11,7 @@
 //     must be read again (certificate authority, signing keys) sealed under the master key.
 //   - Time is the database's, so nodes with clocks apart agree on what has expired.
 //
-// An Accounts holds no state but its pool and may be used by any number of goroutines.
+// An Accounts holds no state but its pool and a key that it read, and may be used by any number of goroutines.
 package accounts
 
 import (
@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,9 +78,10 @@ const (
 
 // Options say how to reach Postgres.
 type Options struct {
-	DSN       string // a URL or key=value words, as libpq takes them; see role.go for whose
-	MasterKey []byte // 32 bytes; seals the secrets
-	MaxConns  int32  // 0 means 10
+	DSN       string   // a URL or key=value words, as libpq takes them; see role.go for whose
+	MasterKey []byte   // 32 bytes; seals the secrets
+	OtherKeys [][]byte // master keys that secrets may be sealed under while the key is changed
+	MaxConns  int32    // 0 means 10
 }
 
 // Accounts is the open database.
@@ -87,14 +89,17 @@ type Accounts struct {
 	pool    *scopedPool
 	config  *pgx.ConnConfig // of connections outside of the pool, for LISTEN
 	owner   *pgx.ConnConfig // for migrations; nil if the DSN is the application role's
-	sealer  *sealer
+	keys    *keyring
 	hashing chan struct{} // a slot for each argon2id computation at a time
 	waiting chan struct{} // a slot for each login that may wait for one
+
+	refreshing sync.Mutex
+	refreshKey []byte // nil until it is needed
 }
 
 // Open connects to Postgres. It fails if Postgres does not answer.
 func Open(ctx context.Context, options Options) (*Accounts, error) {
-	sealer, err := newSealer(options.MasterKey)
+	keys, err := newKeyring(append([][]byte{options.MasterKey}, options.OtherKeys...))
 	if err != nil {
 		return nil, fmt.Errorf("open accounts: %w", err)
 	}
@@ -127,7 +132,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 		return nil, fmt.Errorf("open accounts: %w", err)
 	}
 	a := &Accounts{
-		pool: &scopedPool{pool}, config: config.ConnConfig, owner: owner, sealer: sealer,
+		pool: &scopedPool{pool}, config: config.ConnConfig, owner: owner, keys: keys,
 		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxWaiting),
 	}
 	if err := a.Ping(ctx); err != nil {
@@ -176,7 +181,8 @@ func migrate(ctx context.Context, owner *pgx.ConnConfig, files fs.FS) error {
 	db := stdlib.OpenDB(*owner)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		goose.WithAllowOutofOrder(true)) // none depends on one of another branch
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (a *Accounts) readProvider(ctx context.Context, q querier, lock string) (p 
 		return p, err
 	}
 	if p.HasSecret {
-		plain, err := a.sealer.open(providerSecret, sealed)
+		plain, err := a.keys.open(providerSecret, sealed)
 		if err != nil {
 			return p, err
 		}
@@ -200,7 +200,7 @@ func (a *Accounts) storeProviderSecret(ctx context.Context, tx pgx.Tx, secret st
 		_, err := tx.Exec(ctx, `DELETE FROM secrets WHERE name = $1`, providerSecret)
 		return err
 	}
-	sealed, err := a.sealer.seal(providerSecret, []byte(secret))
+	sealed, err := a.keys.seal(ctx, tx, providerSecret, []byte(secret))
 	if err != nil {
 		return err
 	}

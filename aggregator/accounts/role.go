@@ -160,8 +160,8 @@ func letIn(ctx context.Context, config *pgx.ConnConfig) error {
 }
 
 // Check verifies what the audit log and the app boundary rest upon: that the role that we are connected
-// as owns nothing and can neither rewrite the audit log nor make tables. A node must not start when it
-// fails.
+// as owns nothing and can neither rewrite the audit log nor make tables. It verifies too that we have the
+// master key in force. A node must not start when it fails.
 func (a *Accounts) Check(ctx context.Context) error {
 	var user string
 	var super, owns, rewrites, reads, creates, open bool
@@ -193,7 +193,7 @@ func (a *Accounts) Check(ctx context.Context) error {
 			faults = append(faults, fmt.Errorf("check Postgres: role %s %s", user, f.what))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, a.checkKeys(ctx))...)
 }
 
 // wall gives the application role what it needs, and row-level security to every table of apps. It

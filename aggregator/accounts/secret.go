@@ -1,7 +1,6 @@
 package accounts
 
 import (
-	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -21,11 +20,10 @@ const sealedVersion = 1
 
 const keyNameBytes = 8
 
-// sealer seals secrets and derives keys from the master key.
+// sealer seals secrets under one master key.
 type sealer struct {
-	aead    cipher.AEAD
-	name    []byte // of the master key
-	refresh []byte // key of the refresh token chain
+	aead cipher.AEAD
+	name []byte // of the master key
 }
 
 func newSealer(master []byte) (*sealer, error) {
@@ -43,10 +41,6 @@ func newSealer(master []byte) (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive key name: %w", err)
 	}
-	refresh, err := derive("refresh")
-	if err != nil {
-		return nil, fmt.Errorf("derive refresh key: %w", err)
-	}
 	block, err := aes.NewCipher(sealing)
 	if err != nil {
 		return nil, fmt.Errorf("make cipher: %w", err)
@@ -55,7 +49,7 @@ func newSealer(master []byte) (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cipher: %w", err)
 	}
-	return &sealer{aead: aead, name: name[:keyNameBytes], refresh: refresh}, nil
+	return &sealer{aead: aead, name: name[:keyNameBytes]}, nil
 }
 
 func (s *sealer) seal(name string, plain []byte) ([]byte, error) {
@@ -70,26 +64,44 @@ func (s *sealer) seal(name string, plain []byte) ([]byte, error) {
 
 func (s *sealer) open(name string, sealed []byte) ([]byte, error) {
 	header := 1 + keyNameBytes + s.aead.NonceSize()
-	if len(sealed) < header || sealed[0] != sealedVersion {
-		return nil, fmt.Errorf("secret %s is damaged: restore the database from a backup", name)
-	}
-	if !bytes.Equal(sealed[1:1+keyNameBytes], s.name) {
-		return nil, fmt.Errorf("secret %s was sealed under another master key: start with the master key that this database was created with", name)
+	if len(sealed) < header {
+		return nil, errDamaged(name)
 	}
 	plain, err := s.aead.Open(nil, sealed[1+keyNameBytes:header], sealed[header:], []byte(name))
 	if err != nil {
-		return nil, fmt.Errorf("secret %s is damaged: restore the database from a backup", name)
+		return nil, errDamaged(name)
 	}
 	return plain, nil
 }
 
-// successor is the token that follows a refresh token. It is computed, so that a client that lost
-// the answer can be told the same one again without the database knowing it.
-func (s *sealer) successor(token []byte) []byte {
-	mac := hmac.New(sha256.New, s.refresh)
-	mac.Write(token)
-	return mac.Sum(nil)
+func errDamaged(name string) error {
+	return fmt.Errorf("secret %s is damaged: restore the database from a backup", name)
 }
+
+// successor is the token that follows a refresh token. It is computed, so that a client that lost
+// the answer can be told the same one again without the database knowing it. Its key is a secret of its
+// own, and not the master key's, so that it stays when that is changed.
+func (a *Accounts) successor(ctx context.Context, token []byte) ([]byte, error) {
+	a.refreshing.Lock()
+	defer a.refreshing.Unlock()
+	if a.refreshKey == nil {
+		key, err := a.Secret(WithActor(ctx, Actor{Kind: "system"}), refreshKeyName, func() ([]byte, error) {
+			key := make([]byte, sha256.Size)
+			_, err := rand.Read(key)
+			return key, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		a.refreshKey = key
+	}
+	mac := hmac.New(sha256.New, a.refreshKey)
+	mac.Write(token)
+	return mac.Sum(nil), nil
+}
+
+// refreshKeyName is the secret from which successors of refresh tokens are computed.
+const refreshKeyName = "refresh-chain"
 
 // Secret returns the secret of that name. The first caller of all nodes makes it with mint; every
 // other one gets what the first made.
@@ -103,7 +115,7 @@ func (a *Accounts) Secret(ctx context.Context, name string, mint func() ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("load secret %s: %w", name, err)
 	}
-	plain, err := a.sealer.open(name, sealed)
+	plain, err := a.keys.open(name, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("load secret: %w", err)
 	}
@@ -120,11 +132,11 @@ func (a *Accounts) mint(ctx context.Context, name string, mint func() ([]byte, e
 	if err != nil {
 		return fmt.Errorf("mint: %w", err)
 	}
-	sealed, err := a.sealer.seal(name, plain)
-	if err != nil {
-		return err
-	}
 	return a.change(ctx, "store secret", func(tx pgx.Tx) error {
+		sealed, err := a.keys.seal(ctx, tx, name, plain)
+		if err != nil {
+			return err
+		}
 		made, err := tx.Exec(ctx, `INSERT INTO secrets (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING`, name, sealed)
 		if err != nil || made.RowsAffected() == 0 {
 			return err

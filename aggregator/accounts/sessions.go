@@ -173,7 +173,10 @@ func (a *Accounts) Refresh(ctx context.Context, token string) (Session, string, 
 	if err != nil || len(raw) != refreshBytes {
 		return Session{}, "", ErrUnauthorized
 	}
-	next := a.sealer.successor(raw)
+	next, err := a.successor(ctx, raw)
+	if err != nil {
+		return Session{}, "", err
+	}
 	var s Session
 	refused := false
 	err = a.change(ctx, "refresh session", func(tx pgx.Tx) error {

@@ -92,7 +92,7 @@ func (a *Accounts) EnrolTOTP(ctx context.Context, user, current string) (TOTPSec
 			return fmt.Errorf("make secret: %w", err)
 		}
 		made = TOTPSecret{Secret: key.Secret(), URL: key.URL()}
-		sealed, err := a.sealer.seal(factorName(user), []byte(made.Secret))
+		sealed, err := a.keys.seal(ctx, tx, factorName(user), []byte(made.Secret))
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,10 @@ func (a *Accounts) EnrolTOTP(ctx context.Context, user, current string) (TOTPSec
 	return made, err
 }
 
-func factorName(user string) string { return "totp/" + user }
+// factorLabel is before the person in the name that their secret is sealed with.
+const factorLabel = "totp/"
+
+func factorName(user string) string { return factorLabel + user }
 
 // ConfirmTOTP puts the enrolled secret into force if the code is of it. It returns recovery codes, each
 // of which stands in for a code once, and ends the person's other sessions.
@@ -236,7 +239,7 @@ func (a *Accounts) withFactor(ctx context.Context, user string, do func(pgx.Tx, 
 		if err != nil {
 			return err
 		}
-		secret, err := a.sealer.open(factorName(user), sealed)
+		secret, err := a.keys.open(factorName(user), sealed)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
@@ -33,6 +34,7 @@ func Commands(root *cobra.Command) {
 		userCommand(),
 		agentCommand(),
 		auditCommand(),
+		rotateCommand(),
 		reconcileCommand(),
 		backfillCommand(),
 		ratesCommand(),
@@ -98,7 +100,7 @@ func migrateCommand() *cobra.Command {
 			return err
 		}
 		defer a.Close()
-		w, err := warehouse.Open(ctx, warehouse.Options{DSN: string(config.ClickHouseDSN)})
+		w, err := warehouse.Open(ctx, warehouse.Options{DSN: string(config.ClickHouseDSN), Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
 		if err != nil {
 			return err
 		}

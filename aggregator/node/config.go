@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -22,7 +24,7 @@ type Config struct {
 
 	ClickHouseDSN daemon.Secret `config:"clickhouse_dsn" help:"clickhouse://user:password@host:9000/database"`
 	PostgresDSN   daemon.Secret `config:"postgres_dsn" help:"postgres://user:password@host:5432/database"`
-	MasterKey     daemon.Secret `config:"master_key" help:"64 hexadecimal digits that seal the secrets in Postgres; the same on every node"`
+	MasterKey     daemon.Secret `config:"master_key" help:"64 hexadecimal digits that seal the secrets in Postgres; the same on every node; two keys while it is changed"`
 
 	Listen          string   `config:"listen" help:"address of the console and its API"`
 	AdminListen     string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
@@ -97,7 +99,7 @@ func (c *Config) validateAccounts() error {
 	if c.PostgresDSN == "" {
 		errs = append(errs, errors.New("postgres_dsn is missing: postgres://user:password@host:5432/database"))
 	}
-	if _, err := c.masterKey(); err != nil {
+	if _, err := c.masterKeys(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -124,10 +126,19 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 	return list, errors.Join(errs...)
 }
 
-func (c *Config) masterKey() ([]byte, error) {
-	key, err := hex.DecodeString(string(c.MasterKey))
-	if err != nil || len(key) != 32 {
-		return nil, errors.New("master_key must be 64 hexadecimal digits: make one with openssl rand -hex 32 and keep it as safe as the database")
+// masterKeys are the key that seals, and others that what is stored may be sealed under.
+func (c *Config) masterKeys() (keys [][]byte, err error) {
+	separated := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for text := range strings.FieldsFuncSeq(string(c.MasterKey), separated) {
+		key, err := hex.DecodeString(text)
+		if err != nil || len(key) != 32 {
+			keys = nil
+			break
+		}
+		keys = append(keys, key)
 	}
-	return key, nil
+	if len(keys) == 0 {
+		return nil, errors.New("master_key must be 64 hexadecimal digits: make one with openssl rand -hex 32 and keep it as safe as the database; while it is changed, give the new and the old one with a space between")
+	}
+	return keys, nil
 }

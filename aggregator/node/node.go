@@ -124,11 +124,11 @@ func (n *Node) databases(ctx context.Context) error {
 }
 
 func openAccounts(ctx context.Context, c *Config) (*accounts.Accounts, error) {
-	key, err := c.masterKey()
+	keys, err := c.masterKeys()
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Open(ctx, accounts.Options{DSN: string(c.PostgresDSN), MasterKey: key})
+	return accounts.Open(ctx, accounts.Options{DSN: string(c.PostgresDSN), MasterKey: keys[0], OtherKeys: keys[1:]})
 }
 
 func migrate(ctx context.Context, a *accounts.Accounts, w *warehouse.Warehouse) error {

@@ -30,7 +30,8 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 	options.ReadTimeout = migrateTimeout
 	db := clickhouse.OpenDB(&options)
 	defer db.Close()
-	provider, err := goose.NewProvider(database.DialectClickHouse, db, files, goose.WithVerbose(false))
+	provider, err := goose.NewProvider(database.DialectClickHouse, db, files, goose.WithVerbose(false),
+		goose.WithAllowOutofOrder(true)) // none depends on one of another branch
 	if err != nil {
 		return fmt.Errorf("read ClickHouse migrations: %w", err)
 	}
