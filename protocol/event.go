@@ -59,6 +59,39 @@ const (
 	FlagClamped
 )
 
+// Class is what kind of device or program a user agent belongs to. The values are part of Flags, on
+// the wire and in ClickHouse: they are never renumbered.
+type Class uint8
+
+// The classes.
+const (
+	ClassUnknown Class = iota
+	ClassPhone
+	ClassTablet
+	ClassDesktop
+	ClassTV
+	ClassProgram // a library or a script, no person before it
+	classEnd
+)
+
+// The class lies in the three highest bits of the flags.
+const (
+	classShift       = 13
+	classMask  Flags = 7 << classShift
+)
+
+// Class returns the class of the user agent.
+func (f Flags) Class() Class {
+	c := Class(f >> classShift)
+	if c >= classEnd {
+		return ClassUnknown
+	}
+	return c
+}
+
+// WithClass returns the flags with a class in place of the former.
+func (f Flags) WithClass(c Class) Flags { return f&^classMask | Flags(c)<<classShift }
+
 // Consent holds the answer to each purpose of context.consent, two bits each.
 type Consent uint8
 

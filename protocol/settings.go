@@ -1,5 +1,7 @@
 package protocol
 
+import "strings"
+
 // Settings is what an agent needs to serve on its own: apps, keys and tracking
 // links. The aggregator sends a whole snapshot whenever its generation grows;
 // the agent persists it and serves by it while cut off.
@@ -8,6 +10,14 @@ type Settings struct {
 	Apps       []App  `msgpack:"a"`
 	Keys       []Key  `msgpack:"k"`
 	Links      []Link `msgpack:"l"`
+	Edges      []Edge `msgpack:"e,omitempty"`
+}
+
+// Edge is an agent that SDKs can reach, as GET /v1/edges lists it.
+type Edge struct {
+	URL    string `msgpack:"u" json:"url"`
+	Region string `msgpack:"r" json:"region"`
+	Zone   string `msgpack:"z,omitempty" json:"zone,omitempty"`
 }
 
 // App is an app as the agent sees it.
@@ -16,7 +26,19 @@ type App struct {
 	Name    string   `msgpack:"n"`
 	Origins []string `msgpack:"o,omitempty"` // allowed CORS origins; empty means any
 	Blocked bool     `msgpack:"b,omitempty"` // answers 401 for all its keys
+
+	Addresses AddressPolicy `msgpack:"ip,omitempty"`
 }
+
+// AddressPolicy says what an agent stores of the IP addresses of people.
+type AddressPolicy string
+
+// The policies. Countries are looked up before an address is cut or dropped.
+const (
+	KeepAddresses     AddressPolicy = ""
+	TruncateAddresses AddressPolicy = "truncate" // to the network: 24 bits of IPv4, 48 of IPv6
+	DropAddresses     AddressPolicy = "drop"
+)
 
 // KeyKind says what a key may do.
 type KeyKind string
@@ -48,8 +70,48 @@ type Link struct {
 	Ad          string            `msgpack:"ad,omitempty"`
 	Keyword     string            `msgpack:"kw,omitempty"`
 	Retargeting bool              `msgpack:"rt,omitempty"`
-	DeepLinks   map[string]string `msgpack:"d,omitempty"` // by platform: ios, android, web
+	DeepLinks   map[string]string `msgpack:"d,omitempty"` // by target, see [Target]
 	Redirects   map[string]string `msgpack:"r,omitempty"`
 	Stores      map[string]string `msgpack:"st,omitempty"`
 	Fallback    string            `msgpack:"f"`
+}
+
+// Target names whom a destination of a link is for: a platform (ios, android, web), or any with *, and
+// a country after a slash if it is for one only: "ios", "android/DE", "*/FR".
+func Target(platform, country string) string {
+	if country == "" {
+		return platform
+	}
+	return platform + "/" + country
+}
+
+// AnyPlatform stands for all platforms in a target.
+const AnyPlatform = "*"
+
+// ValidTarget says whether a text is a target.
+func ValidTarget(target string) bool {
+	platform, country, narrowed := strings.Cut(target, "/")
+	if narrowed && (len(country) != 2 || strings.Trim(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+		return false
+	}
+	switch platform {
+	case "ios", "android", "web":
+		return true
+	case AnyPlatform:
+		return narrowed // for everybody there is the fallback
+	}
+	return false
+}
+
+// Choose returns the destination for a platform and a country: the most exact one, a country before a
+// platform's general one; "" if there is none.
+func Choose(destinations map[string]string, platform, country string) string {
+	if country != "" {
+		for _, target := range [...]string{Target(platform, country), Target(AnyPlatform, country)} {
+			if d := destinations[target]; d != "" {
+				return d
+			}
+		}
+	}
+	return destinations[platform]
 }

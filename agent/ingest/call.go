@@ -25,6 +25,7 @@ type call struct {
 
 	converted bool   // body was msgpack: places in it mean nothing to the client
 	address   string // of the client
+	located   located
 
 	encoded  []byte
 	chunks   []chunk
@@ -46,6 +47,7 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	now := c.h.Now()
 	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
 	c.key, c.app, c.address, c.converted = protocol.Key{}, protocol.App{}, "", false
+	c.located = located{}
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
 	allowOrigin(w.Header(), r)

@@ -7,7 +7,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// client sets the address, the user agent and the bot flag. The address of the
+// client sets the address and the user agent. The address of the
 // connection is the person's only if the person's device made it: a browser or
 // an app, or a server that says so with context.direct. What a body says of the
 // address counts only under a server key.
@@ -26,9 +26,6 @@ func (c *call) client() reason {
 		if e.UserAgent == "" {
 			e.UserAgent = clip(strings.ToValidUTF8(c.r.Header.Get("User-Agent"), ""), maxUserAgent)
 		}
-	}
-	if c.agents.bot(e.UserAgent) {
-		e.Flags |= protocol.FlagBot
 	}
 	return accepted
 }
@@ -110,13 +107,14 @@ func (c *call) forwarded(name string) string {
 type agentCache struct {
 	agent string
 	isBot bool
+	class protocol.Class
 }
 
-func (a *agentCache) bot(agent string) bool {
+func (a *agentCache) verdict(agent string) (bot bool, class protocol.Class) {
 	if agent != a.agent {
-		a.agent, a.isBot = strings.Clone(agent), botAgent(agent)
+		a.agent, a.isBot, a.class = strings.Clone(agent), botAgent(agent), agentClass(agent)
 	}
-	return a.isBot
+	return a.isBot, a.class
 }
 
 // botAgent knows crawlers, link previews and programs by what they call

@@ -19,12 +19,13 @@ func platform(agent string) string {
 	return "web"
 }
 
-// destination is where a click leads, "" if nowhere: the platform's deep link,
-// or else its redirect, or else its store, or else the fallback. All of them
+// destination is where a click leads, "" if nowhere: the deep link for the
+// platform and country, or else the redirect, or else the store, or else the fallback. All of them
 // are registered with the link; of the request only the click's id gets in, in
 // place of {click_id} and as part of the referrer of a Play store address.
-func destination(link *protocol.Link, platform, id string) string {
-	for _, registered := range [...]string{link.DeepLinks[platform], link.Redirects[platform], link.Stores[platform], link.Fallback} {
+func destination(link *protocol.Link, platform, country, id string) string {
+	of := func(destinations map[string]string) string { return protocol.Choose(destinations, platform, country) }
+	for _, registered := range [...]string{of(link.DeepLinks), of(link.Redirects), of(link.Stores), link.Fallback} {
 		if registered == "" {
 			continue
 		}

@@ -18,7 +18,7 @@ func TestClicksLeadToNothingHarmful(t *testing.T) {
 		"https://user:secret@evil.example/", " https://evil.example", "java\tscript:alert(1)", "evil.example", "/evil", "https://shop.example.com\\@evil.example/", "%6aavascript:alert(1)",
 	} {
 		link := protocol.Link{ID: "l", Redirects: map[string]string{"web": registered}, Fallback: fallback}
-		if got := destination(&link, "web", "c1"); got != fallback {
+		if got := destination(&link, "web", "", "c1"); got != fallback {
 			t.Errorf("%q leads to %q", registered, got)
 		}
 	}

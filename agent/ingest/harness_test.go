@@ -64,6 +64,7 @@ type book struct {
 	apps  map[string]protocol.App
 	links map[string]protocol.Link
 	stale bool
+	edges []protocol.Edge
 }
 
 const (
@@ -92,6 +93,7 @@ func newBook() *book {
 func (b *book) Key(hash [sha256.Size]byte) (protocol.Key, bool) { k, ok := b.keys[hash]; return k, ok }
 func (b *book) App(id string) (protocol.App, bool)              { a, ok := b.apps[id]; return a, ok }
 func (b *book) Link(slug string) (protocol.Link, bool)          { l, ok := b.links[slug]; return l, ok }
+func (b *book) Edges() []protocol.Edge                          { return b.edges }
 func (b *book) Fresh() bool                                     { return !b.stale }
 
 // noon is the agent's clock in these tests.

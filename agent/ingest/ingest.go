@@ -51,6 +51,7 @@ type Directory interface {
 	Key(hash [sha256.Size]byte) (protocol.Key, bool)
 	App(id string) (protocol.App, bool)
 	Link(slug string) (protocol.Link, bool)
+	Edges() []protocol.Edge
 	Fresh() bool // whether what it does not know does not exist
 }
 
@@ -65,6 +66,8 @@ type Options struct {
 	Limits         Limits
 	TrustedProxies []netip.Prefix    // whose X-Forwarded headers are believed
 	AppleApps      map[string]string // number in the App Store to app: Apple's postbacks carry no key
+	Locator        Locator           // nil: countries are known from servers and proxies only
+	Region, Zone   string            // of this agent
 
 	EventsPerSecond   int // of one key, over that it is told to wait; 0 is no limit
 	RequestsPerSecond int // of one address, likewise; at most 10^9
@@ -168,6 +171,7 @@ func (h *Handler) routes() {
 	h.mux.Handle("/cluster-info", h.get((*call).clusterInfo))
 	h.mux.Handle("/c/{slug}", h.get((*call).click))
 	h.mux.Handle("/i/{slug}", h.get((*call).impression))
+	h.mux.Handle("/v1/edges", h.get((*call).edges))
 	h.mux.Handle("/v1/deeplink", h.get((*call).deepLink))
 	h.mux.Handle("/inappevent/{app_id}", h.post((*call).appsflyerEvent))
 	h.mux.Handle("/event", h.route("GET, POST", (*call).adjustEvent))

@@ -18,7 +18,7 @@ func (c *call) click() *problem {
 		return p
 	}
 	id := c.h.clickID(&link)
-	destination := destination(&link, platform(c.r.UserAgent()), id)
+	destination := destination(&link, platform(c.r.UserAgent()), c.countryOf(c.clientAddress()), id)
 	if destination == "" {
 		return &problem{status: http.StatusNotFound, code: "no_destination", text: "this link has no usable destination; set its fallback"}
 	}
@@ -85,9 +85,9 @@ func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
 	if link.Retargeting {
 		e.Flags |= protocol.FlagRetargeting
 	}
-	if c.agents.bot(e.UserAgent) {
-		e.Flags |= protocol.FlagBot
-	}
+	c.classify()
+	e.Country = c.countryOf(e.IP)
+	c.hide()
 	parameters := c.touchParameters()
 	payload, err := json.Marshal(map[string]any{"type": kind.String(), "link": link.Slug, "query": parameters, "referrer": clip(clean(c.r.Referer()), maxReferrer)})
 	if err != nil || len(payload) > c.h.Limits.EventBytes {

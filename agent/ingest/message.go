@@ -26,7 +26,7 @@ type message struct {
 
 // contextFields are the members of a context that mean something here.
 type contextFields struct {
-	ip, userAgent, device, campaign, page, referrer, consent, direct, library, os ref
+	ip, userAgent, device, campaign, page, referrer, consent, direct, library, os, location ref
 }
 
 // propertyFields are the members of properties that mean something here.
@@ -139,6 +139,8 @@ func (d *document) readContext(context ref, f *contextFields) {
 			f.library = d.object(v)
 		case "os":
 			f.os = d.object(v)
+		case "location":
+			f.location = d.object(v)
 		}
 	}
 }
@@ -175,7 +177,7 @@ type step func(c *call) reason
 
 func eventSteps() []step {
 	return []step{(*call).screen, (*call).identify, (*call).stamp, (*call).device, (*call).campaign,
-		(*call).money, (*call).consent, (*call).client, (*call).seal}
+		(*call).money, (*call).consent, (*call).client, (*call).classify, (*call).locate, (*call).hide, (*call).seal}
 }
 
 // accept turns one object of the document into an encoded event.
@@ -311,6 +313,7 @@ func (c *call) seal() reason {
 	if len(c.payload) == 0 {
 		e.Payload = c.doc.raw(c.message.self)
 	}
+	c.hidePayload()
 	if len(e.Payload) > c.h.Limits.EventBytes {
 		return reasonEventTooLarge
 	}

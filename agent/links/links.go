@@ -38,6 +38,7 @@ type snapshot struct {
 	apps       map[string]protocol.App
 	keys       map[[sha256.Size]byte]protocol.Key
 	links      map[string]protocol.Link
+	edges      []protocol.Edge
 }
 
 // Open reads the snapshot stored at path. Without one the table is empty and
@@ -107,6 +108,9 @@ func (t *Table) Link(slug string) (protocol.Link, bool) {
 	return l, ok
 }
 
+// Edges are the agents that SDKs can reach. The caller changes nothing in the list.
+func (t *Table) Edges() []protocol.Edge { return t.current.Load().edges }
+
 // Generation is that of the current snapshot, 0 while there is none.
 func (t *Table) Generation() uint64 { return t.current.Load().generation }
 
@@ -130,6 +134,7 @@ func index(s *protocol.Settings) *snapshot {
 		apps:       make(map[string]protocol.App, len(s.Apps)),
 		keys:       make(map[[sha256.Size]byte]protocol.Key, len(s.Keys)),
 		links:      make(map[string]protocol.Link, len(s.Links)),
+		edges:      s.Edges,
 	}
 	for _, a := range s.Apps {
 		if a.ID == "" {

@@ -63,7 +63,7 @@ func withBuffer(ctx context.Context, std daemon.Streams, c *Config, do func(cont
 		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
 	}
 	q, err := buffer.Open(buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), BallastBytes: -1, Retention: c.Retention,
-		RetentionBytes: int64(c.RetentionSize), Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
+		Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
 	if err != nil {
 		return err
 	}

@@ -31,14 +31,14 @@ type Config struct {
 
 	EnrollToken daemon.Secret `config:"enroll_token" help:"single-use token; used when the agent has no identity yet"`
 
-	Quota         daemon.Size   `config:"quota" help:"bytes that may wait on disk for an aggregator; beyond it SDKs are told to come back later"`
-	MinFree       daemon.Size   `config:"min_free" help:"bytes of the disk that must stay free, else SDKs are told to come back later"`
-	Ballast       daemon.Size   `config:"ballast" help:"bytes reserved on disk and given up at a start on a full disk; 0 for none"`
-	Retention     time.Duration `config:"retention" help:"how long events are kept after they were acknowledged"`
-	RetentionSize daemon.Size   `config:"retention_size" help:"bytes kept after they were acknowledged; 0 is a fifth of quota"`
+	Quota     daemon.Size   `config:"quota" help:"bytes that may wait on disk for an aggregator; beyond it SDKs are told to come back later"`
+	MinFree   daemon.Size   `config:"min_free" help:"bytes of the disk that must stay free, else SDKs are told to come back later"`
+	Ballast   daemon.Size   `config:"ballast" help:"bytes reserved on disk and given up at a start on a full disk; 0 for none"`
+	Retention time.Duration `config:"retention" help:"how long events are kept after they were acknowledged, in a fifth of quota at most"`
 
 	TrustedProxies []string    `config:"trusted_proxies" help:"addresses or prefixes of proxies whose X-Forwarded-For is believed"`
 	AppleApps      []string    `config:"apple_apps" help:"number in the App Store=app id, for the postbacks of Apple's devices, which carry no key"`
+	GeoIP          string      `config:"geoip" help:"file of a database of countries (.mmdb), read again when it changes; empty for none"`
 	MaxConnections int         `config:"max_connections" help:"connections of SDKs at once; further ones wait"`
 	KeyRate        int         `config:"key_rate" help:"events a second that one key may send; beyond it is told to wait; 0 for no limit"`
 	AddressRate    int         `config:"address_rate" help:"requests a second that one client address may send; 0 for no limit"`

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/agent/buffer"
+	"github.com/unmogrowp/unmogrowp/agent/geo"
 	"github.com/unmogrowp/unmogrowp/agent/ingest"
 	"github.com/unmogrowp/unmogrowp/agent/links"
 	"github.com/unmogrowp/unmogrowp/agent/uplink"
@@ -55,6 +56,7 @@ type parts struct {
 	uplink *uplink.Uplink
 	door   *ingest.Handler
 	table  *links.Table
+	geo    *geo.Locator // nil without a database
 	id     *uplink.Identity
 
 	revoked atomic.Bool // for ever: only another enrolment helps
@@ -102,6 +104,9 @@ func (n *Node) Run(ctx context.Context) error {
 	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
 	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
 	group.Add("buffer", p.queue)
+	if p.geo != nil {
+		group.Add("geoip", p.geo)
+	}
 	group.Add("uplink", p.uplink)
 	group.Add("ingest", &ingest.Part{Handler: p.door, Listener: n.opts.Listener, TLS: encryption, Packets: n.opts.HTTP3,
 		Connections: n.opts.Config.MaxConnections, Log: n.log})
@@ -174,8 +179,15 @@ func (n *Node) openDoor(p *parts, registry *prometheus.Registry) (*ingest.Handle
 	if err != nil {
 		return nil, err
 	}
-	return ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log,
-		TrustedProxies: proxies, AppleApps: apple, EventsPerSecond: c.KeyRate, RequestsPerSecond: c.AddressRate})
+	options := ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log, Region: c.Region, Zone: c.Zone,
+		TrustedProxies: proxies, AppleApps: apple, EventsPerSecond: c.KeyRate, RequestsPerSecond: c.AddressRate}
+	if c.GeoIP != "" {
+		if p.geo, err = geo.Open(c.GeoIP, n.log); err != nil {
+			return nil, err
+		}
+		options.Locator = p.geo
+	}
+	return ingest.New(options)
 }
 
 func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {
@@ -185,7 +197,7 @@ func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {
 		ballast = -1
 	}
 	return buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), MinFree: int64(c.MinFree), BallastBytes: ballast,
-		Retention: c.Retention, RetentionBytes: int64(c.RetentionSize), Registerer: registry, Logger: n.log}
+		Retention: c.Retention, Registerer: registry, Logger: n.log}
 }
 
 // identity loads who the agent is. An agent that is nobody yet enrols with its

@@ -43,6 +43,7 @@ func Floors() map[string]Entry {
 		"agent/buffer": {Floor: 1, Why: "the one durable queue"},
 		"agent/uplink": {Floor: 1, Why: "blocks to aggregators; knows its queue only by an interface"},
 		"agent/links":  {Floor: 1, Why: "tracking links"},
+		"agent/geo":    {Floor: 1, Why: "addresses to countries, by the operator's database"},
 
 		"aggregator/intake": {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface",
 			Tried: []string{"aggregator/authority"}},
