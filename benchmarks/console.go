@@ -28,7 +28,7 @@ const (
 // startConsole starts an aggregator with a ClickHouse and a Postgres of its own, and logs in. The
 // request that it leaves in the server asks for an app's overview.
 func startConsole(ctx context.Context, dir string) (*server, error) {
-	s := &server{}
+	s := &server{core: &core{}}
 	env, err := s.startDatabases(ctx, dir)
 	if err != nil {
 		return s, err
@@ -37,6 +37,7 @@ func startConsole(ctx context.Context, dir string) (*server, error) {
 	if err != nil {
 		return s, err
 	}
+	s.core.program, s.core.env = program, env
 	command := func(stdin string, args ...string) error {
 		cmd := exec.CommandContext(ctx, program, args...)
 		cmd.Env, cmd.Stdin = append(os.Environ(), env...), strings.NewReader(stdin+"\n")
@@ -61,7 +62,7 @@ func startConsole(ctx context.Context, dir string) (*server, error) {
 		}
 		listen[i] = address.String()
 	}
-	s.admin = listen[1]
+	s.admin, s.core.agents = listen[1], listen[2]
 	s.program = &children.Program{
 		Command: children.Command{Name: console, Path: program, Args: []string{"run"}, Log: filepath.Join(dir, "aggregator.log"), StopTimeout: 15 * time.Second,
 			Env: append(env, "UNMOGROWP_LISTEN="+listen[0], "UNMOGROWP_ADMIN_LISTEN="+listen[1],
@@ -85,6 +86,7 @@ func (s *server) startDatabases(ctx context.Context, dir string) ([]string, erro
 	}
 	clickHouse := &children.ClickHouse{Software: software, Dir: filepath.Join(dir, "clickhouse")}
 	postgres := &children.Postgres{Software: software, Dir: filepath.Join(dir, "postgres")}
+	s.core.clickHouse = clickHouse
 	s.close = func() error { return errors.Join(clickHouse.Kill(), postgres.Kill()) }
 	if err := errors.Join(clickHouse.Start(ctx), postgres.Start(ctx)); err != nil {
 		return nil, err
@@ -110,6 +112,7 @@ func (s *server) prepareRead(ctx context.Context) error {
 	if err := s.call(ctx, session.Token, "apps", map[string]string{"name": "Shop", "currency": "EUR"}, &app); err != nil {
 		return err
 	}
+	s.core.token, s.core.app = session.Token, app.ID
 	s.request = fmt.Appendf(nil, "GET /api/v1/apps/%s/reports/overview HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", app.ID, s.address, session.Token)
 	return nil
 }

@@ -32,6 +32,7 @@ type options struct {
 	dir              string
 	program          string
 	backlogMB        int
+	keys, people     int // generated for the cells about attribution
 }
 
 func commands(root *cobra.Command) {
@@ -56,6 +57,8 @@ func commands(root *cobra.Command) {
 	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
 	f.StringVar(&o.program, "agent", "", "measure this built agent `program`; without it one is built from the source")
 	f.IntVar(&o.backlogMB, "backlog", 1000, "megabytes that the agent has on its disk before it ships them")
+	f.IntVar(&o.keys, "keys", 20_000_000, "touch keys to generate for attribution/stored and attribution/what-if")
+	f.IntVar(&o.people, "conversions", 1_000_000, "conversions to generate for them")
 	root.AddCommand(targetCommand())
 }
 
@@ -72,6 +75,9 @@ func runSuite(ctx context.Context, std daemon.Streams, o options) error {
 	}
 	if o.backlogMB < 1 || o.backlogMB > maxBacklogMB {
 		return daemon.Usagef("--backlog is %d, 1 to %d megabytes are possible", o.backlogMB, maxBacklogMB)
+	}
+	if o.keys < 1 || o.people < 1 || o.keys > 1_000_000_000 || o.people > 100_000_000 {
+		return daemon.Usagef("--keys must be 1 to 1000000000 and --conversions 1 to 100000000")
 	}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)

@@ -17,9 +17,10 @@ type results struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds_per_cell"`
 	Machine machine   `json:"machine"`
-	Cells   []cell    `json:"cells"`
+	Cells   []cell    `json:"cells,omitempty"`
 
-	Ship *shipment `json:"ship,omitempty"`
+	Ship        *shipment         `json:"ship,omitempty"`
+	Attribution []attributionCell `json:"attribution,omitempty"`
 }
 
 // cell is one target under one kind of load.
@@ -108,8 +109,20 @@ func (r *results) table(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "\n%s\n", r.describe()); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	if err := r.cellTable(w); err != nil {
-		return fmt.Errorf("print: %w", err)
+	for _, rows := range r.tables() {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		for _, row := range rows {
+			fmt.Fprintln(t, strings.Join(row, "\t")+"\t")
+		}
+		fmt.Fprintln(t)
+		if err := t.Flush(); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	for i := range r.Attribution {
+		if c := &r.Attribution[i]; c.Note != "" {
+			fmt.Fprintf(w, "%s/%s: %s\n", attributed, c.Name, c.Note)
+		}
 	}
 	for i := range r.Cells {
 		if c := &r.Cells[i]; c.Failed > 0 {
@@ -127,23 +140,37 @@ func (r *results) table(w io.Writer) error {
 	return nil
 }
 
-func (r *results) cellTable(w io.Writer) error {
-	if len(r.Cells) == 0 {
-		return nil
+// tables are the rows of each table, its header first.
+func (r *results) tables() [][][]string {
+	var tables [][][]string
+	if len(r.Cells) > 0 {
+		rows := [][]string{header()}
+		for i := range r.Cells {
+			rows = append(rows, r.Cells[i].row())
+		}
+		tables = append(tables, rows)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, strings.Join(header(), "\t")+"\t")
-	for i := range r.Cells {
-		fmt.Fprintln(t, strings.Join(r.Cells[i].row(), "\t")+"\t")
+	if len(r.Attribution) > 0 {
+		rows := [][]string{attributionHeader()}
+		for i := range r.Attribution {
+			rows = append(rows, r.Attribution[i].row())
+		}
+		tables = append(tables, rows)
 	}
-	return t.Flush()
+	return tables
 }
 
-// markdown is the table for a document.
+// markdown is the tables for a document.
 func (r *results) markdown(w io.Writer) {
-	fmt.Fprintf(w, "%s\n| %s |\n|%s\n", r.describe(), strings.Join(header(), " | "), strings.Repeat("---:|", len(header())))
-	for i := range r.Cells {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(r.Cells[i].row(), " | "))
+	fmt.Fprintf(w, "%s\n", r.describe())
+	for _, rows := range r.tables() {
+		for i, row := range rows {
+			fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+			if i == 0 {
+				fmt.Fprintf(w, "|%s\n", strings.Repeat("---:|", len(row)))
+			}
+		}
+		fmt.Fprintln(w)
 	}
 	if r.Ship != nil {
 		fmt.Fprintf(w, "\n| %s |\n|%s\n| %s |\n", strings.Join(shipHeader(), " | "), strings.Repeat("---:|", len(shipHeader())), strings.Join(r.Ship.row(), " | "))

@@ -25,6 +25,17 @@ type server struct {
 	program *children.Program // nil if it could not be started
 	request []byte            // what reads ask; nil for events
 	close   func() error      // ends what the server needs; nil for nothing
+
+	core *core // of an aggregator
+}
+
+// core is what an aggregator was started with.
+type core struct {
+	program    string   // the aggregator
+	env        []string // what its commands must know
+	clickHouse *children.ClickHouse
+	agents     string // where agents reach it
+	token, app string // of its owner, and an app
 }
 
 // stop ends the server and what it needs.

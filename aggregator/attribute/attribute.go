@@ -88,7 +88,7 @@ type Options struct {
 	SweepEvery time.Duration // 0 is 5 s
 	Margin     time.Duration // must exceed the longest insert; 0 is 120 s
 	Young      time.Duration // a fact may not be readable everywhere until it is so old; 0 is 40 s
-	Workers    int           // of the fast path; 0 is 2
+	Workers    int           // that attribute new conversions; 0 is 2
 
 	Registerer prometheus.Registerer // nil registers nothing
 	Logger     *slog.Logger          // nil logs nothing
@@ -96,7 +96,7 @@ type Options struct {
 
 // The bounds of an Attributor.
 const (
-	queueFacts = 20_000 // touches and conversions waiting in the fast path; more are left to the sweep
+	queueFacts = 20_000 // conversions waiting in the fast path, and touches; more are left to the sweep
 	chunkFacts = 80_000 // facts recomputed together
 	pageFacts  = 20_000 // facts read by the sweep at once
 	seenFacts  = 1_000_000
@@ -112,7 +112,8 @@ type Attributor struct {
 	young   *seen // facts recomputed while they were young
 	metrics *metrics
 
-	sweeps int // owned by the sweep loop
+	sweeps int       // owned by the sweep loop
+	last   time.Time // of the sweeps of young facts; owned by it too
 }
 
 // New returns an Attributor; Run starts it.

@@ -16,20 +16,25 @@ func some(touches, conversions, links int) attribution.Facts {
 func TestQueueTakesWhatFits(t *testing.T) {
 	q := newQueue(10)
 	if dropped := q.add(some(3, 4, 28)); dropped != 0 {
-		t.Errorf("%d dropped of 7 and 28 links", dropped)
+		t.Errorf("%d dropped of 3 touches, 4 conversions and 28 links", dropped)
 	}
-	if dropped := q.add(some(3, 1, 3)); dropped != 2 {
-		t.Errorf("%d dropped, want a touch and a link", dropped)
+	if dropped := q.add(some(8, 7, 3)); dropped != 3 {
+		t.Errorf("%d dropped, want one of each", dropped)
 	}
-	<-q.ready
-	first := q.take(6)
-	if got := fmt.Sprint(len(first.Conversions), len(first.Touches), len(first.Links)); got != "5 1 18" {
-		t.Errorf("first: %s", got)
+	counts := func(f attribution.Facts) string {
+		return fmt.Sprint(len(f.Conversions), len(f.Touches), len(f.Links))
 	}
-	<-q.ready // there is more
-	rest := q.take(100)
-	if got := fmt.Sprint(len(rest.Conversions), len(rest.Touches), len(rest.Links)); got != "0 4 12" {
-		t.Errorf("rest: %s", got)
+	for i, want := range []string{"6 0 0", "4 0 0"} {
+		<-q.conversions
+		if got := counts(q.takeConversions(6)); got != want {
+			t.Errorf("conversions %d: %s", i, got)
+		}
+	}
+	for i, want := range []string{"0 6 18", "0 4 12"} {
+		<-q.others
+		if got := counts(q.takeOthers(6)); got != want {
+			t.Errorf("others %d: %s", i, got)
+		}
 	}
 }
 

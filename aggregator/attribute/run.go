@@ -13,8 +13,9 @@ import (
 func (a *Attributor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range a.o.Workers {
-		wg.Go(func() { a.follow(ctx) })
+		wg.Go(func() { a.follow(ctx, a.queue.conversions, a.queue.takeConversions) })
 	}
+	wg.Go(func() { a.follow(ctx, a.queue.others, a.queue.takeOthers) })
 	wg.Go(func() { a.sweepLoop(ctx) })
 	wg.Go(func() { a.followSettings(ctx) })
 	wg.Wait()
@@ -23,14 +24,14 @@ func (a *Attributor) Run(ctx context.Context) error {
 
 // follow is the fast path: it recomputes what hints name, many together when
 // they come faster than they are done.
-func (a *Attributor) follow(ctx context.Context) {
+func (a *Attributor) follow(ctx context.Context, ready <-chan struct{}, take func(limit int) attribution.Facts) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.queue.ready:
+		case <-ready:
 		}
-		facts := a.queue.take(queueFacts)
+		facts := take(queueFacts)
 		a.dropKnownLinks(&facts)
 		if size(&facts) == 0 {
 			continue

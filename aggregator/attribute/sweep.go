@@ -16,6 +16,10 @@ const (
 	leaseTime = 30 * time.Second
 	maxSlice  = time.Hour // stored facts of no longer a time are swept between two watermarks
 
+	// youngOverlap is how long nearly every insert takes at most. What takes longer
+	// is left to the full sweep.
+	youngOverlap = 10 * time.Second
+
 	// mismatchAge is how old a fact is that the fast path should have seen long
 	// ago: an attribution that does not match it by then is reported.
 	mismatchAge = 60 * time.Second
@@ -55,7 +59,10 @@ func (a *Attributor) sweepYoung(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.sweepRange(ctx, now.Add(-a.o.Young), now, a.young)
+	_, err = a.sweepRange(ctx, later(now.Add(-a.o.Young), a.last.Add(-youngOverlap)), now, a.young)
+	if err == nil {
+		a.last = now
+	}
 	return err
 }
 

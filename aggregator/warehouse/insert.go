@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -29,7 +31,7 @@ type Rejection struct {
 	Reason string
 }
 
-// Insert stores a batch: events first, then links, touches and at last
+// Insert stores a batch: events and links first, then touches and at last
 // conversions, so that whoever sees a conversion sees the touches that came
 // with it. On an error any part may be stored and nothing may be acknowledged;
 // the same rows are to be sent again. Rows that ClickHouse refuses for what they
@@ -39,8 +41,17 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 		return nil, nil
 	}
 	origins := newOrigins(b.Rows)
-	refused, err := storeRows(ctx, w, eventsTable(), pointers(b.Rows))
-	if err != nil {
+	var refused []refusal[Row]
+	both, within := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		refused, err = storeRows(within, w, eventsTable(), pointers(b.Rows))
+		return err
+	})
+	both.Go(func() error {
+		_, err := storeRows(within, w, linksTable(), bothWays(b.Facts.Links))
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	rejections := appendRejections(nil, origins, refused, func(r *Row) factID { return eventID(&r.Event) })
@@ -49,9 +60,6 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 		gone[eventID(&b.Rows[r.Row].Event)] = true
 	}
 
-	if _, err := storeRows(ctx, w, linksTable(), bothWays(b.Facts.Links)); err != nil {
-		return nil, err
-	}
 	touches := keep(pointers(b.Facts.Touches), gone, touchID)
 	refusedTouches, err := storeRows(ctx, w, touchesTable(origins), touches)
 	if err != nil {
