@@ -18,6 +18,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -105,6 +106,16 @@ func (r *reports) Conversion(_ context.Context, q report.Query, id string) (repo
 	return report.ConversionResult{ID: id, Event: "Order Completed", Candidates: []report.Candidate{}, Touches: []report.Touch{}}, id == "known", nil
 }
 
+type studies struct{}
+
+func (studies) Preview(_ context.Context, _ string, settings attribution.Settings, _, _ int64) (report.EffectResult, error) {
+	result := report.NewEffect().Result()
+	result.Conversions, result.Of = uint64(settings.Lookback), 1
+	return result, nil
+}
+
+func (studies) Forget(context.Context, string, string) error { return nil }
+
 type enroller struct{}
 
 func (enroller) Token(context.Context, string, string, string) (string, time.Time, error) {
@@ -155,7 +166,7 @@ func newSystem(t testing.TB) *system {
 
 func (s *system) options() Options {
 	return Options{
-		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Enroller: enroller{}, Cluster: cluster{},
+		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Studies: studies{}, Enroller: enroller{}, Cluster: cluster{},
 		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
 		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
 	}

@@ -170,6 +170,12 @@ func compareReport(c *call) (any, error) {
 	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
 		q.GroupBy = append(q.GroupBy, report.Dimension(name))
 	}
+	var learned map[string]*report.AttributionResult
+	if id := p.get("run"); id != "" {
+		if learned, q, err = c.learnedIn(id, q); err != nil {
+			return nil, err
+		}
+	}
 	var sides [2]report.AttributionResult
 	for i, name := range []string{cmp.Or(p.get("a"), attribution.FirstTouch.String()), cmp.Or(p.get("b"), attribution.LastTouch.String())} {
 		side := q
@@ -178,6 +184,10 @@ func compareReport(c *call) (any, error) {
 		}
 		if err := side.Validate(); err != nil {
 			return nil, err
+		}
+		if found := learned[name]; found != nil {
+			sides[i] = *found
+			continue
 		}
 		if sides[i], err = c.Reports.Attribution(c.ctx, side); err != nil {
 			return nil, err

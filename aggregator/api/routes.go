@@ -120,7 +120,7 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -185,7 +185,7 @@ func reportRoutes() []route {
 		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
 			query: []string{"from", "to", "tz", "model", "group_by", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
-			query: []string{"from", "to", "tz", "a", "b", "group_by", "currency", "format"}, reply: report.CompareResult{}},
+			query: []string{"from", "to", "tz", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
 			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",

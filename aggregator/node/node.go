@@ -20,6 +20,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
+	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/console"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -54,6 +55,7 @@ type Node struct {
 	attributor *attribute.Attributor
 	reconciler *reconcile.Reconciler
 	intake     *intake.Intake
+	runs       *runs.Runner
 	auth       *api.Authenticator
 	handler    http.Handler
 }
@@ -202,6 +204,9 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.runs, err = n.runner(); err != nil {
+		return err
+	}
 	reset, err := n.accounts.Secret(ctx, "stateless-reset", randomKey)
 	if err != nil {
 		return fmt.Errorf("load reset key: %w", err)
@@ -231,7 +236,7 @@ func (n *Node) front(ctx context.Context) error {
 		return err
 	}
 	n.handler, err = api.New(api.Options{
-		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Enroller: n.authority,
+		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Enroller: n.authority,
 		Cluster: clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now},
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
@@ -257,6 +262,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("directory", n.directory)
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)
+	group.Add("runs", n.runs)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)
 	group.Add("audit", &auditSigner{accounts: n.accounts, owner: n.cluster.Self().ID, file: n.o.Config.AuditHeads, log: n.o.Log})

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"errors"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -101,7 +103,54 @@ type journeys struct {
 // of millionths, and so is their revenue, so that the total is exactly the
 // conversions and exactly the revenue. Under markov both go by the removal effects
 // over all journeys; under shapley each has the values of its own game.
-func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) {
+func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) { return q.learn(sums, nil) }
+
+// DataDrivenResult is what a run over all paths of a range has found.
+type DataDrivenResult struct {
+	Markov  *AttributionResult `json:"markov"` // nil if it could not be computed
+	Shapley *AttributionResult `json:"shapley"`
+	Note    string             `json:"note,omitempty"` // why not
+
+	Conversions int64 `json:"conversions"` // in the range
+	Lost        int64 `json:"lost"`        // people who met a channel in it and did not convert
+	Paths       int   `json:"paths"`       // different ones, of both
+}
+
+// Learn is DataDrivenOf under both models, and with the journeys of those who did
+// not convert, which lower the chance that a step in a Markov chain leads to a
+// conversion. To Shapley values they are worth nothing.
+func (q *Query) Learn(sums []JourneySum, lost []attribution.Journey) (DataDrivenResult, error) {
+	result := DataDrivenResult{Paths: len(lost)}
+	known := make(map[string]bool)
+	for _, s := range sums {
+		result.Conversions += s.Conversions
+		known[strings.Join(s.Channels, "\x00")] = true
+	}
+	for _, j := range lost {
+		result.Lost += j.Lost
+		if known[strings.Join(j.Channels, "\x00")] {
+			result.Paths--
+		}
+	}
+	result.Paths += len(known)
+	for model, into := range map[DataModel]**AttributionResult{Markov: &result.Markov, Shapley: &result.Shapley} {
+		asked := *q
+		asked.DataDriven = model
+		report, err := asked.learn(sums, lost)
+		var bad *InvalidError
+		switch {
+		case err == nil:
+			*into = &report
+		case model == Markov && errors.As(err, &bad):
+			result.Note = bad.Reason
+		default:
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+func (q *Query) learn(sums []JourneySum, lost []attribution.Journey) (AttributionResult, error) {
 	if len(sums) >= maxGroups {
 		return AttributionResult{}, invalid("the range has more than %d different paths: ask for a shorter one", maxGroups)
 	}
@@ -111,7 +160,7 @@ func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) {
 	}
 	var effects attribution.Contribution
 	if q.DataDriven == Markov {
-		if effects, err = attribution.Markov(merge(buckets)); err != nil {
+		if effects, err = attribution.Markov(append(merge(buckets), lost...)); err != nil {
 			return AttributionResult{}, invalid("%v: ask for a shorter range", err)
 		}
 	}

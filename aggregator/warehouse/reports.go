@@ -143,15 +143,9 @@ func (w *Warehouse) Attribution(ctx context.Context, q report.Query) (report.Att
 
 // dataDriven shares conversions and revenue out by what all paths together tell.
 func (w *Warehouse) dataDriven(ctx context.Context, q report.Query) (report.AttributionResult, error) {
-	var sums []report.JourneySum
-	err := w.answer(ctx, q.Journeys(), func(rows driver.Rows) error {
-		var s report.JourneySum
-		err := rows.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue, &s.Exact, &s.Unknown)
-		sums = append(sums, s)
-		return err
-	})
+	sums, err := w.Journeys(ctx, q)
 	if err != nil {
-		return report.AttributionResult{}, fmt.Errorf("read journeys: %w", err)
+		return report.AttributionResult{}, err
 	}
 	return q.DataDrivenOf(sums)
 }

@@ -31,7 +31,7 @@ type step struct {
 // walk calls every route in an order in which each finds what it needs, and
 // leaves nothing behind but audit entries.
 func walk(unique, password string) []step {
-	return slices.Concat(walkAccount(password), walkApp(unique), walkPeople(unique), walkProvider(), []step{
+	return slices.Concat(walkAccount(password), walkApp(unique), walkRuns(), walkPeople(unique), walkProvider(), []step{
 		{method: "GET", path: "agents", want: 200},
 		{method: "GET", path: "agents/{unknown}", want: 404},
 		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
@@ -103,6 +103,23 @@ func walkApp(unique string) []step {
 		{method: "GET", path: "apps/{app}/conversions", want: 200},
 		{method: "GET", path: "apps/{app}/conversions", query: "format=csv", want: 200, lines: true},
 		{method: "GET", path: "apps/{app}/conversions/{unknown}", want: 404},
+	}
+}
+
+// walkRuns orders computations of the app, which are deleted with it.
+func walkRuns() []step {
+	return []step{
+		{method: "POST", path: "apps/{app}/reports/data-driven", body: map[string]any{}, want: 202, keep: "learned"},
+		{method: "GET", path: "apps/{app}/reports/data-driven", want: 200},
+		{method: "GET", path: "apps/{app}/reports/data-driven/{learned}", want: 200},
+		{method: "POST", path: "apps/{app}/reports/data-driven/{unknown}/cancel", want: 404},
+		{method: "DELETE", path: "apps/{app}/reports/data-driven/{unknown}", want: 404},
+		{method: "POST", path: "apps/{app}/attribution/preview", body: map[string]any{"settings": map[string]any{"lookback_ms": 86_400_000}}, want: 200},
+		{method: "POST", path: "apps/{app}/backfills", body: map[string]any{"name": "walk", "settings": map[string]any{"lookback_ms": 86_400_000}}, want: 202, keep: "whatif"},
+		{method: "GET", path: "apps/{app}/backfills", want: 200},
+		{method: "GET", path: "apps/{app}/backfills/{whatif}", want: 200},
+		{method: "POST", path: "apps/{app}/backfills/{unknown}/cancel", want: 404},
+		{method: "DELETE", path: "apps/{app}/backfills/{unknown}", want: 404},
 	}
 }
 

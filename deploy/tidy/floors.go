@@ -51,6 +51,7 @@ func Floors() map[string]Entry {
 			Tried: []string{"aggregator/warehouse"}},
 		"aggregator/reconcile": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "holds what is stored against a second computation",
 			Tried: []string{"aggregator/attribute", "aggregator/warehouse"}},
+		"aggregator/runs":      {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/attribution", "aggregator/report"}, Why: "what takes longer than a request; knows the warehouse only by interfaces"},
 		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
 		"aggregator/accounts":  {Floor: 1, Beside: []string{"aggregator/access", "aggregator/attribution"}, Why: "Postgres: people with their roles, apps with their attribution settings"},

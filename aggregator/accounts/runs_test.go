@@ -1,0 +1,108 @@
+package accounts
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestARunIsTakenOverAndItsFirstNodeIsFencedOff(t *testing.T) {
+	a := openTest(t)
+	ctx, app := as(t.Context(), owner(t, a, "o@example.com")), newApp(t, a, "Shop")
+	system := t.Context()
+	run, err := a.CreateRun(ctx, app.ID, "what_if", "Shorter windows", map[string]int{"days": 3})
+	if err != nil || run.State != RunPending {
+		t.Fatalf("%+v %v", run, err)
+	}
+	_, err = a.CreateRun(ctx, app.ID, "what_if", "Shorter windows", nil)
+	wantError(t, "the same name", err, ErrExists)
+
+	first, ok, err := a.TakeRun(system, "node-1", time.Hour)
+	if err != nil || !ok || first.ID != run.ID || first.State != RunRunning || first.App != app.ID {
+		t.Fatalf("%+v %v %v", first, ok, err)
+	}
+	if _, ok, err := a.TakeRun(system, "node-2", time.Hour); ok || err != nil {
+		t.Fatalf("taken twice: %v", err)
+	}
+	if err := a.KeepRun(system, first, 0.25, "page 7", 0); err != nil { // and dies
+		t.Fatal(err)
+	}
+	second, ok, err := a.TakeRun(system, "node-2", time.Hour)
+	if err != nil || !ok || second.Mark != "page 7" || second.Progress != 0.25 || second.Epoch == first.Epoch {
+		t.Fatalf("taken over: %+v %v %v", second, ok, err)
+	}
+	wantError(t, "the first goes on", a.KeepRun(system, first, 0.5, "page 9", time.Hour), ErrFenced)
+	wantError(t, "the first finishes", a.FinishRun(system, first, []byte(`{}`), ""), ErrFenced)
+	if err := a.KeepRun(system, second, 0.1, "page 8", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "deleting it meanwhile", a.DeleteRun(ctx, app.ID, run.ID, func(Run) error { return nil }), ErrExists)
+	if err := a.FinishRun(system, second, []byte(`{"rows":3}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	done, err := a.Run(ctx, app.ID, run.ID)
+	if err != nil || done.State != RunDone || done.Progress != 1 || string(done.Result) != `{"rows": 3}` || done.Finished == nil {
+		t.Errorf("%+v %v", done, err)
+	}
+	if list, err := a.Runs(ctx, app.ID, "what_if"); err != nil || len(list) != 1 || list[0].Result != nil {
+		t.Errorf("%+v %v", list, err)
+	}
+	wantError(t, "cancelling what is done", a.CancelRun(ctx, app.ID, run.ID), ErrNotFound)
+	broken := errors.New("ClickHouse is away")
+	wantError(t, "forgetting fails", a.DeleteRun(ctx, app.ID, run.ID, func(Run) error { return broken }), broken)
+	if err := a.DeleteRun(ctx, app.ID, run.ID, func(Run) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.Run(ctx, app.ID, run.ID)
+	wantError(t, "reading what is gone", err, ErrNotFound)
+}
+
+func TestACancelledRunStops(t *testing.T) {
+	a := openTest(t)
+	ctx, app := as(t.Context(), owner(t, a, "o@example.com")), newApp(t, a, "Shop")
+	run, err := a.CreateRun(ctx, app.ID, "data_driven", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, _, err := a.TakeRun(t.Context(), "node-1", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.CancelRun(ctx, app.ID, run.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "going on", a.KeepRun(t.Context(), job, 1, "", time.Hour), ErrFenced)
+	if _, ok, err := a.TakeRun(t.Context(), "node-1", time.Hour); ok || err != nil {
+		t.Errorf("a cancelled run is taken: %v", err)
+	}
+}
+
+func TestARunThatKillsItsNodesIsGivenUp(t *testing.T) {
+	a := openTest(t)
+	ctx, app := as(t.Context(), owner(t, a, "o@example.com")), newApp(t, a, "Shop")
+	run, err := a.CreateRun(ctx, app.ID, "data_driven", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // stopped in order, which counts for nothing
+		job, ok, err := a.TakeRun(t.Context(), "node-1", time.Hour)
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if err := a.ReleaseRun(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := 0
+	for range 2 * maxRunAttempts {
+		if _, ok, err := a.TakeRun(t.Context(), "node-1", 0); err != nil {
+			t.Fatal(err)
+		} else if ok {
+			taken++
+		}
+	}
+	got, err := a.Run(ctx, app.ID, run.ID)
+	if err != nil || taken != maxRunAttempts || got.State != RunFailed || got.Fault == "" {
+		t.Errorf("taken %d times: %+v %v", taken, got, err)
+	}
+}
