@@ -49,6 +49,8 @@ type Store interface {
 	// Stamps returns those of the stored attributions of conversions.
 	Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error)
 	InsertAttributions(ctx context.Context, rows []attribution.Row) error
+	// RecordConflicts keeps the variants of message ids that have several contents.
+	RecordConflicts(ctx context.Context, variants []attribution.Variant) error
 }
 
 // Feed tells what was stored when, and under which settings.

@@ -55,7 +55,7 @@ func TestLateFactsMoveCredit(t *testing.T) {
 	link := protocol.Event{App: "shop", ID: "id", Kind: protocol.KindIdentify, Original: start, Time: start, Received: start + day, Digest: 1,
 		AnonymousID: "a1", UserID: "u1", Payload: []byte("{}")}
 	replaced := clicked("t1", "somebody else", "first", start-10*minute)
-	replaced.Received--
+	replaced.Received, replaced.Digest = replaced.Received-1, 2
 
 	for _, step := range []struct {
 		name  string
@@ -83,6 +83,10 @@ func TestLateFactsMoveCredit(t *testing.T) {
 	}
 	if got := n.sources(t, "o1"); got != "[late]" {
 		t.Errorf("after the sweep: %s, want [late]", got)
+	}
+	conflicts, err := n.store.Conflicts(t.Context(), "shop", "", 10)
+	if err != nil || len(conflicts) != 2 || conflicts[0].ID != "t1" || conflicts[0].Digest != replaced.Digest || conflicts[0].Received != replaced.Received {
+		t.Errorf("conflicts %v, %v", conflicts, err)
 	}
 }
 

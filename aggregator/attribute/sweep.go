@@ -128,6 +128,9 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 		if size(&fresh) > 0 {
 			n, err := a.Recompute(ctx, &fresh)
 			total += n
+			if variants := attribution.Conflicts(&fresh); len(variants) > 0 {
+				err = errors.Join(err, a.o.Store.RecordConflicts(ctx, variants))
+			}
 			if err != nil {
 				faults = append(faults, err)
 			} else {
