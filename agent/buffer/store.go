@@ -247,6 +247,9 @@ func (q *Queue) sealSegments() {
 				_ = q.fail(err)
 			}
 		}
+		if err := s.trim(); err != nil {
+			q.log.Debug("buffer memory is not trimmed", "error", err)
+		}
 		previous = s
 	}
 }
