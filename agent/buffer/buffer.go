@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,7 @@ type Options struct {
 	BallastBytes    int64                 // size of a file that is given up when the disk is full at start [64 MiB]; negative: none
 	Retention       time.Duration         // how long acknowledged blocks are kept [24 h]
 	RetentionBytes  int64                 // how many bytes of them [a fifth of QuotaBytes]
+	DeadBytes       int64                 // how many bytes of dead letters are kept [64 MiB, at most a fifth of QuotaBytes]
 	Registerer      prometheus.Registerer // nil: no metrics
 	Logger          *slog.Logger          // nil: no log
 	Now             func() time.Time      // [time.Now]
@@ -79,6 +81,7 @@ func (o *Options) defaults() {
 	setDefault(&o.BallastBytes, 64<<20)
 	setDefault(&o.Retention, 24*time.Hour)
 	setDefault(&o.RetentionBytes, o.QuotaBytes/5)
+	setDefault(&o.DeadBytes, min(64<<20, o.QuotaBytes/5))
 	setDefault(&o.groupBytes, 1<<20)
 	setDefault(&o.segmentBytes, min(max(o.QuotaBytes/64, minSegmentBytes), maxSegmentBytes))
 	setDefault(&o.zstdBelow, zstdBelow)
@@ -107,6 +110,7 @@ type Queue struct {
 	lock    *os.File
 	epoch   uint64
 	store   store
+	dead    deadLetters
 	codec   *protocol.Compressor
 	marker  *markerFile
 	space   spaceGauge
@@ -193,6 +197,10 @@ func (q *Queue) open() error {
 	}
 	q.store.disk.opened.Store(true)
 	if err := q.recover(); err != nil {
+		return err
+	}
+	q.dead = deadLetters{dir: filepath.Join(q.opts.Dir, deadDir), limit: q.opts.DeadBytes}
+	if err := q.dead.open(); err != nil {
 		return err
 	}
 	if err := q.metrics.register(q.opts.Registerer); err != nil {

@@ -33,6 +33,7 @@ func (q *Queue) Next(ctx context.Context, after uint64) (block []byte, seq uint6
 		block, b, err := q.read(seq)
 		if errors.Is(err, errDamaged) {
 			q.giveUp(seq, err)
+			q.buryDamaged(seq, block, err)
 			continue
 		}
 		if err != nil {

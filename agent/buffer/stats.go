@@ -22,8 +22,10 @@ type Stats struct {
 	DiskUsed     int64  `json:"disk_used_bytes"`
 	DiskQuota    int64  `json:"disk_quota_bytes"`
 	DiskFree     int64  `json:"disk_free_bytes"`
-	Lost         int64  `json:"lost_blocks"` // found missing or damaged since the start
-	Full         bool   `json:"full"`        // refuses events, or is about to
+	Lost         int64  `json:"lost_blocks"`  // found missing or damaged since the start
+	DeadLetters  int64  `json:"dead_letters"` // blocks or parts of blocks that were set aside
+	DeadEvents   int64  `json:"dead_events"`
+	Full         bool   `json:"full"` // refuses events, or is about to
 }
 
 // Stats reads the disk a little; every second is often enough.
@@ -36,6 +38,7 @@ func (q *Queue) Stats() Stats {
 		KeptBlocks: kept.blocks, KeptBytes: kept.bytes, DiskQuota: q.opts.QuotaBytes, Lost: s.lostBlocks}
 	closed := q.closed
 	q.mu.Unlock()
+	out.DeadLetters, out.DeadEvents = q.dead.totals()
 	if closed {
 		return out
 	}
@@ -49,9 +52,9 @@ func (q *Queue) Stats() Stats {
 }
 
 type metrics struct {
-	events, blocks, rawBytes, blockBytes, refused, lost prometheus.Counter
-	commit                                              prometheus.Histogram
-	gauges                                              []prometheus.Collector
+	events, blocks, rawBytes, blockBytes, refused, lost, deadDropped prometheus.Counter
+	commit                                                           prometheus.Histogram
+	gauges                                                           []prometheus.Collector
 }
 
 func (m *metrics) init(q *Queue) {
@@ -64,6 +67,7 @@ func (m *metrics) init(q *Queue) {
 	m.blockBytes = counter("buffer_block_bytes_total", "Bytes of blocks written.")
 	m.refused = counter("buffer_refused_events_total", "Events refused because the quota was reached or the disk short.")
 	m.lost = counter("lost_records_total", "Blocks found missing or damaged on disk.")
+	m.deadDropped = counter("dead_letters_dropped_total", "Dead letters that were not kept, for want of space.")
 	m.commit = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: "buffer_commit_seconds",
 		Help: "Time of one synced commit.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15)})
 	gauge := func(name, help string, value func(Stats) int64) {
@@ -74,11 +78,12 @@ func (m *metrics) init(q *Queue) {
 	gauge("queued_blocks", "Blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBlocks })
 	gauge("queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
 	gauge("kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
+	gauge("dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
 	gauge("buffer_disk_bytes", "Disk space that the buffer occupies.", func(s Stats) int64 { return s.DiskUsed })
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return append([]prometheus.Collector{m.events, m.blocks, m.rawBytes, m.blockBytes, m.refused, m.lost, m.commit}, m.gauges...)
+	return append([]prometheus.Collector{m.events, m.blocks, m.rawBytes, m.blockBytes, m.refused, m.lost, m.deadDropped, m.commit}, m.gauges...)
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {

@@ -24,13 +24,85 @@ func bufferCommand(c *Config) *cobra.Command {
 		{"inspect", "print what the buffer holds, as JSON", inspect},
 		{"verify", "read every block that was not acknowledged; fails if one is missing or damaged", verify},
 		{"export", "print every event that was not acknowledged, one JSON object a line", export},
+		{"dead", "list what aggregators put into quarantine and what was damaged, one JSON object a line, with its events", dead},
 	} {
 		cmd.AddCommand(daemon.Command(sub.use, sub.short, c, func(ctx context.Context, std daemon.Streams, _ []string) error {
 			return withBuffer(ctx, std, c, sub.do)
 		}))
 	}
 	cmd.AddCommand(replayCommand(c))
+	cmd.AddCommand(deadCommand(c, "resend", "put dead letters into the queue again; the agent sends them when it starts", resend))
+	cmd.AddCommand(deadCommand(c, "discard", "remove dead letters for good", discard))
 	return cmd
+}
+
+// deadCommand does something with the dead letters that are named, or all.
+func deadCommand(c *Config, verb, short string, do func(ctx context.Context, std daemon.Streams, q *buffer.Queue, name string) error) *cobra.Command {
+	var all bool
+	cmd := daemon.Command(verb+" [name ...]", short, c, func(ctx context.Context, std daemon.Streams, names []string) error {
+		if all == (len(names) > 0) {
+			return daemon.Usagef("name dead letters as `agent buffer dead` lists them, or give --all")
+		}
+		return withBuffer(ctx, std, c, func(ctx context.Context, std daemon.Streams, q *buffer.Queue) error {
+			if all {
+				for _, letter := range q.Dead() {
+					if verb == "discard" || !letter.Damaged {
+						names = append(names, letter.Name)
+					}
+				}
+			}
+			for _, name := range names {
+				if err := do(ctx, std, q, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.Flags().BoolVar(&all, "all", false, "all of them; damaged ones cannot be sent")
+	return cmd
+}
+
+func resend(ctx context.Context, std daemon.Streams, q *buffer.Queue, name string) error {
+	events, err := q.Resend(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.Out, "%s: %d events will be sent again when the agent starts\n", name, events)
+	return err
+}
+
+func discard(_ context.Context, std daemon.Streams, q *buffer.Queue, name string) error {
+	if err := q.Discard(name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(std.Out, "%s: removed\n", name)
+	return err
+}
+
+// dead lists the dead letters.
+func dead(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
+	e := json.NewEncoder(std.Out)
+	for _, letter := range q.Dead() {
+		out := struct {
+			buffer.DeadLetter
+			Contents []exportedEvent `json:"contents,omitempty"`
+		}{DeadLetter: letter}
+		if !letter.Damaged {
+			events, err := q.DeadEvents(letter.Name)
+			if err != nil {
+				out.Reason += "; cannot be read: " + err.Error()
+			}
+			for i := range events {
+				out.Contents = append(out.Contents, exported(0, &events[i]))
+			}
+		}
+		if err := e.Encode(out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // replayCommand makes a stopped agent send again what it still keeps, for a
@@ -119,7 +191,7 @@ func export(ctx context.Context, std daemon.Streams, q *buffer.Queue) error {
 // exportedEvent is an event for people and scripts: what identifies it and what
 // the client sent.
 type exportedEvent struct {
-	Seq      uint64          `json:"block"`
+	Seq      uint64          `json:"block,omitempty"`
 	App      string          `json:"app"`
 	ID       string          `json:"message_id"`
 	Kind     string          `json:"kind"`

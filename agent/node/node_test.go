@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unmogrowp/unmogrowp/agent/buffer"
 	"github.com/unmogrowp/unmogrowp/agent/links"
 	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -217,6 +219,52 @@ func TestCommands(t *testing.T) {
 		{[]string{"doctor"}, 0, "agent-1 until"},
 		{[]string{"version"}, 0, "linux/"},
 		{[]string{"nonsense"}, 2, "unknown command"},
+	} {
+		code, out, errs := execute(t, c, test.args...)
+		if code != test.code || !strings.Contains(out+errs, test.want) {
+			t.Errorf("agent %s: exit %d, want %d with %q:\n%s%s", strings.Join(test.args, " "), code, test.code, test.want, out, errs)
+		}
+	}
+}
+
+func TestCommandsForDeadLetters(t *testing.T) {
+	c := enrolled(t)
+	q, err := buffer.Open(buffer.Options{Dir: c.bufferDir(), BallastBytes: -1, MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(2) {
+		event := protocol.AppendEvent(nil, &protocol.Event{App: "a", ID: fmt.Sprint("m-", i), Kind: protocol.KindTrack, Payload: []byte(`{"type":"track"}`)})
+		if _, err := q.Append(t.Context(), event, 1); err != nil {
+			t.Fatal(err)
+		}
+		block, seq, err := q.Next(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(q.Bury(block, "value out of range", nil), q.Forget(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := q.Dead()[0].Name
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"buffer", "dead"}, 0, `"reason":"value out of range"`},
+		{[]string{"buffer", "dead"}, 0, `"message_id":"m-1"`},
+		{[]string{"buffer", "inspect"}, 0, `"dead_letters": 2`},
+		{[]string{"buffer", "resend"}, 2, "--all"},
+		{[]string{"buffer", "resend", "x", "--all"}, 2, "--all"},
+		{[]string{"buffer", "resend", "unknown"}, 1, "there is no dead letter"},
+		{[]string{"buffer", "resend", name}, 0, "1 events will be sent again"},
+		{[]string{"buffer", "export"}, 0, `"message_id":"m-0"`},
+		{[]string{"buffer", "discard", "--all"}, 0, "removed"},
+		{[]string{"buffer", "inspect"}, 0, `"dead_letters": 0`},
 	} {
 		code, out, errs := execute(t, c, test.args...)
 		if code != test.code || !strings.Contains(out+errs, test.want) {

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -294,11 +295,12 @@ type memoryQueue struct {
 	tail      uint64
 	forgotten map[uint64]int
 	replays   []int64
+	buried    map[uint64]string
 	changed   chan struct{}
 }
 
 func newQueue(n int) *memoryQueue {
-	q := &memoryQueue{blocks: map[uint64][]byte{}, forgotten: map[uint64]int{}, changed: make(chan struct{})}
+	q := &memoryQueue{blocks: map[uint64][]byte{}, forgotten: map[uint64]int{}, buried: map[uint64]string{}, changed: make(chan struct{})}
 	for range n {
 		q.add()
 	}
@@ -361,6 +363,20 @@ func (q *memoryQueue) Forget(seq uint64) error {
 	delete(q.blocks, seq)
 	q.forgotten[seq]++
 	q.wakeLocked()
+	return nil
+}
+
+func (q *memoryQueue) Bury(block []byte, reason string, events []int) error {
+	b, err := protocol.ParseBlock(block)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.forgotten[b.Seq] > 0 {
+		return errors.New("buried after it was forgotten")
+	}
+	q.buried[b.Seq] = fmt.Sprint(reason, events)
 	return nil
 }
 

@@ -160,7 +160,7 @@ func (s *session) deliver(ctx context.Context, block []byte, seq uint64) error {
 		}
 		switch ack.Status {
 		case protocol.StatusStored, protocol.StatusQuarantined:
-			return s.forget(ack, len(block))
+			return s.forget(ack, block)
 		case protocol.StatusDraining:
 			return errDraining
 		}
@@ -173,14 +173,9 @@ func (s *session) deliver(ctx context.Context, block []byte, seq uint64) error {
 	}
 }
 
-func (s *session) forget(ack *protocol.Ack, bytes int) error {
+func (s *session) forget(ack *protocol.Ack, block []byte) error {
 	if ack.Status == protocol.StatusQuarantined {
-		s.up.metrics.quarantined.Add(float64(max(len(ack.Rejected), 1)))
-		first := ack.Reason
-		if len(ack.Rejected) > 0 {
-			first = ack.Rejected[0].Reason
-		}
-		s.up.log.Warn("aggregator quarantined events", "seq", ack.Seq, "events", len(ack.Rejected), "first_reason", first)
+		s.bury(ack, block)
 	}
 	if err := s.up.opts.Queue.Forget(ack.Seq); err != nil {
 		return fmt.Errorf("forget block %d: %w", ack.Seq, err)
@@ -188,8 +183,26 @@ func (s *session) forget(ack *protocol.Ack, bytes int) error {
 	s.stored.Add(1)
 	s.lastStored.Store(time.Now().UnixMilli())
 	s.up.metrics.shipped.Inc()
-	s.up.metrics.shippedBytes.Add(float64(bytes))
+	s.up.metrics.shippedBytes.Add(float64(len(block)))
 	return nil
+}
+
+// bury keeps aside what the aggregator has put into quarantine. It has it too, so
+// that what cannot be kept here holds nothing up.
+func (s *session) bury(ack *protocol.Ack, block []byte) {
+	s.up.metrics.quarantined.Add(float64(max(len(ack.Rejected), 1)))
+	reason := ack.Reason
+	var events []int
+	for i, r := range ack.Rejected {
+		if i == 0 && r.Reason != "" {
+			reason = r.Reason
+		}
+		events = append(events, r.Index)
+	}
+	s.up.log.Warn("aggregator quarantined events", "seq", ack.Seq, "events", len(ack.Rejected), "first_reason", reason)
+	if err := s.up.opts.Queue.Bury(block, reason, events); err != nil {
+		s.up.log.Error("quarantined events are not kept aside", "seq", ack.Seq, "error", err)
+	}
 }
 
 // exchange sends a block on a stream of its own and reads the answer.

@@ -36,6 +36,9 @@ type Queue interface {
 	// acknowledged. The block becomes the caller's.
 	Next(ctx context.Context, after uint64) (block []byte, seq uint64, err error)
 	Forget(seq uint64) error
+	// Bury keeps aside the events of a block that an aggregator put into
+	// quarantine: those with these indexes, or all without any.
+	Bury(block []byte, reason string, events []int) error
 	// Replay makes blocks acknowledged at or after since (milliseconds)
 	// unacknowledged again and returns how many.
 	Replay(since int64) (blocks int, err error)

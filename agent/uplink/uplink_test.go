@@ -166,6 +166,11 @@ func TestQuarantineForgetsAndTells(t *testing.T) {
 	if n := value(t, h.metrics.quarantined); n != 2 || !strings.Contains(h.log.String(), "value out of range") {
 		t.Fatalf("%v quarantined", n)
 	}
+	h.queue.mu.Lock()
+	defer h.queue.mu.Unlock()
+	if got := h.queue.buried[1]; got != "value out of range[0 3]" {
+		t.Fatalf("kept aside: %q", got)
+	}
 }
 
 func TestForeignAckIsIgnored(t *testing.T) {
