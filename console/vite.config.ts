@@ -33,7 +33,15 @@ export default defineConfig({
     emptyOutDir: false, // emptyDist does it
     assetsInlineLimit: 0, // the content security policy allows files, not data in markup
     modulePreload: { polyfill: false },
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(PageHead|Choice|Source)|lib\/models)\./ }] } } },
+    rolldownOptions: {
+      output: {
+        codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(PageHead|Choice|Source)|lib\/models)\./ }] },
+        // The first file names all the others: shorter hashes make it smaller, and 36 bits still tell versions apart.
+        entryFileNames: 'assets/[name]-[hash:6].js',
+        chunkFileNames: 'assets/[name]-[hash:6].js',
+        assetFileNames: 'assets/[name]-[hash:6][extname]',
+      },
+    },
     manifest: 'manifest.json', // read by the size budget
   },
   server: {

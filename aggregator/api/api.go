@@ -23,7 +23,6 @@ import (
 	"net/netip"
 	"path"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -108,8 +107,8 @@ type server struct {
 	Options
 	mux      *http.ServeMux
 	logins   *throttle
-	refusals *bucket      // bounds what refused requests may write into the audit log
-	folded   atomic.Int64 // refusals that it kept out since the last entry
+	refusals ledger       // of refused requests
+	failures ledger       // of logins at the provider that came to nothing
 	provider *oidc.Client // of whoever logs in elsewhere
 	origin   *http.CrossOriginProtection
 	metrics  metrics
@@ -130,7 +129,8 @@ func New(options Options) (http.Handler, error) {
 		Options:  options,
 		logins:   newThrottle(options.LoginsPerMinute),
 		provider: oidc.New(options.Now),
-		refusals: newBucket(refusalsPerSecond, refusalsBurst),
+		refusals: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},
+		failures: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},
 		origin:   http.NewCrossOriginProtection(),
 		metrics:  newMetrics(options.Registerer),
 		answers:  newAnswers(options.Now),

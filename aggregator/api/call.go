@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
@@ -290,22 +291,28 @@ func (c *call) recordRefusal(reason string) {
 		return // not logged in is no attack
 	}
 	detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
-	audited := c.recordBounded("access.denied", accounts.Denied, c.name(), detail)
+	audited := c.recordBounded(&c.refusals, "access.denied", accounts.Denied, c.name(), detail)
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
 }
 
+// ledger bounds what anybody can write into the audit log, and counts what it kept out.
+type ledger struct {
+	bucket *bucket
+	folded atomic.Int64 // since the last entry
+}
+
 // recordBounded records what anybody can cause, within the bound, and says whether the audit log has it.
-func (c *call) recordBounded(action, outcome, target string, detail map[string]any) (audited string) {
-	if c.refusals.take(c.began) != 0 {
-		c.folded.Add(1)
+func (c *call) recordBounded(l *ledger, action, outcome, target string, detail map[string]any) (audited string) {
+	if l.bucket.take(c.began) != 0 {
+		l.folded.Add(1)
 		return "no"
 	}
-	folded := c.folded.Swap(0)
+	folded := l.folded.Swap(0)
 	if folded > 0 {
 		detail["not_recorded_before"] = folded
 	}
 	if err := c.Accounts.Record(c.ctx, action, outcome, target, c.r.PathValue("app"), detail); err != nil {
-		c.folded.Add(folded + 1)
+		l.folded.Add(folded + 1)
 		c.Logger.Error("refusal not recorded in the audit log", "request_id", c.id, "error", err)
 		return "failed"
 	}

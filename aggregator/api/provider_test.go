@@ -48,7 +48,7 @@ func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
 	if actions["identity.link user "+invited.ID] != 1 || actions["login.provider user "+invited.ID] != 1 {
 		t.Errorf("audit = %v", actions)
 	}
-	ann.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(400) // the invitation is used
+	ann.post("auth/accept", map[string]any{"token": invited.Invitation.Token, "password": testPassword}).want(401) // the invitation is used
 	if p := ann.send("DELETE", "me/identities/"+identities.Data[0].ID, nil, nil).want(400).problem(); !strings.Contains(p.Detail, "only way in") {
 		t.Errorf("unlinking the only way in: %s", p.Detail)
 	}

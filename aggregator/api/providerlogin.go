@@ -203,7 +203,7 @@ func (c *call) sendBack(returnTo, reason, user string, err error) (any, error) {
 func (c *call) loginRefused(reason, user string, cause error) {
 	c.metrics.provider(reason)
 	c.Logger.Info("login at provider refused", "request_id", c.id, "reason", reason, "error", cause)
-	c.recordBounded("login.provider", accounts.Failure, user, map[string]any{"reason": reason})
+	c.recordBounded(&c.failures, "login.provider", accounts.Failure, user, map[string]any{"reason": reason})
 }
 
 type factorBody struct {

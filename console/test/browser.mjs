@@ -12,6 +12,7 @@ import { mkdirSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
 import { checkStudies } from './studies.mjs';
+import { checkProvider } from './provider.mjs';
 import { Visit } from './visit.mjs';
 import { checkAccount, checkAgents, checkApps, checkAudit, checkFactor, checkLastOwner, checkLinks, checkPeople, checkRevoke, checkSettings } from './manage.mjs';
 import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
@@ -136,6 +137,7 @@ async function main() {
     await run('dark', { viewport: wide, colorScheme: 'dark' }, (visit) => glance(visit, target, pages));
     await run('narrow', { viewport: { width: 390, height: 844 }, colorScheme: 'light', narrow: true }, (visit) => glance(visit, target, pages));
     if (target.viewer) await run('viewer', { viewport: wide }, (visit) => checkViewer(visit, target.viewer));
+    if (target.mocked) await run('provider', { viewport: wide }, checkProvider);
     if (target.totp) await run('totp', { viewport: wide }, (visit) => checkTotp(visit, target.totp));
   } finally {
     await browser.close();

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { join, normalize } from 'node:path';
 import { Admin, Refusal, ROLES } from './mockadmin.mjs';
 import { APP, answer } from './mockdata.mjs';
+import { MockProvider } from './mockprovider.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const CSP =
@@ -37,7 +38,7 @@ function needed(method, path) {
   if (/^apps\/[^/]+\/links/.test(path)) return reads ? 'apps.read' : 'links.write';
   if (/^apps\/[^/]+\/attribution/.test(path)) return reads ? 'apps.read' : 'attribution.configure';
   if (/^(cluster|agents)/.test(path)) return reads ? 'agents.read' : 'agents.manage';
-  if (/^(users|roles)/.test(path)) return reads ? 'users.read' : 'users.manage';
+  if (/^(users|roles|provider)/.test(path)) return reads ? 'users.read' : 'users.manage';
   if (path.startsWith('audit')) return 'audit.read';
   return path.includes('/reports/') ? 'reports.read' : reads ? 'apps.read' : 'apps.write';
 }
@@ -47,6 +48,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
   const tokens = new Map(); // access token → { email, until }
   const refreshes = new Map(); // refresh token → email
   const admin = new Admin(people());
+  const provider = new MockProvider();
   let made = 0;
 
   function userOf(email) {
@@ -97,6 +99,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
       if (body.name) admin.people[email].name = body.name;
       return [userOf(email)];
     }
+    if (path.startsWith('me/identities')) return provider.identities(method, path.split('/')[2]);
     const answered = admin.mine(method, path, body, PASSWORD);
     if (!answered) throw new Refusal(404, 'There is nothing here that you may see.', 'not_found');
     return answered;
@@ -104,6 +107,8 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
 
   function manage({ method, path, query, body, email }) {
     if (!userOf(email).permissions.includes(needed(method, path))) throw new Refusal(403, 'Your roles do not allow this.', 'forbidden');
+    if (path.startsWith('provider')) return provider.settings(method, body);
+    if (/^users\/.*\/identities/.test(path)) return provider.identities(path.includes('owner') ? method : 'NOBODY', path.split('/')[3]);
     const changed = admin.answer(method, path, query, body, email);
     if (changed) return changed;
     const found = method === 'GET' ? answer(path, query) : null;
@@ -117,6 +122,13 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
       const url = new URL(request.url, 'http://mock');
       if (!url.pathname.startsWith('/api/v1/')) return await file(url.pathname, response);
       const path = url.pathname.slice('/api/v1/'.length);
+      if (path.startsWith('auth/oidc')) {
+        return provider.auth(request.method, path, request.method === 'GET' ? undefined : JSON.parse(await read(request)), {
+          json: (answered) => json(response, 200, answered),
+          redirect: (location) => response.writeHead(303, { Location: location }).end(),
+          enter: (email) => session(response, email),
+        });
+      }
       if (path.startsWith('auth/')) return await auth(request, response, path.slice(5));
       const token = tokens.get((request.headers.authorization ?? '').replace('Bearer ', ''));
       if (!token || token.until < Date.now()) return problem(response, 401, 'Unauthorized');
