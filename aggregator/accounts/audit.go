@@ -217,6 +217,7 @@ type Verification struct {
 	Head     string `json:"head"` // hash of the last good entry, in hex
 
 	Signed *SignedHead `json:"signed"` // the last signature over the log, if there is one
+	Copies int         `json:"copies"` // signatures kept outside of the database that it was compared with
 }
 
 // verifyBatch is how many entries one query of VerifyAudit reads.
@@ -226,7 +227,7 @@ const verifyBatch = 5000
 // inserted or moved. If the chain is whole, it is compared with the heads that were signed: those in the
 // database, and those that were kept elsewhere.
 func (a *Accounts) VerifyAudit(ctx context.Context, kept ...SignedHead) (Verification, error) {
-	v := Verification{Valid: true}
+	v := Verification{Valid: true, Copies: len(kept)}
 	prev := make([]byte, sha256.Size)
 	key, err := a.auditPublicKey(ctx)
 	if err != nil {

@@ -82,7 +82,7 @@ type Cluster interface {
 	State(ctx context.Context) (ClusterState, error)
 }
 
-// Options are what an API needs. All are required except TrustedProxies and LoginsPerMinute.
+// Options are what an API needs. All are required except Heads, TrustedProxies and LoginsPerMinute.
 type Options struct {
 	Accounts      *accounts.Accounts
 	Authenticator *Authenticator
@@ -94,6 +94,9 @@ type Options struct {
 	Now           func() time.Time
 	Registerer    prometheus.Registerer
 	Logger        *slog.Logger
+
+	// Heads reads the signed heads of the audit log that are kept outside of Postgres; nil means none are.
+	Heads func(context.Context) ([]accounts.SignedHead, error)
 
 	// TrustedProxies are those whose X-Forwarded-For is believed; none means nobody's is.
 	TrustedProxies []netip.Prefix

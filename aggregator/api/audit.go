@@ -114,4 +114,14 @@ func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
 	return nil
 }
 
-func verifyAudit(c *call) (any, error) { return answerOf(c.Accounts.VerifyAudit(c.ctx)) }
+// verifyAudit compares the log with itself and with what is kept of it elsewhere.
+func verifyAudit(c *call) (any, error) {
+	var heads []accounts.SignedHead
+	if c.Heads != nil {
+		var err error
+		if heads, err = c.Heads(c.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return answerOf(c.Accounts.VerifyAudit(c.ctx, heads...))
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
@@ -26,12 +27,15 @@ const (
 )
 
 // auditSigner signs the end of the audit log, on one node at a time, and leaves copies outside of the
-// database: in the log, and in a file if there is one.
+// database: in the log, in ClickHouse, and in a file if there is one.
 type auditSigner struct {
-	accounts *accounts.Accounts
-	owner    string
-	file     string // empty for none
-	log      *slog.Logger
+	accounts  *accounts.Accounts
+	warehouse *warehouse.Warehouse
+	owner     string
+	file      string // empty for none
+	log       *slog.Logger
+
+	waiting *accounts.SignedHead // its copies failed
 }
 
 // Run signs until ctx ends, and once more at the end.
@@ -62,21 +66,37 @@ func (s *auditSigner) sign(ctx context.Context) error {
 		return err
 	}
 	head, fresh, err := s.accounts.SignAuditHead(ctx)
-	if err != nil || !fresh {
+	if err != nil {
 		return err
 	}
-	s.log.Info("audit log signed", "seq", head.Seq, "hash", head.Hash, "time", head.Time, "key", head.Key, "signature", head.Signature)
-	if s.file == "" {
+	if fresh {
+		s.log.Info("audit log signed", "seq", head.Seq, "hash", head.Hash, "time", head.Time, "key", head.Key, "signature", head.Signature)
+		s.waiting = &head
+	}
+	if s.waiting == nil {
 		return nil
 	}
-	return appendHead(s.file, head)
+	if err := s.copy(ctx, *s.waiting); err != nil {
+		return err // again in a minute, or with the next head, which says more
+	}
+	s.waiting = nil
+	return nil
 }
 
-func appendHead(name string, head accounts.SignedHead) error {
+// copy leaves a head everywhere outside of Postgres.
+func (s *auditSigner) copy(ctx context.Context, head accounts.SignedHead) error {
 	line, err := json.Marshal(head)
 	if err != nil {
 		return fmt.Errorf("encode audit head: %w", err)
 	}
+	err = s.warehouse.KeepHead(ctx, uint64(head.Seq), line)
+	if s.file != "" {
+		err = errors.Join(err, appendHead(s.file, line))
+	}
+	return err
+}
+
+func appendHead(name string, line []byte) error {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open file of audit heads: %w", err)
@@ -111,21 +131,65 @@ func readHeads(name string) ([]accounts.SignedHead, error) {
 	return heads, nil
 }
 
+// copiedHeads reads the copies in ClickHouse.
+func copiedHeads(w *warehouse.Warehouse) func(context.Context) ([]accounts.SignedHead, error) {
+	return func(ctx context.Context) ([]accounts.SignedHead, error) {
+		lines, err := w.Heads(ctx)
+		if err != nil {
+			return nil, err
+		}
+		heads := make([]accounts.SignedHead, len(lines))
+		for i, line := range lines {
+			if err := json.Unmarshal(line, &heads[i]); err != nil {
+				return nil, fmt.Errorf("read copies of audit heads: one is no signed head: %w", err)
+			}
+		}
+		return heads, nil
+	}
+}
+
+// verifyConfig is what verifying takes.
+type verifyConfig struct {
+	postgresConfig
+	ClickHouseDSN daemon.Secret `config:"clickhouse_dsn" help:"clickhouse://user:password@host:9000/database; compares the log with the signatures that are copied there"`
+}
+
 func auditCommand() *cobra.Command {
 	audit := &cobra.Command{Use: "audit", Short: "Check the audit log", RunE: needsSubcommand}
 	var file string
-	verify := onAccounts("verify", "verify the audit log's chain and signatures; fails at the first bad entry", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		return verifyAudit(ctx, std.Out, a, file)
+	config := &verifyConfig{}
+	verify := daemon.Command("verify", "verify the audit log's chain and signatures; fails at the first bad entry", config, func(ctx context.Context, std daemon.Streams, _ []string) error {
+		a, err := openAccounts(ctx, &Config{PostgresDSN: config.PostgresDSN, MasterKey: config.MasterKey})
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		if config.ClickHouseDSN == "" {
+			return verifyAudit(ctx, std.Out, a, nil, file)
+		}
+		w, err := warehouse.Open(ctx, warehouse.Options{DSN: string(config.ClickHouseDSN)})
+		if err != nil {
+			return err
+		}
+		return errors.Join(verifyAudit(ctx, std.Out, a, w, file), w.Close())
 	})
 	verify.Flags().StringVar(&file, "heads", "", "file that audit_heads named: finds a log that was cut off together with its signatures")
 	audit.AddCommand(verify)
 	return audit
 }
 
-func verifyAudit(ctx context.Context, out io.Writer, a *accounts.Accounts, file string) error {
+// verifyAudit compares the log with the copies in a file and in ClickHouse, where there are any.
+func verifyAudit(ctx context.Context, out io.Writer, a *accounts.Accounts, w *warehouse.Warehouse, file string) error {
 	heads, err := readHeads(file)
 	if err != nil {
 		return err
+	}
+	if w != nil {
+		copied, err := copiedHeads(w)(ctx)
+		if err != nil {
+			return err
+		}
+		heads = append(heads, copied...)
 	}
 	v, err := a.VerifyAudit(ctx, heads...)
 	if err != nil {

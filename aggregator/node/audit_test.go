@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
@@ -18,6 +19,14 @@ import (
 // the database can make a shorter log that is whole in itself.
 func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 	ctx, dsn := t.Context(), childtest.Postgres(t)
+	w, err := warehouse.Open(ctx, warehouse.Options{DSN: childtest.ClickHouse(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := w.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
 	a, err := accounts.Open(ctx, accounts.Options{DSN: dsn, MasterKey: bytes.Repeat([]byte{7}, 32)})
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +36,8 @@ func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "heads")
-	one := &auditSigner{accounts: a, owner: "one", file: file, log: slog.New(slog.DiscardHandler)}
-	two := &auditSigner{accounts: a, owner: "two", file: filepath.Join(t.TempDir(), "none"), log: one.log}
+	one := &auditSigner{accounts: a, warehouse: w, owner: "one", file: file, log: slog.New(slog.DiscardHandler)}
+	two := &auditSigner{accounts: a, warehouse: w, owner: "two", file: filepath.Join(t.TempDir(), "none"), log: one.log}
 	for range 3 {
 		for range 5 {
 			if err := a.Record(ctx, "test", accounts.Success, "x", "", nil); err != nil {
@@ -49,16 +58,39 @@ func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 		t.Errorf("a node without the lease signs: %+v", heads)
 	}
 	var out strings.Builder
-	if err := verifyAudit(ctx, &out, a, file); err != nil || !strings.Contains(out.String(), `"signature"`) {
+	if err := verifyAudit(ctx, &out, a, w, file); err != nil || !strings.Contains(out.String(), `"signature"`) || !strings.Contains(out.String(), `"copies":6`) {
 		t.Fatalf("untouched log: %v, %s", err, &out)
 	}
 	cutOff(ctx, t, dsn, heads[1].Seq-2)
-	if err := verifyAudit(ctx, &out, a, ""); err != nil {
+	if err := verifyAudit(ctx, &out, a, nil, ""); err != nil {
 		t.Errorf("the cut log is not whole in itself, so the test shows nothing: %v", err)
 	}
+	for name, copies := range map[string]struct {
+		w    *warehouse.Warehouse
+		file string
+	}{"file": {nil, file}, "ClickHouse": {w, ""}, "both": {w, file}} {
+		out.Reset()
+		if err := verifyAudit(ctx, &out, a, copies.w, copies.file); err == nil || !strings.Contains(out.String(), "the end of the log is missing") {
+			t.Errorf("verification with the copies in %s = %v, %s", name, err, &out)
+		}
+	}
+	// Whoever goes on writing after the cut is found out too: what was signed is not what is there.
+	for range 20 {
+		if err := a.Record(ctx, "forged", accounts.Success, "x", "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	out.Reset()
-	if err := verifyAudit(ctx, &out, a, file); err == nil || !strings.Contains(out.String(), "the end of the log is missing") {
-		t.Errorf("verification with the copies = %v, %s", err, &out)
+	if err := verifyAudit(ctx, &out, a, w, ""); err == nil || !strings.Contains(out.String(), "rewritten") {
+		t.Errorf("a log that was written anew = %v, %s", err, &out)
+	}
+	// And so is whoever puts a head of their own among the copies.
+	if err := w.KeepHead(ctx, 1, []byte(`{"seq":1,"hash":"00","time":"2026-01-01T00:00:00Z","key":"","signature":""}`)); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := verifyAudit(ctx, &out, a, w, ""); err == nil || !strings.Contains(out.String(), "not ours") {
+		t.Errorf("a forged copy = %v, %s", err, &out)
 	}
 }
 
@@ -82,5 +114,39 @@ func cutOff(ctx context.Context, t *testing.T, dsn string, last int64) {
 		if _, err := conn.Exec(ctx, sql, args...); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestACopyThatFailedIsMadeLater has ClickHouse away for one signature.
+func TestACopyThatFailedIsMadeLater(t *testing.T) {
+	ctx := t.Context()
+	a, err := accounts.Open(ctx, accounts.Options{DSN: childtest.Postgres(t), MasterKey: bytes.Repeat([]byte{7}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	w, err := warehouse.Open(ctx, warehouse.Options{DSN: childtest.ClickHouse(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := a.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Record(ctx, "test", accounts.Success, "x", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	s := &auditSigner{accounts: a, warehouse: w, owner: "one", log: slog.New(slog.DiscardHandler)}
+	if err := s.sign(ctx); err == nil {
+		t.Fatal("there is no table yet, and no error")
+	}
+	if err := w.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sign(ctx); err != nil { // nothing new is signed
+		t.Fatal(err)
+	}
+	if heads, err := copiedHeads(w)(ctx); err != nil || len(heads) != 1 {
+		t.Errorf("%+v, %v", heads, err)
 	}
 }

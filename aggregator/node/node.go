@@ -238,6 +238,7 @@ func (n *Node) front(ctx context.Context) error {
 	n.handler, err = api.New(api.Options{
 		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Enroller: n.authority,
 		Cluster: clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now},
+		Heads:   copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
 	return err
@@ -265,7 +266,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("runs", n.runs)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)
-	group.Add("audit", &auditSigner{accounts: n.accounts, owner: n.cluster.Self().ID, file: n.o.Config.AuditHeads, log: n.o.Log})
+	group.Add("audit", &auditSigner{accounts: n.accounts, warehouse: n.warehouse, owner: n.cluster.Self().ID, file: n.o.Config.AuditHeads, log: n.o.Log})
 	group.Add("cluster", n.cluster)
 	group.Add("intake", n.intake)
 	group.Add("draining", daemon.PartFunc(n.announceDrain))

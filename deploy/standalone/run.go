@@ -209,6 +209,7 @@ func (s *system) aggregatorEnv(keyFile string) []string {
 		"UNMOGROWP_AGENTS_LISTEN=" + s.local(uplinkPort),
 		"UNMOGROWP_AGENTS_ADVERTISE=" + s.local(uplinkPort),
 		"UNMOGROWP_GOSSIP_LISTEN=" + s.local(gossipPort),
+		"UNMOGROWP_AUDIT_HEADS=" + s.path("audit-heads"),
 	}
 }
 
