@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -21,6 +23,7 @@ type Agent struct {
 	Name               string     `json:"name"`
 	Region             string     `json:"region"`
 	Zone               string     `json:"zone"`
+	URL                string     `json:"url"`   // where SDKs reach it, empty: not listed by GET /v1/edges
 	State              string     `json:"state"` // "enrolled", "running", "draining", "full", "silent", "revoked"
 	Version            string     `json:"version"`
 	Node               string     `json:"node"` // aggregator that heard from it last
@@ -152,6 +155,46 @@ func (a *Accounts) RevokeAgent(ctx context.Context, id string) error {
 	})
 }
 
+// SetAgentURL says where SDKs reach an agent, which makes it one of the edges that agents list; an empty
+// address takes it off the list. It must be https, but on the loopback interface.
+func (a *Accounts) SetAgentURL(ctx context.Context, id, address string) error {
+	if err := validEdge(address); err != nil {
+		return err
+	}
+	return a.change(ctx, "set address of agent", func(tx pgx.Tx) error {
+		var before string
+		err := tx.QueryRow(ctx, `SELECT url FROM agents WHERE id = $1 AND revoked_at IS NULL FOR UPDATE`, id).Scan(&before)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE agents SET url = $2 WHERE id = $1`, id, address); err != nil {
+			return err
+		}
+		if err := grow(ctx, tx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, happened{action: "agent.url", target: id, detail: diff{map[string]string{"url": before}, map[string]string{"url": address}}})
+	})
+}
+
+func validEdge(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || len(address) > 300 || u.Host == "" || u.Scheme+"://"+u.Host != address {
+		return invalid("url %.60q is not like https://eu.example.com", address)
+	}
+	loopback := u.Hostname() == "localhost"
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		loopback = ip.IsLoopback()
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return invalid("url %.60q must be https", address)
+	}
+	return nil
+}
+
 // RevokedAgents lists the ids of all agents whose certificates may not be accepted. It only grows.
 func (a *Accounts) RevokedAgents(ctx context.Context) ([]string, error) {
 	rows, err := a.pool.Query(ctx, `SELECT id FROM agents WHERE revoked_at IS NOT NULL ORDER BY id`)
@@ -208,7 +251,7 @@ const silentAfter = 4
 
 // Agents lists all agents, revoked ones too, by name.
 func (a *Accounts) Agents(ctx context.Context) ([]Agent, error) {
-	rows, err := a.pool.Query(ctx, `SELECT id, name, region, zone,
+	rows, err := a.pool.Query(ctx, `SELECT id, name, region, zone, url,
 			CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
 				WHEN last_seen IS NULL THEN 'enrolled'
 				WHEN last_seen < now() - $1::bigint * interval '1 millisecond' THEN 'silent'
@@ -225,7 +268,7 @@ func (a *Accounts) Agents(ctx context.Context) ([]Agent, error) {
 }
 
 func scanAgent(row pgx.CollectableRow) (g Agent, err error) {
-	err = row.Scan(&g.ID, &g.Name, &g.Region, &g.Zone, &g.State, &g.Version, &g.Node, &g.QueuedEvents, &g.OldestEvent, &g.DiskUsed,
+	err = row.Scan(&g.ID, &g.Name, &g.Region, &g.Zone, &g.URL, &g.State, &g.Version, &g.Node, &g.QueuedEvents, &g.OldestEvent, &g.DiskUsed,
 		&g.DiskQuota, &g.Accepted, &g.Rejected, &g.Lost, &g.SettingsGeneration, &g.ClockSkew, &g.CertificateExpires, &g.LastSeen, &g.Created)
 	g.Created = g.Created.UTC()
 	return g, err

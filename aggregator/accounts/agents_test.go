@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -132,5 +133,60 @@ func TestEnrollmentNames(t *testing.T) {
 		if err := a.CreateEnrollment(context.Background(), e); err == nil {
 			t.Errorf("%+v is accepted", e)
 		}
+	}
+}
+
+func TestAgentsWithAnAddressAreEdges(t *testing.T) {
+	a := openTest(t)
+	near, far := enroll(t, a, "near"), enroll(t, a, "far")
+	for _, address := range []string{"http://eu.example.com", "https://eu.example.com/", "https://", "eu.example.com", "https://user@eu.example.com", "javascript:x", "ftp://127.0.0.1"} {
+		var bad *InvalidError
+		if err := a.SetAgentURL(t.Context(), near.ID, address); !errors.As(err, &bad) {
+			t.Errorf("%s: %v, want a refusal", address, err)
+		}
+	}
+	wantError(t, "unknown agent", a.SetAgentURL(t.Context(), "nobody", ""), ErrNotFound)
+	for id, address := range map[string]string{near.ID: "https://eu.example.com", far.ID: "http://127.0.0.1:8080"} {
+		if err := a.SetAgentURL(t.Context(), id, address); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edges := func() []protocol.Edge {
+		s, err := a.Settings(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Edges
+	}
+	if got := edges(); len(got) != 2 || got[0].URL != "http://127.0.0.1:8080" || got[1] != (protocol.Edge{URL: "https://eu.example.com", Region: "eu"}) {
+		t.Errorf("edges = %+v", got)
+	}
+	if err := a.SetAgentURL(t.Context(), near.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.RevokeAgent(t.Context(), far.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := edges(); len(got) != 0 {
+		t.Errorf("edges = %+v, want none that has no address or is revoked", got)
+	}
+	wantError(t, "revoked agent", a.SetAgentURL(t.Context(), far.ID, "https://eu.example.com"), ErrNotFound)
+}
+
+func TestAddressPolicyReachesAgents(t *testing.T) {
+	a := openTest(t)
+	app := newApp(t, a, "Shop")
+	policy := protocol.TruncateAddresses
+	if changed, err := a.UpdateApp(t.Context(), app.ID, AppChange{Addresses: &policy}); err != nil || changed.Addresses != policy {
+		t.Fatalf("%+v, %v", changed, err)
+	}
+	s, err := a.Settings(t.Context())
+	if err != nil || len(s.Apps) != 1 || s.Apps[0].Addresses != policy {
+		t.Errorf("settings = %+v, %v", s, err)
+	}
+	wrong := protocol.AddressPolicy("hash")
+	var bad *InvalidError
+	if _, err := a.UpdateApp(t.Context(), app.ID, AppChange{Addresses: &wrong}); !errors.As(err, &bad) {
+		t.Errorf("an unknown policy: %v", err)
 	}
 }

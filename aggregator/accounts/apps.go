@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // Limits of an app.
@@ -29,6 +30,9 @@ type App struct {
 	Timezone string    `json:"timezone"`          // IANA name, of reports; default UTC
 	Origins  []string  `json:"origins,omitempty"` // allowed CORS origins; empty means any
 	Created  time.Time `json:"created_at"`
+
+	// Addresses says what is stored of people's IP addresses: "" is all, "truncate" the network, "drop" nothing.
+	Addresses protocol.AddressPolicy `json:"addresses,omitempty"`
 }
 
 // AppChange changes the fields that are not nil.
@@ -37,12 +41,14 @@ type AppChange struct {
 	Currency *string   `json:"currency,omitempty"`
 	Timezone *string   `json:"timezone,omitempty"`
 	Origins  *[]string `json:"origins,omitempty"`
+
+	Addresses *protocol.AddressPolicy `json:"addresses,omitempty"`
 }
 
-const appColumns = `id, name, currency, timezone, origins, created_at`
+const appColumns = `id, name, currency, timezone, origins, created_at, addresses`
 
 func scanApp(row pgx.CollectableRow) (app App, err error) {
-	err = row.Scan(&app.ID, &app.Name, &app.Currency, &app.Timezone, &app.Origins, &app.Created)
+	err = row.Scan(&app.ID, &app.Name, &app.Currency, &app.Timezone, &app.Origins, &app.Created, &app.Addresses)
 	app.Created = app.Created.UTC()
 	return app, err
 }
@@ -73,8 +79,8 @@ func (a *Accounts) CreateApp(ctx context.Context, app App) (App, error) {
 		if count >= maxApps {
 			return invalid("there are %d apps already, the limit is %d", count, maxApps)
 		}
-		err := tx.QueryRow(ctx, `INSERT INTO apps (id, name, currency, timezone, origins) VALUES ($1, $2, $3, $4, $5) RETURNING created_at`,
-			app.ID, app.Name, app.Currency, app.Timezone, app.Origins).Scan(&app.Created)
+		err := tx.QueryRow(ctx, `INSERT INTO apps (id, name, currency, timezone, origins, addresses) VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at`,
+			app.ID, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses).Scan(&app.Created)
 		if err != nil {
 			return err
 		}
@@ -102,6 +108,11 @@ func (app *App) validate() error {
 	}
 	if _, err := time.LoadLocation(app.Timezone); err != nil || app.Timezone == "Local" {
 		return invalid("timezone %.40q is not an IANA name such as Europe/Berlin", app.Timezone)
+	}
+	switch app.Addresses {
+	case protocol.KeepAddresses, protocol.TruncateAddresses, protocol.DropAddresses:
+	default:
+		return invalid("addresses %.20q must be empty, %s or %s", app.Addresses, protocol.TruncateAddresses, protocol.DropAddresses)
 	}
 	if len(app.Origins) > maxOrigins {
 		return invalid("origins has %d entries, the limit is %d", len(app.Origins), maxOrigins)
@@ -163,14 +174,15 @@ func (a *Accounts) UpdateApp(ctx context.Context, id string, change AppChange) (
 		assign(&app.Currency, change.Currency)
 		assign(&app.Timezone, change.Timezone)
 		assign(&app.Origins, change.Origins)
+		assign(&app.Addresses, change.Addresses)
 		if app.Origins == nil {
 			app.Origins = []string{}
 		}
 		if err := app.validate(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE apps SET name = $2, currency = $3, timezone = $4, origins = $5 WHERE id = $1`,
-			id, app.Name, app.Currency, app.Timezone, app.Origins)
+		_, err = tx.Exec(ctx, `UPDATE apps SET name = $2, currency = $3, timezone = $4, origins = $5, addresses = $6 WHERE id = $1`,
+			id, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses)
 		if err != nil {
 			return err
 		}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
@@ -31,7 +31,7 @@ type Link struct {
 	Ad          string            `json:"ad,omitempty"`
 	Keyword     string            `json:"keyword,omitempty"`
 	Retargeting bool              `json:"retargeting"`
-	DeepLinks   map[string]string `json:"deep_links,omitempty"` // by platform: ios, android, web
+	DeepLinks   map[string]string `json:"deep_links,omitempty"` // by target: ios, android or web, also for a country: ios/DE, */DE
 	Redirects   map[string]string `json:"redirects,omitempty"`
 	Stores      map[string]string `json:"stores,omitempty"`
 	Fallback    string            `json:"fallback"`
@@ -186,12 +186,12 @@ func (l *Link) validate() error {
 	}
 	for field, destinations := range map[string]map[string]string{"deep_links": l.DeepLinks, "redirects": l.Redirects, "stores": l.Stores} {
 		for platform, target := range destinations {
-			if !slices.Contains([]string{"ios", "android", "web"}, platform) {
-				return invalid("%s: platform %.20q is unknown: use ios, android or web", field, platform)
+			if !protocol.ValidTarget(platform) {
+				return invalid("%s: %.20q is no target: use ios, android or web, each also for one country, such as ios/DE, or */DE", field, platform)
 			}
 			var schemes func(string) bool
 			switch {
-			case field == "deep_links" && platform != "web":
+			case field == "deep_links" && platform != "web" && !strings.HasPrefix(platform, "web/"):
 				schemes = guard.AppScheme
 			case field == "stores":
 				schemes = guard.StoreScheme

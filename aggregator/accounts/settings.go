@@ -55,10 +55,14 @@ func (a *Accounts) Settings(ctx context.Context) (protocol.Settings, error) {
 		}
 		s.Generation = uint64(generation)
 		var err error
-		if s.Apps, err = collect(ctx, tx, scanAgentApp, `SELECT id, name, origins FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
+		if s.Apps, err = collect(ctx, tx, scanAgentApp, `SELECT id, name, origins, addresses FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
 			return err
 		}
 		if s.Keys, err = collect(ctx, tx, scanAgentKey, `SELECT hash, app, kind FROM app_keys WHERE revoked_at IS NULL ORDER BY id`); err != nil {
+			return err
+		}
+		if s.Edges, err = collect(ctx, tx, pgx.RowToStructByPos[protocol.Edge],
+			`SELECT url, region, zone FROM agents WHERE url <> '' AND revoked_at IS NULL ORDER BY name, id`); err != nil {
 			return err
 		}
 		s.Links, err = collect(ctx, tx, scanAgentLink, `SELECT `+linkColumns+` FROM links
@@ -77,7 +81,7 @@ func collect[T any](ctx context.Context, tx pgx.Tx, scan pgx.RowToFunc[T], sql s
 }
 
 func scanAgentApp(row pgx.CollectableRow) (app protocol.App, err error) {
-	err = row.Scan(&app.ID, &app.Name, &app.Origins)
+	err = row.Scan(&app.ID, &app.Name, &app.Origins, &app.Addresses)
 	return app, err
 }
 

@@ -50,6 +50,23 @@ func enrollmentToken(c *call) (any, error) {
 	return enrollmentAnswer{Token: token, Expires: expires.UTC()}, nil
 }
 
+type agentBody struct {
+	URL *string `json:"url,omitempty"` // where SDKs reach it; empty takes it off the list of edges
+}
+
+func changeAgent(c *call) (any, error) {
+	var body agentBody
+	if err := c.body(&body); err != nil {
+		return nil, err
+	}
+	if body.URL != nil {
+		if err := c.Accounts.SetAgentURL(c.ctx, c.param("agent"), *body.URL); err != nil {
+			return nil, err
+		}
+	}
+	return readAgent(c)
+}
+
 func revokeAgent(c *call) (any, error) { return nil, c.Accounts.RevokeAgent(c.ctx, c.param("agent")) }
 
 func clusterState(c *call) (any, error) {

@@ -28,6 +28,8 @@ type appBody struct {
 	Currency string   `json:"currency,omitempty"`
 	Timezone string   `json:"timezone,omitempty"`
 	Origins  []string `json:"origins,omitempty"`
+
+	Addresses protocol.AddressPolicy `json:"addresses,omitempty"`
 }
 
 func createApp(c *call) (any, error) {
@@ -35,7 +37,7 @@ func createApp(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateApp(c.ctx, accounts.App{Name: body.Name, Currency: body.Currency, Timezone: body.Timezone, Origins: body.Origins}))
+	return answerOf(c.Accounts.CreateApp(c.ctx, accounts.App{Name: body.Name, Currency: body.Currency, Timezone: body.Timezone, Origins: body.Origins, Addresses: body.Addresses}))
 }
 
 // answerOf makes an answer of a value and an error.

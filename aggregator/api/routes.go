@@ -240,6 +240,7 @@ func agentRoutes() []route {
 	return []route{
 		{method: "GET", path: "agents", rule: needs(access.AgentsRead), handle: listAgents, summary: "Agents and their health", reply: page[accounts.Agent]{}},
 		{method: "GET", path: "agents/{agent}", rule: needs(access.AgentsRead), handle: readAgent, summary: "One agent", reply: accounts.Agent{}},
+		{method: "PATCH", path: "agents/{agent}", rule: needs(access.AgentsManage), handle: changeAgent, summary: "Say where SDKs reach an agent", body: agentBody{}, reply: accounts.Agent{}},
 		{method: "POST", path: "agents/enrollment-tokens", rule: needs(access.AgentsManage), handle: enrollmentToken, summary: "Make a token with which one agent can join", body: enrollmentBody{}, reply: enrollmentAnswer{}, status: 201},
 		{method: "POST", path: "agents/{agent}/revoke", rule: needs(access.AgentsManage), handle: revokeAgent, summary: "Shut an agent out for ever"},
 		{method: "GET", path: "cluster", rule: needs(access.AgentsRead), handle: clusterState, summary: "Aggregators and whether results match their inputs", reply: ClusterState{}},

@@ -35,6 +35,7 @@ func walk(unique, password string) []step {
 		{method: "GET", path: "agents", want: 200},
 		{method: "GET", path: "agents/{unknown}", want: 404},
 		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
+		{method: "PATCH", path: "agents/{unknown}", body: map[string]any{"url": "https://eu.example.com"}, want: 404},
 		{method: "POST", path: "agents/{unknown}/revoke", want: 404},
 		{method: "GET", path: "cluster", want: 200},
 
