@@ -12,7 +12,7 @@ const ENTRIES_PER_PAGE = 50;
 const of = (app: App, rest: string) => `apps/${encodeURIComponent(app.id)}${rest}`;
 const one = (list: string, id: string) => `${list}/${encodeURIComponent(id)}`;
 
-export type AppBody = Pick<App, 'name' | 'currency' | 'timezone'> & { origins: string[] };
+export type AppBody = Pick<App, 'name' | 'currency' | 'timezone'> & { origins: string[]; addresses: '' | 'truncate' | 'drop' };
 
 export const createApp = (api: Api, body: AppBody) => api.send<App>('POST', 'apps', body);
 export const changeApp = (api: Api, app: App, body: AppBody) => api.send<App>('PATCH', of(app, ''), body);
@@ -86,4 +86,5 @@ export const verifyAudit = (api: Api, signal: AbortSignal) => api.get<Verificati
 
 export const createEnrollment = (api: Api, body: { name: string; region: string; zone: string }) =>
   api.send<Enrollment>('POST', 'agents/enrollment-tokens', body);
+export const changeAgent = (api: Api, id: string, body: { url: string }) => api.send('PATCH', one('agents', id), body);
 export const revokeAgent = (api: Api, id: string) => api.send('POST', `${one('agents', id)}/revoke`);

@@ -34,6 +34,8 @@ export interface App {
   timezone: string;
   /** From where browsers may send; from anywhere if it is empty. */
   origins?: string[] | null;
+  /** What is stored of people's IP addresses: all if it is empty. */
+  addresses?: '' | 'truncate' | 'drop';
   created_at?: string;
 }
 
@@ -145,6 +147,9 @@ export interface Agent {
   disk_used: number;
   disk_quota: number;
   certificate_expires: string | null;
+  clock_skew_ms?: number;
+  /** Where SDKs reach it; empty if it is not listed as an edge. */
+  url?: string;
   last_seen: string | null;
 }
 
