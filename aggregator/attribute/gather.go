@@ -27,6 +27,8 @@ type seeds struct {
 	ids   []string // conversions to be computed
 	from  int64    // conversions before it are not touched by the keys
 	exact bool     // only the ids, and what they depend on
+
+	known []attribution.Conversion // those of ids, where the caller has read them already
 }
 
 // halves divides seeds; ok is false when there is nothing to divide.
@@ -36,7 +38,11 @@ func (s seeds) halves() (a, b seeds, ok bool) {
 	}
 	a, b = s, s
 	a.keys, b.keys = s.keys[:len(s.keys)/2], s.keys[len(s.keys)/2:]
-	a.ids, b.ids = s.ids[:(len(s.ids)+1)/2], s.ids[(len(s.ids)+1)/2:]
+	middle := (len(s.ids) + 1) / 2
+	a.ids, b.ids = s.ids[:middle], s.ids[middle:]
+	if s.known != nil {
+		a.known, b.known = s.known[:middle], s.known[middle:]
+	}
 	return a, b, true
 }
 
@@ -94,7 +100,9 @@ func reachBack(t *attribution.Touch) int64 {
 // is false when there were more keys than may be read together.
 func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, bool, error) {
 	g := gathering{a: a, app: s.app, keys: make(map[string]bool, len(s.keys)), ids: make(map[string]bool, len(s.ids)), from: s.from}
-	if err := g.conversions(ctx, s.ids); err != nil {
+	if s.known != nil {
+		g.add(s.known)
+	} else if err := g.conversions(ctx, s.ids); err != nil {
 		return nil, false, err
 	}
 	if s.exact {
@@ -157,12 +165,17 @@ func (g *gathering) conversions(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
+	g.add(found)
+	return nil
+}
+
+func (g *gathering) add(found []attribution.Conversion) {
 	for i := range found {
+		g.ids[found[i].ID] = true
 		g.addKeys(attribution.PersonKeys(found[i].Keys))
 		g.addLooks(found[i].Keys)
 	}
 	g.facts.Conversions = append(g.facts.Conversions, found...)
-	return nil
 }
 
 // addLooks adds the fingerprints of a conversion: its touches may have them, but

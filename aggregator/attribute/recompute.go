@@ -188,8 +188,20 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (ui
 // whatever is stored, also where that claims to be of the same inputs, and returns
 // how many it wrote. A row of newer settings stays.
 func (a *Attributor) Rewrite(ctx context.Context, app string, ids []string) (int, error) {
-	s := seeds{app: app, ids: ids, exact: true}
-	stamps, err := a.o.Store.Stamps(ctx, app, ids) // before the facts, as in repair
+	return a.rewrite(ctx, seeds{app: app, ids: ids, exact: true})
+}
+
+// RewriteRead is Rewrite for conversions of one app that have just been read.
+func (a *Attributor) RewriteRead(ctx context.Context, app string, conversions []attribution.Conversion) (int, error) {
+	s := seeds{app: app, ids: make([]string, len(conversions)), known: conversions, exact: true}
+	for i := range conversions {
+		s.ids[i] = conversions[i].ID
+	}
+	return a.rewrite(ctx, s)
+}
+
+func (a *Attributor) rewrite(ctx context.Context, s seeds) (int, error) {
+	stamps, err := a.o.Store.Stamps(ctx, s.app, s.ids) // before the facts, as in repair
 	if err != nil {
 		return 0, err
 	}
@@ -198,14 +210,14 @@ func (a *Attributor) Rewrite(ctx context.Context, app string, ids []string) (int
 		return 0, err
 	}
 	if first, second, ok := s.halves(); !whole && ok {
-		n, err := a.Rewrite(ctx, app, first.ids)
+		n, err := a.rewrite(ctx, first)
 		if err != nil {
 			return n, err
 		}
-		m, err := a.Rewrite(ctx, app, second.ids)
+		m, err := a.rewrite(ctx, second)
 		return n + m, err
 	}
-	rows := a.over(facts, stamps, ids)
+	rows := a.over(facts, stamps, s.ids)
 	return len(rows), a.write(ctx, rows)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
@@ -20,8 +21,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// backfillPage is how many conversions a command computes at once.
-const backfillPage = 10_000
+// How many conversions a command computes at once, and how many times that.
+const (
+	backfillPage    = 40_000
+	backfillWorkers = 2
+)
 
 // stored is what commands about stored attributions work with.
 type stored struct {
@@ -197,15 +201,17 @@ func (s *stored) whatIf(ctx context.Context, out io.Writer, span reconcile.Span,
 	if err != nil {
 		return err
 	}
-	err = reconcile.Pages(ctx, s.warehouse, span, func(page []attribution.Conversion) error {
-		ids := make([]string, len(page))
-		for i := range page {
-			ids[i] = page[i].ID
-		}
-		_, err := a.Rewrite(ctx, span.App, ids)
-		return err
+	// While the results of a page are worked out and stored, the next is read.
+	pages, within := errgroup.WithContext(ctx)
+	pages.SetLimit(backfillWorkers)
+	err = reconcile.Pages(within, s.warehouse, span, func(page []attribution.Conversion) error {
+		pages.Go(func() error {
+			_, err := a.RewriteRead(within, span.App, page)
+			return err
+		})
+		return within.Err()
 	})
-	if err != nil {
+	if err := errors.Join(pages.Wait(), err); err != nil {
 		return err
 	}
 	shifts, err := run.Shifts(ctx)

@@ -26,7 +26,7 @@ func (w *Warehouse) ConversionsAfter(ctx context.Context, app string, after attr
 		return err
 	}, `SELECT time, conversion_id FROM conversions
 WHERE app_id = ? AND time >= ? AND time < ? AND (time, conversion_id) > (?, ?)
-GROUP BY time, conversion_id ORDER BY time, conversion_id LIMIT ?`, app, after.Time, to, after.Time, after.ID, limit)
+ORDER BY time, conversion_id LIMIT ?`, app, after.Time, to, after.Time, after.ID, limit)
 	if err != nil {
 		return nil, after, false, fmt.Errorf("list conversions: %w", err)
 	}
