@@ -119,7 +119,7 @@ fuzz: ## fuzz every decoder of bytes from outside for FUZZTIME each (default 10s
 chaos: console ## kill agent, aggregator and ClickHouse again and again under load, and count
 	@go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
 
-attack: ## run every attack against a live system and write docs/security/attack-report.md
+attack: console ## run every attack against a live system and write docs/security/attack-report.md
 	@mkdir -p docs/security
 	@UNMOGROWP_ATTACK=full UNMOGROWP_ATTACK_REPORT="$(CURDIR)/docs/security/attack-report.md" \
 		go test -count=1 -timeout 20m -v ./deploy/attack $(ARGS)

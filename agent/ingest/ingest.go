@@ -109,7 +109,7 @@ func New(o Options) (*Handler, error) {
 		o.NewID = newID
 	}
 	o.Limits = o.Limits.withDefaults()
-	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{perSecond: o.EventsPerSecond},
+	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{perSecond: o.EventsPerSecond, whole: 2 * o.Limits.Events}, // one call can make two events
 		addresses: addresses{perSecond: min(o.RequestsPerSecond, int(time.Second))},
 		jsonType:  []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())

@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // quotas hold back a key that sends more than its share, so that others keep
 // theirs.
 type quotas struct {
 	perSecond int // events; 0 is no limit
+	whole     int // events that a request may have
 
 	mu   sync.Mutex
 	keys map[string]*rate.Limiter
@@ -49,7 +48,7 @@ func (q *quotas) limiter(key string) *rate.Limiter {
 		if q.keys == nil || len(q.keys) >= maxQuotas {
 			q.keys = make(map[string]*rate.Limiter)
 		}
-		l = rate.NewLimiter(rate.Limit(q.perSecond), max(2*q.perSecond, protocol.MaxBlockEvents))
+		l = rate.NewLimiter(rate.Limit(q.perSecond), max(2*q.perSecond, q.whole))
 		q.keys[key] = l
 	}
 	return l

@@ -290,7 +290,7 @@ func (c *call) recordRefusal(reason string) {
 	if reason == "token" && c.r.Header.Get("Authorization") == "" {
 		return // not logged in is no attack
 	}
-	detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(c.r.URL.Path)}
+	detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(withoutSecrets(c.r.URL.Path))}
 	audited := c.recordBounded(&c.refusals, "access.denied", accounts.Denied, c.name(), detail)
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
 }
@@ -317,6 +317,20 @@ func (c *call) recordBounded(l *ledger, action, outcome, target string, detail m
 		return "failed"
 	}
 	return "yes"
+}
+
+// longestID is longer than any id of ours.
+const longestID = 40
+
+// withoutSecrets shortens the parts of a path that could be a secret which somebody put there.
+func withoutSecrets(path string) string {
+	parts := strings.Split(path[:min(len(path), 4096)], "/")
+	for i, part := range parts {
+		if len(part) > longestID || strings.HasPrefix(part, accounts.TokenPrefix) || strings.HasPrefix(part, "wk_") || strings.HasPrefix(part, "sk_") {
+			parts[i] = part[:min(len(part), len(accounts.TokenPrefix)+4)] + "…"
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 func clipPath(path string) string { return path[:min(len(path), 200)] }

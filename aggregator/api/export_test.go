@@ -83,3 +83,16 @@ func (s *system) recordedRefusals() (recorded, folded int) {
 	}
 	return len(entries), folded
 }
+
+// Whoever puts a secret into an address must not find it in the audit log.
+func TestSecretsInAddressesAreNotKept(t *testing.T) {
+	s := newSystem(t)
+	secret := accounts.TokenPrefix + strings.Repeat("x", 43)
+	for _, path := range []string{"users/" + secret, "users/" + strings.Repeat("A", 43), "users/wk_secretofanapp", "users/" + strings.Repeat("eyJ.", 2000)} {
+		s.client().send("GET", path, nil, map[string]string{"Authorization": "Bearer x"}).want(401)
+		detail := string(s.lastAudit().Detail)
+		if strings.Contains(detail, path) || strings.Contains(detail, "secretofanapp") || !strings.Contains(detail, "/api/v1/users/") {
+			t.Errorf("%.60s: %s", path, detail)
+		}
+	}
+}

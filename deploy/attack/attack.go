@@ -5,10 +5,11 @@
 // this package that sends its requests over the network to a whole system in
 // this process, and a documented answer that it must get. Over all of them one
 // rule holds: no answer of 5xx but 503, no secret and no inner word of the
-// program in any answer, and honest requests are served before and after.
+// program in any answer, an entry in the audit log for what the requirements mark
+// so, and honest requests are served before and after.
 //
-// What is not attacked, because it does not exist yet or is not tried here, is
-// listed as such with the reason and never counts as passed.
+// Over the whole run: the process may grow by 64 MiB, and every refusal that the
+// nodes count has its entry in the audit log or is counted in the next one.
 //
 // The short form, of what takes about a second each, is part of every test run;
 // UNMOGROWP_ATTACK=full runs all, and UNMOGROWP_ATTACK_REPORT names a file for
@@ -35,7 +36,6 @@ const (
 	Passed = "passed"
 	Failed = "failed"
 	NotRun = "not run" // in the short form
-	NotYet = "not yet"
 )
 
 // Names are the groups, by number from 1; the one at 0 is empty.
@@ -101,7 +101,7 @@ func Report(w io.Writer, results []Result) error {
 	}
 	b.WriteString("# Attack report\n\nWritten by `make attack`: every group of attacks against a live system with two aggregators, two agents, ClickHouse and Postgres.\n" +
 		"The code of group *n* is the function `attack`*n*`…` in `deploy/attack`.\n\n")
-	fmt.Fprintf(&b, "%d groups: %d passed, %d failed, %d not yet; %d requests.\n\n", len(results), counts[Passed], counts[Failed], counts[NotYet]+counts[NotRun], requests)
+	fmt.Fprintf(&b, "%d groups: %d passed, %d failed, %d not run; %d requests.\n\n", len(results), counts[Passed], counts[Failed], counts[NotRun], requests)
 	b.WriteString("| # | attack | requests | result | note |\n|---:|---|---:|---|---|\n")
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %d | %s | %d | %s | %s |\n", r.ID, r.Name, r.Requests, r.Outcome, r.Note)

@@ -95,12 +95,12 @@ func attack44SlowHeaders(s *suite) {
 	const most = 6 * time.Second
 	// Also those that have not even begun, and those that could yet become HTTP/2.
 	heads := []string{"POST /v1/track HTTP/1.1\r\nHost: x\r\nX-Slow: ", "", "P", "POST /v1/tr"}
-	s.undisturbed(2, s.honestEvent(s.Agents[0]), func() {
+	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() {
 		if lived := s.slow(s.Agents[0], 2000, 2*most, heads...); lived > most {
 			s.Errorf("a connection with slow headers lived for %v", lived)
 		}
 	})
-	s.undisturbed(2, s.honestRead(s.Aggregators[0]), func() {
+	s.undisturbed(2, 300, s.honestRead(s.Aggregators[0]), func() {
 		if lived := s.slow(s.Aggregators[0], 500, 2*most, heads...); lived > most {
 			s.Errorf("a connection to the console with slow headers lived for %v", lived)
 		}
@@ -109,7 +109,7 @@ func attack44SlowHeaders(s *suite) {
 
 func attack45SlowBodies(s *suite) {
 	const most = 16 * time.Second
-	s.undisturbed(2, s.honestEvent(s.Agents[0]), func() {
+	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if lived := s.slow(s.Agents[0], 2000, 2*most, "POST /v1/track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+s.WriteKey+"\r\nContent-Length: 100000\r\n\r\n{"); lived > most {

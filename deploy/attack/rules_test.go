@@ -154,10 +154,10 @@ const noise = 30 * time.Millisecond
 // undisturbed measures honest requests before, during and after an attack, in
 // one run, and wants the p99 during it to be less than factor times the other.
 // A machine with other work disturbs them as well, so it is tried again, twice.
-func (s *suite) undisturbed(factor float64, honest, attack func()) {
+func (s *suite) undisturbed(factor float64, samples int, honest, attack func()) {
 	s.Helper()
 	for try := 1; ; try++ {
-		before := timed(honest, 300, nil)
+		before := timed(honest, samples, nil)
 		done := make(chan struct{})
 		var during []time.Duration
 		measured := make(chan struct{})
@@ -168,7 +168,7 @@ func (s *suite) undisturbed(factor float64, honest, attack func()) {
 		attack()
 		close(done)
 		<-measured
-		after := timed(honest, 300, nil)
+		after := timed(honest, samples, nil)
 		base := max(p99(before), p99(after), noise)
 		s.Logf("honest requests: p99 %v before, %v during, %v after the attack; %d during it", p99(before), p99(during), p99(after), len(during))
 		if p99(during) < time.Duration(factor*float64(base)) {

@@ -53,6 +53,8 @@ type Cluster struct {
 
 	// Log makes the logger of a part; without it, warnings go to the test's output.
 	Log func(part string) *slog.Logger
+	// Configure changes the settings of the agents that start from then on.
+	Configure func(config *agent.Config)
 
 	dir string
 }
@@ -182,6 +184,9 @@ func (c *Cluster) agentConfig(name, token string) agent.Config {
 	config.EnrollToken = daemon.Secret(token)
 	for _, a := range c.Aggregators {
 		config.Aggregators = append(config.Aggregators, a.Agents)
+	}
+	if c.Configure != nil {
+		c.Configure(&config)
 	}
 	return config
 }
