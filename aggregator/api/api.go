@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
@@ -49,10 +50,16 @@ type Reports interface {
 	Overview(ctx context.Context, q report.Query) (report.OverviewResult, error)
 	Timeseries(ctx context.Context, q report.Query) (report.TimeseriesResult, error)
 	Attribution(ctx context.Context, q report.Query) (report.AttributionResult, error)
-	Paths(ctx context.Context, q report.Query) (report.PathsResult, error)
+	Journeys
 	Conversions(ctx context.Context, q report.Query) (report.ConversionsResult, error)
 	// Conversion returns one conversion of the query's app, and false if there is none.
 	Conversion(ctx context.Context, q report.Query, id string) (report.ConversionResult, bool, error)
+}
+
+// Journeys tells of the ways to conversions. The warehouse does.
+type Journeys interface {
+	Paths(ctx context.Context, q report.Query) (report.PathsResult, error)
+	Late(ctx context.Context, q report.Query, s *attribution.Settings) (report.LateResult, error)
 }
 
 // Enroller makes tokens with which agents join. The authority does.

@@ -88,6 +88,11 @@ func (r *reports) Paths(_ context.Context, q report.Query) (report.PathsResult, 
 		Lengths: []report.PathLength{{Touches: 1, Conversions: 1}}, Lags: []report.PathLag{{Days: 2, Conversions: 1}}}, nil
 }
 
+func (r *reports) Late(_ context.Context, q report.Query, s *attribution.Settings) (report.LateResult, error) {
+	r.keep(q)
+	return report.LateResult{LimitMS: s.Lateness, Rows: []report.LateRow{{MediaSource: "mail", Kind: "click", Touches: 1}}}, nil
+}
+
 func (r *reports) Conversions(_ context.Context, q report.Query) (report.ConversionsResult, error) {
 	r.keep(q)
 	if q.Limit == report.MaxLimit { // pages without end

@@ -112,7 +112,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "javascript:alert(1)"}).want(400)
 	c.get(at + "/links?limit=1").want(200)
 	c.get(at + "/links/" + link.ID).want(200)
-	for _, path := range []string{"overview", "timeseries?metric=revenue&interval=week&currency=EUR", "attribution?model=linear&group_by=media_source,campaign", "attribution?model=shapley", "sources", "paths?limit=5"} {
+	for _, path := range []string{"overview", "timeseries?metric=revenue&interval=week&currency=EUR", "attribution?model=linear&group_by=media_source,campaign", "attribution?model=shapley", "sources", "paths?limit=5", "late"} {
 		c.get(at + "/reports/" + path).want(200)
 	}
 	c.get(at + "/reports/attribution?model=guess").want(400)

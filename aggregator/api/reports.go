@@ -206,6 +206,20 @@ func sources(c *call) (any, error) {
 	return ask(c, q, c.Reports.Attribution)
 }
 
+func late(c *call) (any, error) {
+	q, _, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	versions, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	return ask(c, q, func(ctx context.Context, q report.Query) (report.LateResult, error) {
+		return c.Reports.Late(ctx, q, &versions[0].Settings)
+	})
+}
+
 func paths(c *call) (any, error) {
 	q, _, err := c.question()
 	if err != nil {

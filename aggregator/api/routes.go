@@ -190,6 +190,8 @@ func reportRoutes() []route {
 			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
 			query: []string{"from", "to", "tz", "limit", "format"}, reply: report.PathsResult{}},
+		{method: "GET", path: "apps/{app}/reports/late", rule: needs(access.ReportsRead), handle: late, summary: "Touches that came too late to change credit, and message ids with several contents",
+			query: []string{"from", "to", "tz"}, reply: report.LateResult{}},
 		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
 			query: []string{"from", "to", "tz", "limit", "cursor", "format"}, reply: report.ConversionsResult{}},
 		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},

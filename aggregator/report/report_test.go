@@ -80,6 +80,11 @@ func TestSQL(t *testing.T) {
 			p := q.Paths()
 			return []Statement{p.Top, p.Lengths, p.Lags}
 		},
+		"late": func(q Query) []Statement {
+			s := attribution.Default()
+			l := q.Late(&s)
+			return []Statement{l.Rows, l.Conflicts}
+		},
 		"conversions": func(q Query) []Statement {
 			first := q.Conversions()
 			q.Limit, q.Cursor = 10, *mark{1_767_300_000_000, "m'1"}.cursor()

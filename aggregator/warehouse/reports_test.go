@@ -85,7 +85,7 @@ func same(t *testing.T, got any, want string) {
 func TestReports(t *testing.T) {
 	w, q := shop(t)
 	for name, test := range map[string]func(*testing.T, *Warehouse, report.Query){
-		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion, "paths": testPaths,
+		"counts": testCounts, "attribution": testAttribution, "pages": testPages, "one conversion": testConversion, "paths": testPaths, "late": testLate,
 		"currencies": testCurrencies,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, q) })
@@ -276,6 +276,33 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 	if (sum != "174.500000 " && sum != "154.000000 20.500000 ") || len(series.Unconverted) != 0 {
 		t.Errorf("%+v", series)
 	}
+}
+
+// testLate stores touches at the edge of the lateness limit, of a person who
+// converted and of another.
+func testLate(t *testing.T, w *Warehouse, q report.Query) {
+	s := attribution.Default()
+	q.App, q.Apps = "late", report.Apps{IDs: []string{"late"}}
+	at := q.From.UnixMilli() + attribution.Day
+	touch := func(id, key string, delay int64) attribution.Touch {
+		return attribution.Touch{App: "late", ID: id, Original: at, Time: at, Received: at + delay, Digest: 1, Kind: attribution.Click, MediaSource: "google", Keys: []string{key}}
+	}
+	conversion := func(id string, made, known int64) attribution.Conversion {
+		return attribution.Conversion{App: "late", ID: id, Original: made, Time: made, Received: known, Digest: 1, Name: "Order Completed", Keys: []string{"user:u"}}
+	}
+	storeFacts(t, w, &attribution.Facts{
+		Touches: []attribution.Touch{touch("in", "user:u", s.Lateness), touch("late", "user:u", s.Lateness+2), touch("other", "user:v", s.Lateness+1)},
+		Conversions: []attribution.Conversion{conversion("missed", at+1, at+1), conversion("met", at+2, at+2), conversion("before", at-1, at),
+			conversion("out", at+s.Lookback, at+1)},
+	})
+	if err := w.RecordConflicts(t.Context(), []attribution.Variant{{App: "late", ID: "x", Digest: 1, Received: at}, {App: "late", ID: "x", Digest: 2, Received: at + 1}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Late(t.Context(), q, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"lateness_ms":604800000,"rows":[{"media_source":"google","kind":"click","touches":2,"conversions":1,"longest_delay_ms":604800002}],"event_id_conflicts":1}`)
 }
 
 func testPaths(t *testing.T, w *Warehouse, q report.Query) {
