@@ -126,6 +126,8 @@ type Queue struct {
 	wg        sync.WaitGroup
 	failure   atomic.Pointer[error] // why the disk is no longer trusted; never reset
 
+	persisting sync.Mutex // one at a time writes the files of persist
+
 	mu     sync.Mutex
 	state  state
 	closed bool

@@ -77,6 +77,8 @@ func (q *Queue) sweepOnce(last saved) (saved, error) {
 // persist writes the mark and the retention tail. A mark that is older than
 // the truth is harmless: blocks are sent again.
 func (q *Queue) persist(m mark, kept retention) error {
+	q.persisting.Lock()
+	defer q.persisting.Unlock()
 	q.marker.note(m)
 	if err := q.marker.sync(); err != nil {
 		return err
