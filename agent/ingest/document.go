@@ -26,6 +26,7 @@ type document struct {
 	open      [maxNesting]ref // containers that are still open
 	depth     int
 	badUTF8   bool // some string is not valid UTF-8
+	careful   bool // test: read every member by the grammar
 	lastOwner ref  // container to which the last fault belongs
 	unescaped []byte
 

@@ -9,7 +9,7 @@ package ingest
 // which know all of JSON.
 func (d *document) pairs() (want state, ok bool) {
 	t, at, limit := d.text, d.at, d.limits.String
-	for !d.badUTF8 && at < len(t) && t[at] == '"' {
+	for !d.badUTF8 && !d.careful && at < len(t) && t[at] == '"' {
 		colon := plain(t, at+1) + 1
 		if colon+1 >= len(t) || t[colon-1] != '"' || t[colon] != ':' || colon-at-2 > limit || len(d.nodes)+2 > d.limits.Nodes {
 			break
