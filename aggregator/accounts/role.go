@@ -174,6 +174,9 @@ func (a *Accounts) Check(ctx context.Context) error {
 				WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relrowsecurity
 				AND (c.attname IN ('app', 'app_id') OR t.relname = 'apps') AND has_table_privilege(t.oid, 'SELECT'))
 		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&user, &super, &owns, &rewrites, &reads, &creates, &open)
+	if violates(err, "42P01") {
+		return errors.New("check Postgres: the tables are missing: run aggregator migrate with the owner's DSN")
+	}
 	if err != nil {
 		return wrap("check the application role", err)
 	}

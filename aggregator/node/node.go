@@ -235,10 +235,11 @@ func (n *Node) front(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	view := clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now}
+	n.admin.Handle("GET "+clusterPath, serveCluster(view))
 	n.handler, err = api.New(api.Options{
 		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Enroller: n.authority,
-		Cluster: clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now},
-		Heads:   copiedHeads(n.warehouse),
+		Cluster: view, Heads: copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
 	return err

@@ -67,6 +67,7 @@ func (w *Warehouse) checkTables(ctx context.Context) error {
 }
 
 func (w *Warehouse) checkSession(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx) // the driver makes max_execution_time of a deadline
 	var faults []error
 	for name, want := range writeSettings() {
 		var got string

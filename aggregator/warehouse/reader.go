@@ -41,6 +41,7 @@ func (c *walled) route(ctx context.Context) (driver.Conn, context.Context) {
 	if !ok {
 		return c.Conn, ctx
 	}
+	ctx = context.WithoutCancel(ctx) // the driver makes max_execution_time of a deadline, and the reader's is its own
 	if reader := c.wall.reader; reader != nil {
 		return reader, clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"log_comment": c.wall.keys.Comment(p)}))
 	}
