@@ -76,6 +76,7 @@ type match struct {
 // identity, else the one whose verified address it is, else, if the provider is configured so, a new one.
 // ErrCodeRequired means that the person's second factor is still due: see [Accounts.LoginFactor].
 func (a *Accounts) LoginIdentity(ctx context.Context, login IdentityLogin) (Session, string, error) {
+	login.Vouched = login.plain()
 	m, err := a.match(ctx, login.Vouched)
 	if errors.Is(err, pgx.ErrNoRows) {
 		m.user, err = a.createVouched(ctx, login)
@@ -98,6 +99,16 @@ func (a *Accounts) LoginIdentity(ctx context.Context, login IdentityLogin) (Sess
 	return a.openVouched(ctx, m.user, login.Vouched, Login{IP: login.IP, UserAgent: login.UserAgent}, nil)
 }
 
+// plain is what can be stored of what the provider says. An address that is none is no address.
+func (v Vouched) plain() Vouched {
+	v.Name = plainName(v.Name)
+	var err error
+	if v.Email, err = normalEmail(v.Email); err != nil {
+		v.Email = ""
+	}
+	return v
+}
+
 // match finds the person of an identity. An address that is not verified is nobody's.
 func (a *Accounts) match(ctx context.Context, v Vouched) (m match, err error) {
 	const columns = `SELECT u.id, u.disabled, EXISTS (SELECT FROM totp t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL)`
@@ -107,28 +118,23 @@ func (a *Accounts) match(ctx context.Context, v Vouched) (m match, err error) {
 		m.linked = true
 		return m, err
 	}
-	email, invalidEmail := normalEmail(v.Email)
-	if !v.EmailVerified || invalidEmail != nil {
+	if !v.EmailVerified || v.Email == "" {
 		return m, &RefusedError{Reason: EmailUnverified}
 	}
 	err = a.pool.QueryRow(ctx, columns+`, EXISTS (SELECT FROM identities i WHERE i.user_id = u.id AND i.issuer = $2)
-		FROM users u WHERE u.email = $1`, email, v.Issuer).Scan(&m.user, &m.disabled, &m.factor, &m.other)
+		FROM users u WHERE u.email = $1`, v.Email, v.Issuer).Scan(&m.user, &m.disabled, &m.factor, &m.other)
 	return m, err
 }
 
 // createVouched makes a person whom nobody invited, if the provider is configured to, and links them.
 func (a *Accounts) createVouched(ctx context.Context, login IdentityLogin) (string, error) {
-	email, err := normalEmail(login.Email)
-	if err != nil {
-		return "", &RefusedError{Reason: EmailUnverified}
-	}
-	_, domain, _ := strings.Cut(email, "@")
+	_, domain, _ := strings.Cut(login.Email, "@")
 	if !login.Provider.CreatePeople || !slices.Contains(login.Provider.Domains, domain) {
 		return "", &RefusedError{Reason: UnknownPerson}
 	}
 	// The roles were granted by whoever configured the provider.
 	actor := withID(actorOf(ctx), "system", "provider")
-	user, err := a.createUser(WithActor(ctx, actor), NewUser{Email: email, Name: plainName(login.Name), Roles: login.Provider.Roles},
+	user, err := a.createUser(WithActor(ctx, actor), NewUser{Email: login.Email, Name: login.Name, Roles: login.Provider.Roles},
 		func(tx pgx.Tx, user string) error { return link(ctx, tx, user, login.Vouched) })
 	var bad *InvalidError
 	switch {
@@ -182,7 +188,7 @@ func link(ctx context.Context, tx pgx.Tx, user string, v Vouched) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO identities (id, user_id, issuer, subject, email) VALUES ($1, $2, $3, $4, $5)`,
-		id, user, v.Issuer, v.Subject, clip(v.Email)); err != nil {
+		id, user, v.Issuer, v.Subject, v.Email); err != nil {
 		return fmt.Errorf("link identity: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM password_links l USING users u WHERE l.user_id = $1 AND u.id = l.user_id AND u.password = ''`, user); err != nil {

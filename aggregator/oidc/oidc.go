@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -319,8 +320,8 @@ func (said *claims) complete(ctx context.Context, provider *oidc.Provider, token
 }
 
 func (said *claims) identity() (Identity, error) {
-	if said.Subject == "" || len(said.Subject) > 255 || len(said.Email) > maxClaim {
-		return Identity{}, &Error{BadToken, errors.New("sub or email is missing or too long")}
+	if said.Subject == "" || len(said.Subject) > 255 || len(said.Email) > maxClaim || strings.ContainsFunc(said.Subject, unicode.IsControl) {
+		return Identity{}, &Error{BadToken, errors.New("sub is missing, or sub or email cannot be kept")}
 	}
 	return Identity{Subject: said.Subject, Email: said.Email, EmailVerified: bool(said.Verified), Name: clip(said.Name, maxClaim),
 		MFA: slices.Contains(said.Methods, "mfa")}, nil

@@ -101,6 +101,7 @@ func TestTokensThatProveNothingAreRefused(t *testing.T) {
 		"not yet valid":     func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(time.Hour).Unix() },
 		"no subject":        func(c jwt.MapClaims) { delete(c, "sub") },
 		"endless subject":   func(c jwt.MapClaims) { c["sub"] = strings.Repeat("x", 256) },
+		"subject with NUL":  func(c jwt.MapClaims) { c["sub"] = "s\x001" },
 		"subject no string": func(c jwt.MapClaims) { c["sub"] = 7 },
 	} {
 		_, err := f.finish(client, change)
