@@ -23,15 +23,14 @@ const (
 
 // Locator answers from the newest good file. Any number of goroutines may ask it.
 type Locator struct {
-	path string
-	log  *slog.Logger
-
-	current atomic.Pointer[database]
+	log     *slog.Logger
+	current atomic.Pointer[database] // nil without a file
 }
 
 // database is one version of the file, held in memory: a file that is mapped and then overwritten in
 // place would end the process.
 type database struct {
+	path   string
 	reader *maxminddb.Reader
 	stamp  stamp
 }
@@ -42,15 +41,24 @@ type stamp struct {
 	time time.Time
 }
 
-// Open reads the database at path.
+// Open reads the database at path; an empty path is none, with which no country is known.
 func Open(path string, log *slog.Logger) (*Locator, error) {
-	l := &Locator{path: path, log: log}
+	l := &Locator{log: log}
+	return l, l.Use(path)
+}
+
+// Use takes the database at path in place of the present one, which stays if there is an error.
+func (l *Locator) Use(path string) error {
+	if path == "" {
+		l.current.Store(nil)
+		return nil
+	}
 	d, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("open database of countries: %w", err)
+		return fmt.Errorf("open database of countries: %w", err)
 	}
 	l.current.Store(d)
-	return l, nil
+	return nil
 }
 
 func read(path string) (*database, error) {
@@ -77,12 +85,16 @@ func read(path string) (*database, error) {
 	if err := reader.Verify(); err != nil {
 		return nil, fmt.Errorf("check %s: %w: load it down again", path, err)
 	}
-	return &database{reader: reader, stamp: stamp{size: info.Size(), time: info.ModTime()}}, nil
+	return &database{path: path, reader: reader, stamp: stamp{size: info.Size(), time: info.ModTime()}}, nil
 }
 
 // Country is the ISO 3166 code of the country of an address, such as "DE", and "" if it is not known.
 func (l *Locator) Country(address netip.Addr) string {
-	found := l.current.Load().reader.Lookup(address)
+	d := l.current.Load()
+	if d == nil {
+		return ""
+	}
+	found := d.reader.Lookup(address)
 	var code string
 	for _, path := range [][]any{{"country", "iso_code"}, {"country_code"}, {"country"}} {
 		if found.DecodePath(&code, path...) == nil && isCode(code) {
@@ -95,11 +107,6 @@ func (l *Locator) Country(address netip.Addr) string {
 // isCode says whether a text is the code of a country, which it is also where others have a name.
 func isCode(text string) bool {
 	return len(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'A' && text[1] <= 'Z'
-}
-
-// Built is when the database was made, as it says itself.
-func (l *Locator) Built() time.Time {
-	return l.current.Load().reader.Metadata.BuildTime()
 }
 
 // Run takes newer files until ctx ends.
@@ -120,20 +127,25 @@ func (l *Locator) Run(ctx context.Context) error {
 // look takes the file if it is another than the one in use and than the one that was refused before. It
 // returns the stamp of the file that is refused now.
 func (l *Locator) look(refused stamp) stamp {
-	info, err := os.Stat(l.path)
+	old := l.current.Load()
+	if old == nil {
+		return stamp{}
+	}
+	info, err := os.Stat(old.path)
 	if err != nil {
 		return refused // between two files there may be none
 	}
 	now := stamp{size: info.Size(), time: info.ModTime()}
-	if now == l.current.Load().stamp || now == refused {
+	if now == old.stamp || now == refused {
 		return refused
 	}
-	d, err := read(l.path)
+	d, err := read(old.path)
 	if err != nil {
 		l.log.Error("database of countries is not taken, the former stays in use", "error", err)
 		return now
 	}
-	l.current.Store(d)
-	l.log.Info("database of countries taken", "path", l.path, "built", l.Built())
+	if l.current.CompareAndSwap(old, d) { // else Use was faster
+		l.log.Info("database of countries taken", "path", d.path, "built", d.reader.Metadata.BuildTime())
+	}
 	return stamp{}
 }

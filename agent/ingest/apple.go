@@ -102,7 +102,7 @@ func (c *call) appleApp(item string) *problem {
 		}
 		number = claims.scalar(claims.member(0, "advertised-item-identifier"))
 	}
-	if id := c.h.AppleApps[number]; id != "" {
+	if id := c.rules.AppleApps[number]; id != "" {
 		app, ok := c.h.Directory.App(id)
 		if ok && !app.Blocked {
 			c.app = app

@@ -16,8 +16,9 @@ type call struct {
 	began    time.Time
 	received int64 // milliseconds
 
-	key protocol.Key
-	app protocol.App
+	rules *Rules
+	key   protocol.Key
+	app   protocol.App
 
 	raw      *wire // from read to release
 	*scratch       // from compute to release
@@ -47,7 +48,7 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	now := c.h.Now()
 	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
 	c.key, c.app, c.address, c.converted = protocol.Key{}, protocol.App{}, "", false
-	c.located = located{}
+	c.located, c.rules = located{}, c.h.rules.Load()
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
 	allowOrigin(w.Header(), r)

@@ -54,9 +54,9 @@ func (c *call) clientAddress() string {
 	}
 	address := peer.Addr().Unmap().WithZone("")
 	forwarded := c.r.Header.Values("X-Forwarded-For")
-	for i := len(forwarded) - 1; i >= 0 && c.h.proxy(address); i-- {
+	for i := len(forwarded) - 1; i >= 0 && c.rules.proxy(address); i-- {
 		list := strings.Split(forwarded[i], ",")
-		for j := len(list) - 1; j >= 0 && c.h.proxy(address); j-- {
+		for j := len(list) - 1; j >= 0 && c.rules.proxy(address); j-- {
 			next, err := parseHop(list[j])
 			if err != nil { // a proxy of ours wrote what cannot be read: the nearest known one it is
 				c.address = address.String()
@@ -80,8 +80,8 @@ func parseHop(s string) (netip.Addr, error) {
 }
 
 // proxy reports whether an address is that of a trusted proxy.
-func (h *Handler) proxy(a netip.Addr) bool {
-	for _, p := range h.TrustedProxies {
+func (r *Rules) proxy(a netip.Addr) bool {
+	for _, p := range r.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}
@@ -91,11 +91,11 @@ func (h *Handler) proxy(a netip.Addr) bool {
 
 // forwarded returns a header that a trusted proxy has set, "" from anybody else.
 func (c *call) forwarded(name string) string {
-	if len(c.h.TrustedProxies) == 0 {
+	if len(c.rules.TrustedProxies) == 0 {
 		return ""
 	}
 	peer, err := netip.ParseAddrPort(c.r.RemoteAddr)
-	if err != nil || !c.h.proxy(peer.Addr().Unmap().WithZone("")) {
+	if err != nil || !c.rules.proxy(peer.Addr().Unmap().WithZone("")) {
 		return ""
 	}
 	value, _, _ := strings.Cut(c.r.Header.Get(name), ",")

@@ -44,8 +44,8 @@ func (c *call) countryOf(ip string) string {
 		return c.located.country
 	}
 	country := ""
-	if address, err := netip.ParseAddr(ip); err == nil && c.h.Locator != nil {
-		country = c.h.Locator.Country(address)
+	if address, err := netip.ParseAddr(ip); err == nil && c.rules.Locator != nil {
+		country = c.rules.Locator.Country(address)
 	}
 	if country == "" && ip == c.clientAddress() {
 		for _, name := range countryHeaders() {

@@ -57,17 +57,23 @@ type Directory interface {
 
 // Options configure a Handler. Buffer, Directory and Registerer are required.
 type Options struct {
-	Buffer         Buffer
-	Directory      Directory
-	Registerer     prometheus.Registerer
-	Logger         *slog.Logger     // nil discards
-	Now            func() time.Time // nil is time.Now
-	NewID          func() string    // message ids to mint; nil makes UUIDs of version 7
-	Limits         Limits
+	Buffer       Buffer
+	Directory    Directory
+	Registerer   prometheus.Registerer
+	Logger       *slog.Logger     // nil discards
+	Now          func() time.Time // nil is time.Now
+	NewID        func() string    // message ids to mint; nil makes UUIDs of version 7
+	Limits       Limits
+	Region, Zone string // of this agent
+	Rules
+}
+
+// Rules are what an operator may change while the agent runs. A request is served by those of its
+// beginning.
+type Rules struct {
 	TrustedProxies []netip.Prefix    // whose X-Forwarded headers are believed
 	AppleApps      map[string]string // number in the App Store to app: Apple's postbacks carry no key
 	Locator        Locator           // nil: countries are known from servers and proxies only
-	Region, Zone   string            // of this agent
 
 	EventsPerSecond   int // of one key, over that it is told to wait; 0 is no limit
 	RequestsPerSecond int // of one address, likewise; at most 10^9
@@ -84,6 +90,7 @@ type Handler struct {
 	decoders  sync.Pool    // of *zstd.Decoder
 	using     atomic.Int64 // bytes of bodies in memory
 	steps     []step
+	rules     atomic.Pointer[Rules]
 	quotas    quotas
 	addresses addresses
 	opened    opened
@@ -109,10 +116,10 @@ func New(o Options) (*Handler, error) {
 		o.NewID = newID
 	}
 	o.Limits = o.Limits.withDefaults()
-	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{perSecond: o.EventsPerSecond, whole: 2 * o.Limits.Events}, // one call can make two events
-		addresses: addresses{perSecond: min(o.RequestsPerSecond, int(time.Second))},
-		jsonType:  []string{"application/json"}, nosniff: []string{"nosniff"}}
+	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{whole: 2 * o.Limits.Events}, // one call can make two events
+		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
+	h.SetRules(o.Rules)
 	h.calls.New = func() any { return &call{h: h} }
 	h.scratches.New = func() any { return new(scratch) }
 	h.wires.New = func() any { return new(wire) }
@@ -123,6 +130,13 @@ func New(o Options) (*Handler, error) {
 	}
 	h.routes()
 	return h, nil
+}
+
+// SetRules changes the rules for the requests that begin from now on.
+func (h *Handler) SetRules(r Rules) {
+	r.RequestsPerSecond = min(r.RequestsPerSecond, int(time.Second))
+	h.rules.Store(&r)
+	h.quotas.forget()
 }
 
 // newDecoder makes a zstd decoder that works in its caller's goroutine. It gives

@@ -12,8 +12,7 @@ import (
 // quotas hold back a key that sends more than its share, so that others keep
 // theirs.
 type quotas struct {
-	perSecond int // events; 0 is no limit
-	whole     int // events that a request may have
+	whole int // events that a request may have
 
 	mu   sync.Mutex
 	keys map[string]*rate.Limiter
@@ -25,11 +24,11 @@ const maxQuotas = 100_000
 
 // take reports how long a key has to wait before it may send n events; 0 if it
 // may now. Two seconds' worth, and always a whole request, can come at once.
-func (q *quotas) take(key string, n int, now time.Time) time.Duration {
-	if q.perSecond <= 0 || n == 0 {
+func (q *quotas) take(key string, n, perSecond int, now time.Time) time.Duration {
+	if perSecond <= 0 || n == 0 {
 		return 0
 	}
-	r := q.limiter(key).ReserveN(now, n)
+	r := q.limiter(key, perSecond).ReserveN(now, n)
 	if !r.OK() {
 		return time.Second
 	}
@@ -40,7 +39,14 @@ func (q *quotas) take(key string, n int, now time.Time) time.Duration {
 	return wait
 }
 
-func (q *quotas) limiter(key string) *rate.Limiter {
+// forget drops what is known, for rules that changed.
+func (q *quotas) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.keys = nil
+}
+
+func (q *quotas) limiter(key string, perSecond int) *rate.Limiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.keys[key]
@@ -48,7 +54,7 @@ func (q *quotas) limiter(key string) *rate.Limiter {
 		if q.keys == nil || len(q.keys) >= maxQuotas {
 			q.keys = make(map[string]*rate.Limiter)
 		}
-		l = rate.NewLimiter(rate.Limit(q.perSecond), max(2*q.perSecond, q.whole))
+		l = rate.NewLimiter(rate.Limit(perSecond), max(2*perSecond, q.whole))
 		q.keys[key] = l
 	}
 	return l
@@ -57,27 +63,25 @@ func (q *quotas) limiter(key string) *rate.Limiter {
 // checkQuota refuses a request whose key has used up its quota. A touch of a
 // link has no key: all of an app's count together.
 func (c *call) checkQuota() *problem {
-	if c.h.quotas.perSecond <= 0 {
+	if c.rules.EventsPerSecond <= 0 {
 		return nil
 	}
 	n := 0
 	for _, part := range c.chunks {
 		n += part.count
 	}
-	wait := c.h.quotas.take(c.app.ID+"/"+string(c.key.Kind)+"/"+string(c.key.Hash), n, c.began)
+	wait := c.h.quotas.take(c.app.ID+"/"+string(c.key.Kind)+"/"+string(c.key.Hash), n, c.rules.EventsPerSecond, c.began)
 	if wait == 0 {
 		return nil
 	}
 	c.h.metrics.refuse(n)
 	return &problem{status: http.StatusTooManyRequests, code: "rate_limited", retryAfter: wait,
-		text: "this key sends more than " + itoa(c.h.quotas.perSecond) + " events a second to this agent; send the request again later"}
+		text: "this key sends more than " + itoa(c.rules.EventsPerSecond) + " events a second to this agent; send the request again later"}
 }
 
 // addresses hold back an address that sends more requests than it may. Of an
 // IPv6 address its /64 counts: whoever has one has all of it.
 type addresses struct {
-	perSecond int // requests; 0 is no limit
-
 	mu         sync.Mutex
 	young, old map[netip.Prefix]int64 // when the bucket will be empty, in nanoseconds
 }
@@ -89,7 +93,7 @@ const (
 
 // take reports how long an address has to wait before its next request; 0 if it
 // may come now.
-func (a *addresses) take(address netip.Addr, now time.Time) time.Duration {
+func (a *addresses) take(address netip.Addr, perSecond int, now time.Time) time.Duration {
 	bits := 32
 	if address.Is6() {
 		bits = 64
@@ -111,24 +115,24 @@ func (a *addresses) take(address netip.Addr, now time.Time) time.Duration {
 	if a.young == nil || !ok && len(a.young) >= maxAddresses {
 		a.young, a.old = make(map[netip.Prefix]int64), a.young
 	}
-	a.young[key] = empty + int64(time.Second)/int64(a.perSecond)
+	a.young[key] = empty + int64(time.Second)/int64(perSecond)
 	return 0
 }
 
 // checkAddress refuses a request of an address that sends too many. It comes
 // before anything else is done for the request.
 func (c *call) checkAddress() *problem {
-	if c.h.addresses.perSecond <= 0 {
+	if c.rules.RequestsPerSecond <= 0 {
 		return nil
 	}
 	address, err := netip.ParseAddr(c.clientAddress())
 	if err != nil {
 		return nil
 	}
-	wait := c.h.addresses.take(address, c.began)
+	wait := c.h.addresses.take(address, c.rules.RequestsPerSecond, c.began)
 	if wait == 0 {
 		return nil
 	}
 	return &problem{status: http.StatusTooManyRequests, code: "address_rate_limited", retryAfter: wait,
-		text: "this address sends more than " + itoa(c.h.addresses.perSecond) + " requests a second to this agent; send larger batches, or the request again later"}
+		text: "this address sends more than " + itoa(c.rules.RequestsPerSecond) + " requests a second to this agent; send larger batches, or the request again later"}
 }

@@ -87,10 +87,10 @@ func TestFloodOfOneAddressDoesNotTouchOthers(t *testing.T) {
 }
 
 func TestAddressesAreBounded(t *testing.T) {
-	a := addresses{perSecond: 1}
+	var a addresses
 	for i := range 5 * maxAddresses {
 		address := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		if a.take(address, noon()) != 0 || len(a.young)+len(a.old) > 2*maxAddresses {
+		if a.take(address, 1, noon()) != 0 || len(a.young)+len(a.old) > 2*maxAddresses {
 			t.Fatalf("%s: %d remembered", address, len(a.young)+len(a.old))
 		}
 	}

@@ -38,7 +38,13 @@ func Commands(root *cobra.Command) {
 
 // run is the command: it opens the sockets and runs one node on them.
 func run(ctx context.Context, std daemon.Streams, c Config) error {
-	log, err := daemon.NewLogger(std.Err, c.LogLevel, c.LogFormat)
+	min, err := daemon.ParseLevel(c.LogLevel)
+	if err != nil {
+		return &daemon.ConfigError{Problems: []string{err.Error()}}
+	}
+	level := &slog.LevelVar{}
+	level.Set(min)
+	log, err := daemon.NewLoggerAt(std.Err, level, c.LogFormat)
 	if err != nil {
 		return &daemon.ConfigError{Problems: []string{err.Error()}}
 	}
@@ -62,7 +68,14 @@ func run(ctx context.Context, std daemon.Streams, c Config) error {
 		}
 	}
 	socket, _ := std.Getenv("NOTIFY_SOCKET")
-	n, err := New(Options{Config: c, Listener: listener, HTTP3: packets, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket})
+	hangups, stop := daemon.Hangups()
+	defer stop()
+	load := func() (Config, error) {
+		fresh := DefaultConfig()
+		return fresh, std.Load(&fresh)
+	}
+	n, err := New(Options{Config: c, Listener: listener, HTTP3: packets, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket,
+		Hangups: hangups, Load: load, Level: level})
 	if err != nil {
 		return errors.Join(err, listener.Close(), admin.Close(), conn.Close())
 	}

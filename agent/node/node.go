@@ -41,6 +41,11 @@ type Options struct {
 	Uplink       net.PacketConn // UDP socket towards the aggregators
 	Logger       *slog.Logger   // nil: no log
 	NotifySocket string         // systemd's NOTIFY_SOCKET; empty if nobody is to be told
+
+	// Hangups ask to Load the settings again and to put them into force; nil never does.
+	Hangups <-chan os.Signal
+	Load    func() (Config, error)
+	Level   *slog.LevelVar // of the Logger; nil if it cannot change
 }
 
 // Node is one agent. Any number of them live side by side in one process.
@@ -48,6 +53,7 @@ type Node struct {
 	opts    Options
 	log     *slog.Logger
 	running atomic.Pointer[parts]
+	inForce Config // owned by Reload
 }
 
 // parts are an agent's parts while it runs.
@@ -56,7 +62,7 @@ type parts struct {
 	uplink *uplink.Uplink
 	door   *ingest.Handler
 	table  *links.Table
-	geo    *geo.Locator // nil without a database
+	geo    *geo.Locator
 	id     *uplink.Identity
 
 	revoked atomic.Bool // for ever: only another enrolment helps
@@ -73,7 +79,7 @@ func New(opts Options) (*Node, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Node{opts: opts, log: opts.Logger}, nil
+	return &Node{opts: opts, log: opts.Logger, inForce: opts.Config}, nil
 }
 
 // Addr is where SDKs reach the agent.
@@ -104,12 +110,13 @@ func (n *Node) Run(ctx context.Context) error {
 	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
 	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
 	group.Add("buffer", p.queue)
-	if p.geo != nil {
-		group.Add("geoip", p.geo)
-	}
+	group.Add("geoip", p.geo)
 	group.Add("uplink", p.uplink)
 	group.Add("ingest", &ingest.Part{Handler: p.door, Listener: n.opts.Listener, TLS: encryption, Packets: n.opts.HTTP3,
 		Connections: n.opts.Config.MaxConnections, Log: n.log})
+	if n.opts.Hangups != nil {
+		group.Add("reload", daemon.PartFunc(n.reload))
+	}
 	n.log.Info("agent starts", "agent", p.id.Agent(), "listen", n.Addr().String(), "admin", n.AdminAddr().String(),
 		"epoch", fmt.Sprintf("%016x", p.queue.Epoch()), "queued_blocks", p.queue.Stats().QueuedBlocks)
 	return group.Run(ctx)
@@ -137,6 +144,9 @@ func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *
 	}
 	if damage := p.table.Damage(); damage != nil {
 		n.log.Error("settings on disk are damaged; the aggregator will send them again", "error", damage)
+	}
+	if p.geo, err = geo.Open(c.GeoIP, n.log); err != nil {
+		return nil, err
 	}
 	if p.queue, err = buffer.Open(n.bufferOptions(registry)); err != nil {
 		return nil, err
@@ -171,23 +181,11 @@ func (p *parts) admitted(context.Context) error {
 
 func (n *Node) openDoor(p *parts, registry *prometheus.Registry) (*ingest.Handler, error) {
 	c := &n.opts.Config
-	proxies, err := c.proxies()
+	rules, err := p.rules(c)
 	if err != nil {
 		return nil, err
 	}
-	apple, err := c.appleApps()
-	if err != nil {
-		return nil, err
-	}
-	options := ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log, Region: c.Region, Zone: c.Zone,
-		TrustedProxies: proxies, AppleApps: apple, EventsPerSecond: c.KeyRate, RequestsPerSecond: c.AddressRate}
-	if c.GeoIP != "" {
-		if p.geo, err = geo.Open(c.GeoIP, n.log); err != nil {
-			return nil, err
-		}
-		options.Locator = p.geo
-	}
-	return ingest.New(options)
+	return ingest.New(ingest.Options{Buffer: p.queue, Directory: p.table, Registerer: registry, Logger: n.log, Region: c.Region, Zone: c.Zone, Rules: rules})
 }
 
 func (n *Node) bufferOptions(registry prometheus.Registerer) buffer.Options {

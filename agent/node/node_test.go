@@ -93,7 +93,7 @@ type running struct {
 	stop func()
 }
 
-func start(t *testing.T, c Config) *running {
+func start(t *testing.T, c Config, change ...func(*Options)) *running {
 	t.Helper()
 	listen := func() net.Listener {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -106,7 +106,11 @@ func start(t *testing.T, c Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := New(Options{Config: c, Listener: listen(), Admin: listen(), Uplink: conn})
+	o := Options{Config: c, Listener: listen(), Admin: listen(), Uplink: conn}
+	for _, f := range change {
+		f(&o)
+	}
+	n, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

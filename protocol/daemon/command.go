@@ -17,6 +17,10 @@ type Streams struct {
 	Out    io.Writer // results
 	Err    io.Writer // logs, progress and errors
 	Getenv func(name string) (string, bool)
+
+	// Load fills a struct of defaults from where the command's own settings came from, as they are
+	// there now. It is nil for commands without settings.
+	Load func(config any) error
 }
 
 // OSStreams are those of the process.
@@ -58,7 +62,10 @@ func Command(use, short string, config any, run RunFunc) *cobra.Command {
 			if file == "" {
 				file, _ = std.Getenv(EnvPrefix + "CONFIG")
 			}
-			if err := Load(config, Sources{File: file, Getenv: std.Getenv, Flags: cmd.Flags()}); err != nil {
+			std.Load = func(config any) error {
+				return Load(config, Sources{File: file, Getenv: std.Getenv, Flags: cmd.Flags()})
+			}
+			if err := std.Load(config); err != nil {
 				return err
 			}
 		}

@@ -32,6 +32,9 @@ func (e *ConfigError) Error() string {
 	return "configuration:\n  " + strings.Join(e.Problems, "\n  ")
 }
 
+// ConfigTag is the tag of a struct's field that names the setting which the field holds.
+const ConfigTag = "config"
+
 // Sources are the places that Load reads settings from, besides the defaults.
 type Sources struct {
 	File   string                           // a YAML file; empty for none

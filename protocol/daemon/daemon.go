@@ -46,6 +46,13 @@ type PartFunc func(ctx context.Context) error
 // Run calls f.
 func (f PartFunc) Run(ctx context.Context) error { return f(ctx) }
 
+// Hangups tells of every SIGHUP, with which an operator asks for new settings, until stop is called.
+func Hangups() (hangups <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
 // Main runs the program called name and exits with its code. build gives the root command its
 // description and its commands.
 //

@@ -17,10 +17,23 @@ const maxLogValue = 4 << 10
 // is one line: control characters are escaped by both formats, and long strings are cut. Times
 // are UTC.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var min slog.Level
-	if err := min.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
+	min, err := ParseLevel(level)
+	if err != nil {
+		return nil, err
 	}
+	return NewLoggerAt(w, min, format)
+}
+
+// ParseLevel reads a level: debug, info, warn or error.
+func ParseLevel(text string) (level slog.Level, err error) {
+	if err := level.UnmarshalText([]byte(text)); err != nil {
+		return level, fmt.Errorf("log level %q: want debug, info, warn or error", text)
+	}
+	return level, nil
+}
+
+// NewLoggerAt is NewLogger with a level that may change later.
+func NewLoggerAt(w io.Writer, min slog.Leveler, format string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: min, ReplaceAttr: tameAttr}
 	if format == "auto" || format == "" {
 		format = "json"

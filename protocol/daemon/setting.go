@@ -162,7 +162,7 @@ func structFields(v reflect.Value) []field {
 			fields = append(fields, structFields(v.Field(i))...)
 			continue
 		}
-		name, tagged := t.Tag.Lookup("config")
+		name, tagged := t.Tag.Lookup(ConfigTag)
 		if !tagged {
 			continue
 		}
