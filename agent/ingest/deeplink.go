@@ -123,6 +123,7 @@ func (c *call) writeDeepLink(link *protocol.Link, id string, at time.Time) *prob
 	if name == "" {
 		name = platform(c.r.UserAgent())
 	}
+	chosen := protocol.Choose(all, name, c.countryOf(c.clientAddress()))
 	body, err := json.Marshal(struct {
 		Success     bool              `json:"success"`
 		ClickID     string            `json:"click_id"`
@@ -135,7 +136,7 @@ func (c *call) writeDeepLink(link *protocol.Link, id string, at time.Time) *prob
 		AdSet       string            `json:"adset,omitempty"`
 		Ad          string            `json:"ad,omitempty"`
 		Keyword     string            `json:"keyword,omitempty"`
-	}{true, id, at.UTC(), link.Slug, all[name], all, link.MediaSource, link.Campaign, link.AdSet, link.Ad, link.Keyword})
+	}{true, id, at.UTC(), link.Slug, chosen, all, link.MediaSource, link.Campaign, link.AdSet, link.Ad, link.Keyword})
 	if err != nil {
 		return &problem{status: http.StatusInternalServerError, code: "internal", text: "internal error"}
 	}
