@@ -133,7 +133,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 	}
 	a := &Accounts{
 		pool: &scopedPool{pool}, config: config.ConnConfig, owner: owner, keys: keys,
-		hashing: make(chan struct{}, maxHashing), waiting: make(chan struct{}, maxWaiting),
+		hashing: make(chan struct{}, hashers()), waiting: make(chan struct{}, maxWaiting),
 	}
 	if err := a.Ping(ctx); err != nil {
 		pool.Close()

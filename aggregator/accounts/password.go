@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 
@@ -44,6 +45,10 @@ func ValidPassword(password string, words ...string) error {
 	}
 	return nil
 }
+
+// hashers is how many hashes may be computed at once: half of the cores, so that whoever logs in, or
+// tries to, leaves the rest to what else runs here.
+func hashers() int { return min(max(1, runtime.GOMAXPROCS(0)/2), maxHashing) }
 
 // argon computes a hash when it is its turn.
 func (a *Accounts) argon(ctx context.Context, password string, salt []byte) ([]byte, error) {

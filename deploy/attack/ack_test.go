@@ -47,7 +47,7 @@ func attack68ForgedAck(s *suite) {
 		}
 		return nil
 	})
-	s.count(int(false.forged.Load()))
+	s.count(3 * len(forgeries()))
 	at.Stop(s.T)
 	false.stop()
 	if got := s.events(app); got != 0 {

@@ -18,6 +18,9 @@ const (
 	floodRate    = 20_000 // packets a second
 	floodSeconds = 3
 	floodSources = 64
+	floodTurns   = 100 // a second
+
+	floodPackets = floodRate / floodSources / floodTurns * floodTurns * floodSeconds // of a source
 )
 
 // initial is a QUIC Initial packet of version 1 with connection ids of its own,
@@ -46,6 +49,7 @@ func attack70Handshakes(s *suite) {
 		var wg sync.WaitGroup
 		for source := range floodSources {
 			conn := s.source(source, s.Aggregators[source%2].Agents)
+			s.count(floodPackets)
 			wg.Go(func() { sent.Add(s.flood(conn, uint64(source)<<32)) })
 			wg.Go(func() { retries.Add(countRetries(conn)) })
 		}
@@ -54,7 +58,6 @@ func attack70Handshakes(s *suite) {
 		}
 		wg.Wait()
 	})
-	s.count(int(sent.Load()))
 	s.Logf("%d Initial packets, %d Retry packets", sent.Load(), retries.Load())
 	if sent.Load() < floodRate*floodSeconds/4 || retries.Load() < sent.Load()/20 {
 		s.Errorf("%d Initial packets were answered with %d Retry packets", sent.Load(), retries.Load())
@@ -84,14 +87,13 @@ func (s *suite) source(n int, to string) *net.UDPConn {
 // flood sends a source's share of the packets and returns how many went out.
 func (s *suite) flood(conn *net.UDPConn, first uint64) (sent int64) {
 	defer conn.Close() // ends countRetries
-	const turns = 100  // a second
 	packet := make([]byte, 1200)
 	_, _ = rand.Read(packet) // never fails
-	tick := time.NewTicker(time.Second / turns)
+	tick := time.NewTicker(time.Second / floodTurns)
 	defer tick.Stop()
-	for range turns * floodSeconds {
+	for range floodTurns * floodSeconds {
 		<-tick.C
-		for range floodRate / floodSources / turns {
+		for range floodRate / floodSources / floodTurns {
 			first++
 			if _, err := conn.Write(initial(packet, first)); err == nil {
 				sent++

@@ -130,12 +130,10 @@ func attack55Flood(s *suite) {
 	}
 	alone := rate(steady)
 	var accepted, refused int
-	done := make(chan struct{})
 	var wg sync.WaitGroup
 	began := time.Now()
-	wg.Go(func() { accepted, refused = s.pour(at, flood, 10*quota, done) })
+	wg.Go(func() { accepted, refused = s.pour(at, flood, 10*quota, seconds) })
 	beside := rate(steady)
-	close(done)
 	wg.Wait()
 	took := time.Since(began)
 	s.Logf("the honest key had %.0f events a second alone and %.0f beside the flood, of which %d events were accepted and %d refused", alone, beside, accepted, refused)
@@ -164,18 +162,14 @@ func seen(events int) string {
 	return `{"batch":[` + strings.TrimSuffix(strings.Repeat(`{"type":"track","event":"Seen","userId":"u"},`, events), ",") + `]}`
 }
 
-// pour sends events at a rate until done.
-func (s *suite) pour(at *system.Part, key string, perSecond int, done <-chan struct{}) (accepted, refused int) {
+// pour sends events at a rate for so many seconds.
+func (s *suite) pour(at *system.Part, key string, perSecond, seconds int) (accepted, refused int) {
 	const batch = 100
 	tick := time.NewTicker(time.Second * batch / time.Duration(perSecond))
 	defer tick.Stop()
 	body := seen(batch)
-	for {
-		select {
-		case <-done:
-			return accepted, refused
-		case <-tick.C:
-		}
+	for range perSecond * seconds / batch {
+		<-tick.C
 		got := s.as("127.55.0.1").event(at, key, "/v1/batch", body).want(200, 429)
 		if got.status == 200 {
 			accepted += batch
@@ -185,4 +179,5 @@ func (s *suite) pour(at *system.Part, key string, perSecond int, done <-chan str
 			s.Errorf("%s: 429 without Retry-After", got.what)
 		}
 	}
+	return accepted, refused
 }

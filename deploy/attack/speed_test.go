@@ -21,7 +21,7 @@ func TestLoginsUnderAttackDoNotSlowIngestion(t *testing.T) {
 		t.Skip("takes half a minute: set " + fullEnv + "=full")
 	}
 	p := system.StartProcesses(t, childtest.Postgres(t), 1, 1)
-	w := &world{Cluster: p.Cluster, log: &logbook{}, people: map[string]string{}}
+	w := &world{Cluster: p.Cluster, people: map[string]string{}}
 	s := &suite{T: t, world: w}
 	w.owner = s.login(system.OwnerEmail, system.OwnerPassword)
 	var hashed, refused, network atomic.Int64

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -69,26 +70,41 @@ type suite struct {
 	*world
 }
 
-// logbook keeps the log lines of every part.
+// logbook keeps the log lines of every part, in a file: the memory of the process
+// is watched.
 type logbook struct {
 	mu   sync.Mutex
-	text bytes.Buffer
+	file *os.File
+}
+
+func newLogbook(t *testing.T) *logbook {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() }) // whoever writes later gets an error, and nobody reads on
+	return &logbook{file: file}
 }
 
 func (l *logbook) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.Write(p)
+	return l.file.Write(p)
 }
 
 func (l *logbook) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.String()
+	text, err := os.ReadFile(l.file.Name())
+	if err != nil {
+		return err.Error() // no group finds in it what it looks for
+	}
+	return string(text)
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{log: &logbook{}, people: map[string]string{}}
+	w := &world{log: newLogbook(t), people: map[string]string{}}
 	w.Cluster = system.Bare(t, childtest.ClickHouse(t), childtest.Postgres(t))
 	w.Cluster.Log = func(part string) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("part", part)
