@@ -103,6 +103,64 @@ func TestAMemberOfTheApplicationRole(t *testing.T) {
 	wantDenied(t, a, `CREATE TABLE mine (x int)`)
 }
 
+// TestAnOwnerWhoIsNoSuperuser is what a managed Postgres gives: a role that owns the database and may make
+// roles.
+func TestAnOwnerWhoIsNoSuperuser(t *testing.T) {
+	dsn := childtest.Postgres(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	super, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer super.Close(context.WithoutCancel(t.Context()))
+	role := database + "_owner"
+	for _, sql := range []string{`CREATE ROLE ` + role + ` LOGIN CREATEROLE PASSWORD 'an owner'`, `ALTER DATABASE ` + database + ` OWNER TO ` + role} {
+		if _, err := super.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.User = url.UserPassword(role, "an owner")
+	t.Cleanup(func() { // before childtest drops the database
+		conn, err := pgx.Connect(context.Background(), dsn)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close(context.Background())
+		for _, sql := range []string{`REASSIGN OWNED BY ` + role + ` TO CURRENT_USER`, `DROP OWNED BY ` + role, `DROP OWNED BY ` + database + `_app`, `DROP ROLE ` + database + `_app`, `DROP ROLE ` + role} {
+			if _, err := conn.Exec(context.Background(), sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	})
+	a := openDSN(t, u.String(), 1)
+	for range 2 {
+		if err := a.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	mine, _ := twoApps(t, a)
+	if apps, err := a.Apps(within(t.Context(), mine)); err != nil || len(apps) != 1 {
+		t.Errorf("apps %v, %v", apps, err)
+	}
+	wantDenied(t, a, `UPDATE audit_log SET actor = 'x'`)
+	// Another password of the owner is another of the application role.
+	if _, err := super.Exec(t.Context(), `ALTER ROLE `+role+` PASSWORD 'another'`); err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "another")
+	if err := openDSN(t, u.String(), 1).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestManyNodesMakeTheRoleAtOnce(t *testing.T) {
 	dsn := childtest.Postgres(t)
 	var wg sync.WaitGroup

@@ -88,6 +88,17 @@ func (r Reader) PasswordHash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Hide takes what must not be known of the reader out of a text, for logs: servers put statements into
+// their errors.
+func (r Reader) Hide(text string) string {
+	for _, secret := range []string{r.Password, r.PasswordHash(), r.secret} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "…")
+		}
+	}
+	return text
+}
+
 // Comment is the pass as a query carries it, in the setting log_comment.
 func (r Reader) Comment(p Pass) string {
 	text := p.text()

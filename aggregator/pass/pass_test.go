@@ -33,6 +33,9 @@ func TestOneInstallationCannotReadWithThePassOfAnother(t *testing.T) {
 			t.Error("a pass or its policy tells a password")
 		}
 	}
+	if got := a.Hide("x " + a.Filter() + a.Password + a.PasswordHash()); strings.Contains(got, a.secret) || strings.Contains(got, a.Password) || strings.Contains(got, a.PasswordHash()) {
+		t.Errorf("not hidden: %s", got)
+	}
 	if _, ok := ReaderOf("user", ""); ok {
 		t.Error("a reader that anybody can derive")
 	}

@@ -137,7 +137,7 @@ func (w *Warehouse) buildWall(ctx context.Context) {
 	}
 	if err != nil {
 		w.logger.Warn("no reader of its own in ClickHouse: people's questions run as the ordinary user with filters and limits; see docs/operations",
-			"error", strings.ReplaceAll(err.Error(), w.wall.keys.Password, "…"))
+			"error", w.wall.keys.Hide(err.Error()))
 	}
 }
 
