@@ -29,7 +29,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint race fuzz chaos sdk attack
+	check lint race fuzz chaos million sdk attack
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,10 @@ fuzz: ## fuzz every decoder of bytes from outside for FUZZTIME each (default 10s
 
 chaos: console ## kill agent, aggregator and ClickHouse again and again under load, and count
 	@go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
+
+million: console ## a million conversions through the running system, with kills; both implementations must agree on every row
+	@UNMOGROWP_CHAOS_PEOPLE=$${UNMOGROWP_CHAOS_PEOPLE:-200000} UNMOGROWP_CHAOS_KILLS=$${UNMOGROWP_CHAOS_KILLS:-30} \
+		go run ./deploy/children/withservers -- go test -count=1 -timeout 180m -v -run 'Million' ./deploy/system $(ARGS)
 
 attack: console ## run every attack against a live system and write docs/security/attack-report.md
 	@mkdir -p docs/security

@@ -8,7 +8,7 @@ import (
 
 // Revision is part of every input digest. It grows when the same facts and
 // settings begin to give other results, so that stored rows are seen to be old.
-const Revision = 2
+const Revision = 3
 
 // digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
 // considered, and how many facts that were. The layout is in the package
@@ -27,7 +27,7 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 	for _, p := range sel.install {
 		b = appendText(b, p.Conversion.ID)
 		b = appendNumbers(b, uint64(p.Conversion.Time), uint64(p.Conversion.Received), p.Conversion.Digest)
-		b = appendText(appendText(b, string(p.Install.Outcome)), p.Install.TouchID)
+		b = appendCarried(b, &p.Install)
 	}
 	b = appendNumbers(b, uint64(len(sel.probable)))
 	b = appendTouches(b, sel.probable)
@@ -42,6 +42,15 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 func appendTouches(b []byte, touches []*Touch) []byte {
 	for _, t := range touches {
 		b = appendNumbers(appendText(b, t.ID), uint64(t.Time), uint64(t.Received), t.Digest, bit(t.Opened)+2*uint64(t.Marks))
+	}
+	return b
+}
+
+// appendCarried appends what rows take over from an earlier install and can change
+// without a change of what they consider themselves. The rest is the touch's.
+func appendCarried(b []byte, in *Install) []byte {
+	for _, text := range [...]string{string(in.Outcome), in.Reason, string(in.Match), in.TouchID, string(in.Fraud)} {
+		b = appendText(b, text)
 	}
 	return b
 }

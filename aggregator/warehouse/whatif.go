@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -102,4 +103,23 @@ GROUP BY model, source ORDER BY model, what_if DESC, source LIMIT ?`, w.app, w.r
 		return nil, fmt.Errorf("compare a what-if: %w", err)
 	}
 	return list, nil
+}
+
+// Compute attributes conversions by the second implementation, in SQL, and stores
+// them as rows of the run without their leaving the server. Settings are those that
+// at returns for the time of each conversion.
+func (w *WhatIf) Compute(ctx context.Context, ids []string, at func(ms int64) *attribution.Settings) error {
+	var names []string
+	for _, c := range attributionColumns(nil) {
+		names = append(names, c.name)
+	}
+	list := strings.Join(names, ", ")
+	return w.compute(ctx, w.app, ids, at, func(ctx context.Context, conn driver.Conn, result string) error {
+		return conn.Exec(ctx, "INSERT INTO what_if_attributions (run, "+list+") SELECT "+quoted(w.run)+", "+list+" FROM ("+result+")")
+	})
+}
+
+// quoted is a text as a literal of ClickHouse.
+func quoted(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }

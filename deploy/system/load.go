@@ -1,6 +1,7 @@
 package system
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -21,6 +22,7 @@ type Message struct {
 	ID    string
 	Touch bool // for /v1/s2s/touch, else for /v1/batch
 	Body  map[string]any
+	Raw   json.RawMessage // instead of Body
 }
 
 // NewLoad returns the traffic of a seed for so many people.

@@ -28,6 +28,13 @@ type Processes struct {
 // StartProcesses builds the programs and starts them.
 func StartProcesses(t testing.TB, postgresDSN string, aggregators, agents int) *Processes {
 	t.Helper()
+	return startProcesses(t, postgresDSN, aggregators, agents, func(*Cluster) {})
+}
+
+// startProcesses is StartProcesses with something to be done before the first
+// aggregator starts.
+func startProcesses(t testing.TB, postgresDSN string, aggregators, agents int, before func(*Cluster)) *Processes {
+	t.Helper()
 	software, err := children.Install(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +62,7 @@ func StartProcesses(t testing.TB, postgresDSN string, aggregators, agents int) *
 		t.Fatal(err)
 	}
 	p.Cluster = Bare(t, p.ClickHouse.DSN("unmogrowp"), postgresDSN)
+	before(p.Cluster)
 	for i := range aggregators {
 		p.startAggregator(bin, i)
 	}

@@ -21,7 +21,10 @@ func (c *Cluster) connect() (driver.Conn, error) {
 }
 
 // storedEvents reads every stored variant of every message back.
-func (c *Cluster) storedEvents() ([]protocol.Event, error) {
+func (c *Cluster) storedEvents() ([]protocol.Event, error) { return c.eventsWhere("true") }
+
+// eventsWhere reads the stored events for which a condition holds.
+func (c *Cluster) eventsWhere(condition string, args ...any) ([]protocol.Event, error) {
 	conn, err := c.connect()
 	if err != nil {
 		return nil, err
@@ -29,7 +32,7 @@ func (c *Cluster) storedEvents() ([]protocol.Event, error) {
 	defer conn.Close()
 	rows, err := conn.Query(c.T.Context(), `SELECT app_id, event_id, kind, name, original, time, received, digest, user_id, anonymous_id,
 		device_id, gaid, idfa, idfv, oaid, previous_id, group_id, click_id, referrer, media_source, medium, campaign, adset, ad, keyword,
-		link_id, cost, cost_currency, revenue, currency, flags, consent, payload FROM events FINAL`)
+		link_id, cost, cost_currency, revenue, currency, flags, consent, payload FROM events FINAL WHERE `+condition, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +143,11 @@ func expectation(r *attribution.Result) storedAttribution {
 }
 
 func (c *Cluster) storedAttributions() (map[string]storedAttribution, error) {
+	return c.attributionsWhere("true")
+}
+
+// attributionsWhere reads the stored attributions for which a condition holds.
+func (c *Cluster) attributionsWhere(condition string, args ...any) (map[string]storedAttribution, error) {
 	conn, err := c.connect()
 	if err != nil {
 		return nil, err
@@ -148,7 +156,7 @@ func (c *Cluster) storedAttributions() (map[string]storedAttribution, error) {
 	rows, err := conn.Query(c.T.Context(), `SELECT conversion_id, inputs, input_digest, outcome, match, touch_id, touches_id,
 		credit_first_touch, credit_last_touch, credit_linear, credit_time_decay, credit_position_based,
 		revenue_first_touch, revenue_last_touch, revenue_linear, revenue_time_decay, revenue_position_based,
-		candidates_touch_id, candidates_verdict FROM attributions FINAL`)
+		candidates_touch_id, candidates_verdict FROM attributions FINAL WHERE `+condition, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,19 +26,24 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 			Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
 		}
 		in.Fraud, _ = v.fraud(t, v.guessed(t))
+		in.Reason = sentence(t, in.Match)
 		if previous != nil {
-			in.Outcome = attribution.Reattribution
+			in.Outcome, in.Reason = attribution.Reattribution, "reinstalled after a touch of a retargeting link"
 		}
 		return in, list
 	}
 	if previous != nil {
 		in := previous.r
 		in.ID, in.Outcome = v.c.ID, attribution.Reinstall
+		in.Reason = "reinstall within the re-attribution window; the install " + previous.c.ID + " keeps its source"
 		return in, list
 	}
 	in := attribution.Install{ID: v.c.ID, Outcome: attribution.OrganicInstall, MediaSource: "organic"}
 	in.Fraud, _ = v.fraud(&touch{Kind: attribution.Impression}, true) // what the install itself is marked with
+	in.Reason = "no touch and no referrer point to a campaign"
+	said := map[attribution.Verdict]bool{}
 	for _, cand := range list {
+		said[cand.Verdict] = true
 		if cand.Verdict != attribution.AfterConversion {
 			in.Outcome = attribution.Unattributed
 		}
@@ -46,7 +51,41 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 	if v.c.Withheld {
 		in.Outcome = attribution.Unattributed
 	}
+	if in.Outcome == attribution.Unattributed {
+		in.Reason = useless(said, v.c.Withheld)
+	}
 	return in, list
+}
+
+// sentence says why a touch won.
+func sentence(t *touch, how attribution.Match) string {
+	switch {
+	case how == attribution.MatchProbabilistic:
+		return "latest " + t.Kind.String() + " from a device that looks the same, within its window, and nothing surer"
+	case t.Kind == attribution.Impression:
+		return "latest impression within its window, and no click"
+	}
+	return map[attribution.Match]string{
+		attribution.MatchReferrer: "latest click named by the install referrer",
+		attribution.MatchClickID:  "latest click named by the install's click id",
+		attribution.MatchUser:     "latest click of the same user within its window",
+		attribution.MatchDevice:   "latest click of the same device within its window",
+	}[how]
+}
+
+// useless says what is wrong with the evidence, the gravest first.
+func useless(said map[attribution.Verdict]bool, withheld bool) string {
+	switch {
+	case withheld || said[attribution.ConsentWithheld]:
+		return "consent to attribution was withheld"
+	case said[attribution.FraudRejected]:
+		return "the touches were rejected as fraud"
+	case said[attribution.UnknownClickID]:
+		return "the click id is not one of a recorded click"
+	case said[attribution.ForeignReferrer]:
+		return "the install referrer names a campaign that is not tracked here"
+	}
+	return "every touch was older than its window"
 }
 
 // sameDevice tells whether two lists share a key that is neither a user nor a

@@ -147,7 +147,7 @@ func (w *world) settle(at func(string, int64) *attribution.Settings) map[ID]attr
 		}
 		r.Install, r.Candidates = v.install()
 		if r.Retargeting = v.reengagement(); r.Retargeting.OpenID != "" && r.Retargeting.OpenID == c.ID {
-			r.Install.Outcome = attribution.Reengagement
+			r.Install.Outcome, r.Install.Reason = attribution.Reengagement, "opened the app again after a touch of a retargeting link"
 		}
 		if c.Install && len(c.Keys) > 0 {
 			root := w.root(c.App + "|" + c.Keys[0])

@@ -263,7 +263,7 @@ func (v *view) digest() uint64 {
 	}
 	put(len(v.installs))
 	for _, p := range v.installs {
-		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.TouchID)
+		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.Reason, string(p.r.Match), p.r.TouchID, string(p.r.Fraud))
 	}
 	put(len(v.perhaps))
 	for _, t := range v.perhaps {

@@ -1,0 +1,365 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
+)
+
+// TestMillion sends journeys at the edges of what counts through the running system,
+// in mixed order, over two agents and two aggregators, while aggregators and the
+// ClickHouse are killed. Then every stored attribution must equal, in every column,
+// what the second implementation computes in SQL, and what the oracle computes from
+// the stored events: to the last millionth.
+//
+// UNMOGROWP_CHAOS_PEOPLE says how many people there are, each with five conversions;
+// 200,000 make the million. UNMOGROWP_CHAOS_KILLS and _SEED are as in the chaos test.
+func TestMillion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a minute")
+	}
+	people, kills, seed := setting(t, "PEOPLE", 2_000), setting(t, "KILLS", 4), setting(t, "SEED", 1)
+	moment := time.Now().Add(-time.Second).Truncate(time.Millisecond)
+	p := startProcesses(t, childtest.Postgres(t), 2, 2, func(c *Cluster) { c.settleOn(moment, people) })
+	f := &flood{storm: storm{p: p, kills: kills, due: make(chan int, kills)}, journeys: NewJourneys(uint64(seed), people, moment), people: people}
+	began := time.Now()
+	f.run()
+	t.Logf("%d messages of %d people with %d conversions, %d kills, acknowledged after %s", f.journeys.Sent, people, f.journeys.Conversions, f.killed, since(began))
+	m := &ledger{Cluster: p.Cluster, people: people}
+	m.open(moment)
+	m.awaitStored(f.journeys)
+	t.Logf("all stored after %s", since(began))
+	m.awaitAttributed(f.journeys.Conversions)
+	t.Logf("all attributed after %s", since(began))
+	began = time.Now()
+	m.twin()
+	t.Logf("computed in SQL within %s", since(began))
+	m.awaitSame()
+	t.Logf("rows equal in SQL after %s", since(began))
+	began = time.Now()
+	compared := m.recompute()
+	t.Logf("%d rows equal to the oracle's, %s", compared, since(began))
+	if compared != f.journeys.Conversions {
+		t.Errorf("%d rows compared, want %d", compared, f.journeys.Conversions)
+	}
+}
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Millisecond) }
+
+// settleOn gives the app the versions of its settings, before anybody reads them.
+func (c *Cluster) settleOn(moment time.Time, people int) {
+	c.T.Helper()
+	ctx := c.T.Context()
+	conn, err := pgx.Connect(ctx, c.PostgresDSN)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	versions, from := JourneySettings(moment, people)
+	for i := range versions {
+		if faults := versions[i].Validate(); len(faults) > 0 {
+			c.T.Fatal(faults)
+		}
+		text, err := json.Marshal(versions[i])
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		_, err = conn.Exec(ctx, `INSERT INTO app_settings (app, generation, settings, valid_from, created_by) VALUES ($1, $2, $3, $4, '')
+			ON CONFLICT (app, generation) DO UPDATE SET settings = excluded.settings, valid_from = excluded.valid_from`, c.App, versions[i].Generation, string(text), from[i])
+		if err != nil {
+			c.T.Fatal(err)
+		}
+	}
+}
+
+// flood sends journeys.
+type flood struct {
+	storm
+	journeys *Journeys
+	people   int
+}
+
+const perFlood = 500
+
+func (f *flood) run() {
+	var senders, nemesis sync.WaitGroup
+	nemesis.Go(f.kill)
+	for i := range 6 {
+		senders.Go(func() { f.send(f.p.Agents[i%len(f.p.Agents)]) })
+	}
+	senders.Wait()
+	close(f.due)
+	nemesis.Wait()
+}
+
+func (f *flood) send(agent *Part) {
+	for {
+		requests := f.next()
+		if len(requests) == 0 {
+			return
+		}
+		for _, r := range requests {
+			f.deliver(agent, r)
+		}
+	}
+}
+
+// next makes the next requests: one batch, and one of touches. A kill is due when
+// its share of the people has begun.
+func (f *flood) next() []request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	batch, touches := bytes.NewBufferString(`{"batch":[`), bytes.NewBufferString(`{"touches":[`)
+	before := f.journeys.Sent
+	for range perFlood {
+		m, ok := f.journeys.Next()
+		if !ok {
+			break
+		}
+		b := batch
+		if m.Touch {
+			b = touches
+		}
+		if last := b.Bytes()[b.Len()-1]; last != '[' {
+			b.WriteByte(',')
+		}
+		b.Write(m.Raw)
+	}
+	if f.journeys.Sent == before {
+		return nil
+	}
+	total := 11 * f.people // about as many messages
+	for k := before * (f.kills + 1) / total; k < f.journeys.Sent*(f.kills+1)/total && k < f.kills; k++ {
+		f.due <- k
+	}
+	batch.WriteString("]}")
+	touches.WriteString("]}")
+	return []request{{path: "/v1/batch", body: batch.Bytes()}, {path: "/v1/s2s/touch", body: touches.Bytes()}}
+}
+
+// kill takes an aggregator, then the ClickHouse, in turn.
+func (f *flood) kill() {
+	for n := range f.due {
+		var victim interface {
+			Kill() error
+			Start(ctx context.Context) error
+		} = f.p.ClickHouse
+		if n%3 < 2 {
+			victim = f.p.Programs[n%3%f.p.aggregators]
+		}
+		if err := f.p.KillAndRestart(victim); err != nil {
+			f.p.T.Errorf("kill %d: %v", n, err)
+			return
+		}
+		f.killed++
+	}
+}
+
+// deliver sends until it is answered 200, with a pause between.
+func (f *flood) deliver(agent *Part, r request) {
+	for deadline := time.Now().Add(10 * Patience); ; {
+		err := f.post(agent, r)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.p.T.Errorf("%s never took a request: %v", agent.Name, err)
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// ledger compares what is stored.
+type ledger struct {
+	*Cluster
+	people   int
+	versions []attribution.Settings
+	from     []time.Time
+	store    *warehouse.Warehouse
+	run      *warehouse.WhatIf
+}
+
+func (m *ledger) open(moment time.Time) {
+	m.T.Helper()
+	m.versions, m.from = JourneySettings(moment, m.people)
+	var err error
+	if m.store, err = warehouse.Open(m.T.Context(), warehouse.Options{DSN: m.ClickHouseDSN}); err != nil {
+		m.T.Fatal(err)
+	}
+	m.T.Cleanup(func() { _ = m.store.Close() })
+	if m.run, err = m.store.WhatIf(m.T.Context(), m.App, "twin", "{}"); err != nil {
+		m.T.Fatal(err)
+	}
+}
+
+func (m *ledger) at(ms int64) *attribution.Settings {
+	for i := len(m.from) - 1; i > 0; i-- {
+		if m.from[i].UnixMilli() <= ms {
+			return &m.versions[i]
+		}
+	}
+	return &m.versions[0]
+}
+
+// count runs a query of numbers.
+func (m *ledger) count(query string, to ...any) error {
+	conn, err := m.connect()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.QueryRow(m.T.Context(), query).Scan(to...)
+}
+
+// awaitStored waits until exactly the ids that were sent are stored.
+func (m *ledger) awaitStored(j *Journeys) {
+	m.T.Helper()
+	m.Await("every message stored", func() error {
+		var n, sum uint64
+		if err := m.count(`SELECT count(), groupBitXor(cityHash64(event_id)) FROM (SELECT DISTINCT event_id FROM events)`, &n, &sum); err != nil {
+			return err
+		}
+		if n != uint64(j.Distinct) || sum != j.Sum {
+			return fmt.Errorf("%d distinct ids stored, want %d", n, j.Distinct)
+		}
+		return nil
+	})
+}
+
+// awaitAttributed waits until every conversion has a row and the sweep has caught up
+// with what was written.
+func (m *ledger) awaitAttributed(conversions int) {
+	m.T.Helper()
+	last := uint64(0)
+	deadline := time.Now().Add(20 * Patience)
+	for {
+		var n, rows uint64
+		err := m.count(`SELECT uniqExact(conversion_id), count() FROM attributions`, &n, &rows)
+		if err == nil && n == uint64(conversions) {
+			break
+		}
+		if n == last && time.Now().After(deadline) {
+			m.T.Fatalf("%d conversions attributed, want %d: %v", n, conversions, err)
+		}
+		if n > last {
+			last, deadline = n, time.Now().Add(Patience)
+		}
+		<-time.After(time.Second)
+	}
+}
+
+// peoplePerPage is how many people are computed at once.
+const peoplePerPage = 4_000
+
+// twin computes everything in SQL.
+func (m *ledger) twin() {
+	m.T.Helper()
+	for from := 0; from < m.people; from += peoplePerPage {
+		first, end := fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage)
+		ids, err := m.ids(`SELECT DISTINCT conversion_id FROM conversion_ids WHERE conversion_id >= ? AND conversion_id < ?`, first, end)
+		if err == nil {
+			err = m.run.Compute(m.T.Context(), ids, m.at)
+		}
+		if err != nil {
+			m.T.Fatal(err)
+		}
+	}
+}
+
+func (m *ledger) ids(query string, args ...any) ([]string, error) {
+	conn, err := m.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	rows, err := conn.Query(m.T.Context(), query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// awaitSame waits until no stored row differs from the one computed in SQL, in any
+// column but the clock's and the repair count in the version. Rows that the sweep
+// has not yet come to are the only ones that may differ at first.
+func (m *ledger) awaitSame() {
+	m.T.Helper()
+	m.Await("no row that differs from the SQL", func() error {
+		differ, err := m.ids(`SELECT conversion_id FROM
+(
+    SELECT conversion_id, cityHash64(tuple(bitAnd(version, bitNot(bitShiftLeft(toUInt64(255), 32))), * EXCEPT (version, inserted_at))) AS row FROM attributions FINAL
+    UNION ALL
+    SELECT conversion_id, cityHash64(tuple(bitAnd(version, bitNot(bitShiftLeft(toUInt64(255), 32))), * EXCEPT (version, inserted_at, run))) AS row FROM what_if_attributions FINAL WHERE run = 'twin'
+)
+GROUP BY conversion_id HAVING count() != 2 OR min(row) != max(row) LIMIT 100000`)
+		if err != nil || len(differ) == 0 {
+			return err
+		}
+		return fmt.Errorf("%d rows differ, one is %s: %s", len(differ), differ[0], m.difference(differ[0]))
+	})
+}
+
+// difference says what differs.
+func (m *ledger) difference(id string) string {
+	stored, err := m.store.Attributions(m.T.Context(), m.App, []string{id})
+	if err != nil || len(stored) == 0 {
+		return fmt.Sprintf("not stored: %v", err)
+	}
+	computed, err := m.store.Twin(m.T.Context(), m.App, []string{id}, m.at)
+	if err != nil || len(computed) == 0 {
+		return fmt.Sprintf("not computed: %v", err)
+	}
+	return fmt.Sprint(attribution.SameRow(&stored[0], &computed[0]))
+}
+
+// recompute compares every row with the oracle, some people at a time.
+func (m *ledger) recompute() (compared int) {
+	m.T.Helper()
+	for from := 0; from < m.people; from += peoplePerPage {
+		first, end := fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage)
+		events, err := m.eventsWhere("event_id >= ? AND event_id < ?", first, end)
+		if err != nil {
+			m.T.Fatal(err)
+		}
+		stored, err := m.attributionsWhere("conversion_id >= ? AND conversion_id < ?", first, end)
+		if err != nil {
+			m.T.Fatal(err)
+		}
+		want := oracle.RecomputeAt(events, func(_ string, ms int64) *attribution.Settings { return m.at(ms) })
+		for id, result := range want {
+			got, ok := stored[id.Conversion]
+			if expected := expectation(&result); !ok || fmt.Sprint(got) != fmt.Sprint(expected) {
+				m.T.Errorf("%s: stored (%t) %v, want %v", id.Conversion, ok, got, expected)
+			}
+			compared++
+		}
+		if len(stored) != len(want) {
+			m.T.Errorf("people from %d on: %d rows, want %d", from, len(stored), len(want))
+		}
+		if m.T.Failed() {
+			return compared
+		}
+	}
+	return compared
+}
