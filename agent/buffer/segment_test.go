@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -126,5 +127,54 @@ func (q *Queue) deleteRange(t testing.TB, first, last uint64) {
 		if err := s.update(func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Earlier versions had all blocks in one store, and in its tree.
+func TestStoreOfAnEarlierVersionIsRead(t *testing.T) {
+	for _, crashed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("crashed=%t", crashed), func(t *testing.T) {
+			o := testOptions(t)
+			if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			old := badger.DefaultOptions(filepath.Join(o.Dir, "badger")).WithSyncWrites(true).WithMemTableSize(8 << 20).WithNumMemtables(2).
+				WithCompression(0).WithBlockCacheSize(0).WithBlockSize(256 << 10).WithValueLogFileSize(1 << 20).WithLogger(nil)
+			db, err := badger.Open(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := mark{floor: 1}
+			raw := append(protocol.AppendEvents(nil, 20), bytes.Repeat(noise("x", 38000), 20)...)
+			for seq := uint64(1); seq <= 25; seq++ { // more than one memory table
+				block := protocol.AppendBlock(nil, &protocol.Block{Epoch: 7, Seq: seq, Count: 20, RawLen: len(raw), Codec: protocol.CodecNone, Payload: raw})
+				m.tail, m.chain = seq, nextChain(m.chain, seq, block)
+				if err := db.Update(func(txn *badger.Txn) error {
+					return errors.Join(txn.Set(blockKey(7, seq), block), txn.Set(markKey(), m.encode()))
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if crashed {
+				copied := filepath.Join(t.TempDir(), "copied")
+				if err := errors.Join(os.CopyFS(copied, os.DirFS(filepath.Join(o.Dir, "badger"))), db.Close(), os.RemoveAll(filepath.Join(o.Dir, "badger")), os.Rename(copied, filepath.Join(o.Dir, "badger"))); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			q := open(t, o)
+			if s := q.Stats(); q.Epoch() != 7 || s.QueuedBlocks != 25 || s.Lost != 0 || s.NextSeq != 26 {
+				t.Fatalf("epoch %d, stats %+v", q.Epoch(), s)
+			}
+			if seq := mustAppend(t, q, event("new"), 1); seq != 26 {
+				t.Fatalf("sequence %d", seq)
+			}
+			n := 0
+			drain(t, q, func(_ uint64, list []protocol.Event) { n += len(list) })
+			if n != 25*20+1 {
+				t.Fatalf("%d events", n)
+			}
+		})
 	}
 }
