@@ -23,7 +23,7 @@ func (q *Queue) write(seq uint64, block []byte, m mark) error {
 	}
 	s, err := q.store.segmentFor(seq, len(block))
 	if err == nil {
-		err = s.update(func(txn *badger.Txn) error {
+		err = s.update(&q.store, len(block), func(txn *badger.Txn) error {
 			if err := txn.Set(blockKey(q.epoch, seq), block); err != nil {
 				return err
 			}
@@ -64,6 +64,7 @@ func (q *Queue) read(seq uint64) (block []byte, b protocol.Block, err error) {
 			}
 			return err
 		})
+		s.touched(&q.store, len(block))
 		if err != nil {
 			return fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
 		}

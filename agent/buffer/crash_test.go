@@ -87,7 +87,7 @@ func appendUntilKilled(dir string) {
 // TestKilledProcessLosesNothing kills a real process with SIGKILL at random
 // moments and reopens what it leaves. UNMOGROWP_BUFFER_KILLS says how often.
 func TestKilledProcessLosesNothing(t *testing.T) {
-	kills := 20
+	kills := 12
 	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_KILLS")); err == nil {
 		kills = n
 	}
@@ -212,7 +212,7 @@ func TestFlippedBytesAreNamed(t *testing.T) {
 		}
 		return nil
 	})
-	rounds := 3
+	rounds := 2
 	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_FLIPS")); err == nil {
 		rounds = n
 	}

@@ -225,7 +225,10 @@ func (q *Queue) scan(first, last uint64, visit func(seq uint64, b *protocol.Bloc
 			until = min(until, next-1)
 		}
 		if err := s.view(&q.store, func(db *badger.DB) error {
-			q.scanSegment(db, first, until, visit)
+			q.scanSegment(db, first, until, func(seq uint64, b *protocol.Block, length int) {
+				s.touched(&q.store, length)
+				visit(seq, b, length)
+			})
 			return nil
 		}); err != nil {
 			return err

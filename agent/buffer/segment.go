@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -27,6 +28,8 @@ type segment struct {
 	readOnly bool
 	gone     bool // deleted: never opened again
 
+	mapped atomic.Int64 // bytes read or written since the last trim
+
 	// Owned by the committer while the segment is the newest.
 	bytes  int64
 	blocks int
@@ -44,6 +47,9 @@ const (
 	// mapped in memory.
 	minSegmentBytes = 1 << 20
 	maxSegmentBytes = 32 << 20
+
+	// trimBytes of a segment may be mapped.
+	trimBytes = 8 << 20
 )
 
 // badgerOptions are measured, not guessed: the memory table bounds the memory,
@@ -168,13 +174,14 @@ func (s *segment) view(st *store, f func(db *badger.DB) error) error {
 	}
 }
 
-// update runs f in a synced transaction.
-func (s *segment) update(f func(txn *badger.Txn) error) error {
+// update runs f, which writes so many bytes, in a synced transaction.
+func (s *segment) update(st *store, bytes int, f func(txn *badger.Txn) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.db == nil || s.readOnly {
 		return errSealed
 	}
+	defer s.touched(st, bytes)
 	return s.db.Update(f)
 }
 
@@ -235,16 +242,18 @@ func (s *segment) remove() error {
 	return closing
 }
 
-// trim gives back the memory in which the value log is mapped, which would count
-// as resident for as long as the segment is open. The lock keeps the mapping
-// where it is meanwhile.
-func (s *segment) trim() error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.db == nil {
-		return nil
+// touched gives back the memory in which the value log is mapped once so many
+// bytes have been read or written: it would count as resident for as long as the
+// segment is open. The caller holds the segment's lock, which keeps the mapping
+// where it is.
+func (s *segment) touched(st *store, bytes int) {
+	if s.mapped.Add(int64(bytes)) < trimBytes {
+		return
 	}
-	return trimMapped(s.dir, ".vlog")
+	s.mapped.Store(0)
+	if err := trimMapped(s.dir, ".vlog"); err != nil {
+		st.log.Debug("buffer memory is not trimmed", "error", err)
+	}
 }
 
 // size is what the segment occupies on disk.

@@ -247,9 +247,6 @@ func (q *Queue) sealSegments() {
 				_ = q.fail(err)
 			}
 		}
-		if err := s.trim(); err != nil {
-			q.log.Debug("buffer memory is not trimmed", "error", err)
-		}
 		previous = s
 	}
 }
@@ -334,18 +331,6 @@ func (st *store) removeBelow(floor uint64) error {
 	var errs []error
 	for _, s := range dead {
 		errs = append(errs, s.remove())
-	}
-	return errors.Join(errs...)
-}
-
-// trim gives back the memory in which segments are mapped.
-func (st *store) trim() error {
-	st.mu.Lock()
-	list := slices.Clone(st.list)
-	st.mu.Unlock()
-	var errs []error
-	for _, s := range list {
-		errs = append(errs, s.trim())
 	}
 	return errors.Join(errs...)
 }

@@ -7,17 +7,11 @@ import "time"
 func (q *Queue) sweep() {
 	tick := time.NewTicker(q.opts.sweepEvery)
 	defer tick.Stop()
-	trim := time.NewTicker(trimEvery)
-	defer trim.Stop()
 	var saved saved
 	for {
 		select {
 		case <-q.closing:
 			return
-		case <-trim.C:
-			if err := q.store.trim(); err != nil {
-				q.log.Debug("buffer memory is not trimmed", "error", err)
-			}
 		case <-tick.C:
 			if q.Healthy() != nil {
 				continue
@@ -29,9 +23,6 @@ func (q *Queue) sweep() {
 		}
 	}
 }
-
-// trimEvery is how long the value logs may stay mapped in memory.
-const trimEvery = 2 * time.Second
 
 // saved is what the last sweep has persisted.
 type saved struct {
