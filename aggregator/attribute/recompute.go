@@ -184,6 +184,25 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (ui
 	return r.Version(count + 1), replace
 }
 
+// Eraser forgets people. The warehouse does.
+type Eraser interface {
+	// Erase removes what has one of the keys and was received up to a time, and
+	// returns what it removed.
+	Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error)
+}
+
+// Forget erases what has one of the keys and was received up to a time, and brings
+// the attributions that shared something with it up to date. It returns how many
+// facts went and how many rows changed.
+func (a *Attributor) Forget(ctx context.Context, from Eraser, app string, keys []string, at int64) (gone, changed int, err error) {
+	facts, err := from.Erase(ctx, app, keys, at)
+	if err != nil {
+		return size(&facts), 0, err
+	}
+	changed, err = a.Recompute(ctx, &facts)
+	return size(&facts), changed, err
+}
+
 // Rewrite computes the attributions of these conversions and writes them over
 // whatever is stored, also where that claims to be of the same inputs, and returns
 // how many it wrote. A row of newer settings stays.

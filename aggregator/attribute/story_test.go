@@ -256,3 +256,54 @@ func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
 		t.Errorf("a purchase before the settings has %s", got)
 	}
 }
+
+// TestErasureRecomputes forgets one of two people who shared a device, and replays
+// what they sent.
+func TestErasureRecomputes(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	shared := func(e protocol.Event) protocol.Event {
+		e.DeviceID = "tablet"
+		return e
+	}
+	mine, theirs := shared(clicked("t1", "me", "google", start-10*minute)), shared(clicked("t2", "them", "email", start-5*minute))
+	order := shared(ordered("o1", "", start))
+	order.UserID = "me"
+	theirOrder := ordered("o2", "", start)
+	theirOrder.UserID = "them"
+	visit := protocol.Event{App: "shop", ID: "v", Kind: protocol.KindPage, Name: "Home", Original: start, Time: start, Received: start, UserID: "them", Payload: []byte("{}")}
+	all := []protocol.Event{mine, theirs, order, theirOrder, visit}
+	facts := n.insert(t, all)
+	if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.sources(t, "o1"); got != "[google email]" {
+		t.Fatalf("before: %s", got)
+	}
+	if _, _, err := n.a.Forget(t.Context(), n.store, "shop", []string{"user:them"}, start+day); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		if one, two := n.sources(t, "o1"), n.sources(t, "o2"); one != "[google]" || two != "nothing stored" {
+			t.Errorf("%s: %s and %s", when, one, two)
+		}
+	}
+	check("after")
+	facts = n.insert(t, all) // an agent sends again what it still has
+	if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.a.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("after a replay")
+	later := theirOrder
+	later.ID, later.Time, later.Received = "o3", start+2*day, start+2*day
+	facts = n.insert(t, []protocol.Event{later})
+	if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.sources(t, "o3"); got != "[]" {
+		t.Errorf("what they did since: %s", got)
+	}
+}

@@ -70,6 +70,15 @@ func identityKeys(keys []string, e *protocol.Event) []string {
 	return keys
 }
 
+// EventKeys returns the match keys of the person and the device that an event names,
+// also those of a former id and of a click that it claims.
+func EventKeys(e *protocol.Event) []string {
+	keys := identityKeys(make([]string, 0, 8), e)
+	keys = addKey(keys, KeyUser, e.PreviousID)
+	keys = addKey(keys, KeyAnon, e.PreviousID)
+	return addKey(keys, KeyClick, e.ClickID)
+}
+
 func addKey(keys []string, prefix, id string) []string {
 	if k := Key(prefix, id); k != "" {
 		return append(keys, k)

@@ -41,6 +41,7 @@ func Commands(root *cobra.Command) {
 		reconcileCommand(),
 		backfillCommand(),
 		ratesCommand(),
+		eraseCommand(),
 		validateCommand(),
 	)
 }

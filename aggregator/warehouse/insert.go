@@ -35,27 +35,31 @@ type Rejection struct {
 // conversions, so that whoever sees a conversion sees the touches that came
 // with it. On an error any part may be stored and nothing may be acknowledged;
 // the same rows are to be sent again. Rows that ClickHouse refuses for what they
-// contain are put in quarantine and returned; they do not hold up the others.
+// contain are put in quarantine and returned; they do not hold up the others. Rows
+// of whom is to be forgotten (see Erase) are accepted and not stored.
 func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	if len(b.Rows) == 0 {
 		return nil, nil
+	}
+	rows, links, gone, err := w.forget(ctx, &b)
+	if err != nil {
+		return nil, err
 	}
 	origins := newOrigins(b.Rows)
 	var refused []refusal[Row]
 	both, within := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		refused, err = storeRows(within, w, eventsTable(), pointers(b.Rows))
+		refused, err = storeRows(within, w, eventsTable(), rows)
 		return err
 	})
 	both.Go(func() error {
-		_, err := storeRows(within, w, linksTable(), bothWays(b.Facts.Links))
+		_, err := storeRows(within, w, linksTable(), bothWays(links))
 		return err
 	})
 	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	rejections := appendRejections(nil, origins, refused, func(r *Row) factID { return eventID(&r.Event) })
-	gone := make(map[factID]bool, len(rejections))
 	for _, r := range rejections {
 		gone[eventID(&b.Rows[r.Row].Event)] = true
 	}
