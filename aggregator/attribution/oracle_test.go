@@ -238,7 +238,7 @@ func TestSharesAddUp(t *testing.T) {
 func TestWiderLookbackKeepsTouches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSettings(t)
-		s.Transform = attribution.TransformNone
+		s.Transform, s.Fraud.DeviceFrequency = attribution.TransformNone, attribution.Flag // of clicks before the lookback nothing is known
 		events := drawEvents(t, &s)
 		wider := s
 		wider.Lookback += rapid.Int64Range(1, 50*attribution.Day).Draw(t, "more")
