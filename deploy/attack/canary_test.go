@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,28 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
+
+// passwords are those of the users of the databases, and of the roles that the aggregators derive from
+// them.
+func (s *suite) passwords() map[string][]byte {
+	s.Helper()
+	application, err := accounts.ApplicationConfig(s.PostgresDSN)
+	if err != nil {
+		s.Fatal(err)
+	}
+	server, err := url.Parse(s.ClickHouseDSN)
+	if err != nil {
+		s.Fatal(err)
+	}
+	ordinary, _ := server.User.Password()
+	reader, ok := pass.ReaderOf(server.User.Username(), ordinary)
+	if !ok {
+		s.Fatal("the ClickHouse user of the suite has no password")
+	}
+	return map[string][]byte{"application role": []byte(application.Password), "ClickHouse user": []byte(ordinary), "ClickHouse reader": []byte(reader.Password)}
+}
 
 // canaries uses every kind of secret that the installation has, and plants it.
 // Those of other groups are planted where they are made.
@@ -109,6 +131,7 @@ func (s *suite) keys() map[string][]byte {
 		}
 		keys[name] = key
 	}
+	maps.Copy(keys, s.passwords())
 	for _, name := range []string{"agent-authority", "gossip"} {
 		if keys[name] == nil {
 			s.Errorf("there is no key %s among %v", name, names)
