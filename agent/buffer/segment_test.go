@@ -182,3 +182,30 @@ func TestStoreOfAnEarlierVersionIsRead(t *testing.T) {
 		})
 	}
 }
+
+// A segment that cannot be made does not stop the queue if another can.
+func TestSegmentThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	o := testOptions(t)
+	o.segmentBytes = 1
+	q := open(t, o)
+	for i := range 5 {
+		mustAppend(t, q, event(fmt.Sprint(i)), 1)
+		if i != 1 {
+			continue
+		}
+		q.store.mu.Lock()
+		number := q.store.number
+		q.store.mu.Unlock()
+		if err := os.WriteFile(segmentPath(q.store.dir, number+1), nil, 0o600); err != nil { // a directory cannot be made there
+			t.Log(err) // it was made in this moment
+		}
+	}
+	if err := q.Healthy(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	drain(t, q, func(uint64, []protocol.Event) { n++ })
+	if n != 5 {
+		t.Fatalf("%d blocks of 5", n)
+	}
+}

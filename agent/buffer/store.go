@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -178,11 +179,15 @@ func (st *store) make() (*segment, error) {
 	s := &segment{dir: segmentPath(st.dir, st.number)}
 	st.mu.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.openLocked(st, false); err != nil {
-		return nil, err
+	err := s.openLocked(st, false)
+	s.mu.Unlock()
+	if err == nil {
+		err = errors.Join(s.finish(), syncDir(filepath.Dir(s.dir)))
 	}
-	return s, errors.Join(s.finish(), syncDir(filepath.Dir(s.dir)))
+	if err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	return s, nil
 }
 
 // segmentFor returns the segment that takes the next block, a new one if the
@@ -193,7 +198,7 @@ func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
 		return s, nil
 	}
 	next, ok := <-st.spares
-	if !ok { // the queue is being closed; what was taken still has to be written
+	if !ok || next.err != nil { // the queue is being closed, or this was some time ago
 		next.segment, next.err = st.make()
 	}
 	if next.err != nil {
@@ -213,25 +218,32 @@ func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
 	return next.segment, nil
 }
 
+// prepareRetry is the pause after a segment could not be made.
+const prepareRetry = time.Second
+
 // prepareSegments keeps one empty segment ready, so that no commit waits for
-// one to be made.
+// one to be made. If one cannot be made now, it is tried again: that fails the
+// queue only once a commit needs the segment.
 func (q *Queue) prepareSegments() {
 	st := &q.store
 	defer close(st.spares)
 	for {
 		s, err := st.make()
+		var again <-chan time.Time
+		if err != nil {
+			again = time.After(prepareRetry)
+		}
 		select {
 		case st.spares <- spare{s, err}:
+		case <-again:
+			q.log.Warn("buffer cannot make its next segment", "error", err)
 		case <-q.closing:
 			if s != nil {
-				err = errors.Join(err, s.remove())
+				err = s.remove()
 			}
 			if err != nil {
 				q.log.Warn("buffer has left an empty segment", "error", err)
 			}
-			return
-		}
-		if err != nil { // the committer has been told, and fails the queue
 			return
 		}
 	}
