@@ -21,7 +21,7 @@ import (
 )
 
 func ackAttacks() []attack {
-	return []attack{{id: 68, run: attack68ForgedAck, note: "by an aggregator with a good certificate"}}
+	return []attack{{id: 68, run: attack68ForgedAck, full: true, note: "by an aggregator with a good certificate"}}
 }
 
 // attack68ForgedAck has an agent send to an aggregator that acknowledges

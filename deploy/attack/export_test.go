@@ -12,7 +12,7 @@ import (
 func exportAttacks() []attack {
 	return []attack{
 		{id: 35, run: attack35ForeignExport, denied: "access.denied", note: "exports are answers, not jobs: there is no id to guess"},
-		{id: 43, run: attack43Formulas},
+		{id: 43, run: attack43Formulas, full: true},
 	}
 }
 

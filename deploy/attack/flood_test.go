@@ -45,7 +45,7 @@ func attack70Handshakes(s *suite) {
 	var retries, sent atomic.Int64
 	s.undisturbed(3, 100, func() {
 		s.quiet().event(s.Agents[0], s.WriteKey, "/v1/track?sync=true", `{"event":"Honest","userId":"u"}`).want(200)
-	}, func() {
+	}, func() error {
 		var wg sync.WaitGroup
 		for source := range floodSources {
 			conn := s.source(source, s.Aggregators[source%2].Agents)
@@ -57,6 +57,7 @@ func attack70Handshakes(s *suite) {
 			s.connect(0, cert, 70).close()
 		}
 		wg.Wait()
+		return nil
 	})
 	s.Logf("%d Initial packets, %d Retry packets", sent.Load(), retries.Load())
 	if sent.Load() < floodRate*floodSeconds/4 || retries.Load() < sent.Load()/20 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -95,33 +96,33 @@ func attack44SlowHeaders(s *suite) {
 	const most = 6 * time.Second
 	// Also those that have not even begun, and those that could yet become HTTP/2.
 	heads := []string{"POST /v1/track HTTP/1.1\r\nHost: x\r\nX-Slow: ", "", "P", "POST /v1/tr"}
-	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() {
-		if lived := s.slow(s.Agents[0], 2000, 2*most, heads...); lived > most {
-			s.Errorf("a connection with slow headers lived for %v", lived)
-		}
+	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() error { return within(most, s.slow(s.Agents[0], 2000, 2*most, heads...)) })
+	s.undisturbed(2, 300, s.honestRead(s.Aggregators[0]), func() error {
+		return within(most, s.slow(s.Aggregators[0], 500, 2*most, heads...))
 	})
-	s.undisturbed(2, 300, s.honestRead(s.Aggregators[0]), func() {
-		if lived := s.slow(s.Aggregators[0], 500, 2*most, heads...); lived > most {
-			s.Errorf("a connection to the console with slow headers lived for %v", lived)
-		}
-	})
+}
+
+// within says what is wrong with a slow connection that lived for so long.
+func within(most, lived time.Duration) error {
+	if lived > most {
+		return fmt.Errorf("a slow connection lived for %v, the limit is %v", lived, most)
+	}
+	return nil
 }
 
 func attack45SlowBodies(s *suite) {
 	const most = 16 * time.Second
-	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() {
+	s.undisturbed(2, 300, s.honestEvent(s.Agents[0]), func() error {
+		var agent, console error
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if lived := s.slow(s.Agents[0], 2000, 2*most, "POST /v1/track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+s.WriteKey+"\r\nContent-Length: 100000\r\n\r\n{"); lived > most {
-				s.Errorf("a connection with a slow body lived for %v", lived)
-			}
+			agent = within(most, s.slow(s.Agents[0], 2000, 2*most, "POST /v1/track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+s.WriteKey+"\r\nContent-Length: 100000\r\n\r\n{"))
 		})
 		wg.Go(func() {
-			if lived := s.slow(s.Aggregators[0], 500, 2*most, "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"); lived > most {
-				s.Errorf("a connection to the console with a slow body lived for %v", lived)
-			}
+			console = within(most, s.slow(s.Aggregators[0], 500, 2*most, "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"))
 		})
 		wg.Wait()
+		return errors.Join(agent, console)
 	})
 }
 

@@ -25,7 +25,7 @@ func TestLoginsUnderAttackDoNotSlowIngestion(t *testing.T) {
 	s := &suite{T: t, world: w}
 	w.owner = s.login(system.OwnerEmail, system.OwnerPassword)
 	var hashed, refused, network atomic.Int64
-	s.undisturbed(2, 500, s.honestEvent(s.Agents[0]), func() {
+	s.undisturbed(2, 500, s.honestEvent(s.Agents[0]), func() error {
 		stop := time.After(6 * time.Second)
 		done := make(chan struct{})
 		var wg sync.WaitGroup
@@ -52,6 +52,7 @@ func TestLoginsUnderAttackDoNotSlowIngestion(t *testing.T) {
 		<-stop
 		close(done)
 		wg.Wait()
+		return nil
 	})
 	s.finish()
 	t.Logf("%d passwords were tried and %d refused untried", hashed.Load(), refused.Load())
