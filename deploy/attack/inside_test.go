@@ -22,7 +22,7 @@ func insideAttacks() []attack {
 	return []attack{
 		{id: 74, run: attack74Internal, note: "aggregators call each other by gossip only, which has its own key"},
 		{id: 75, run: attack75Forgery, note: "of `protocol/guard`, through which everything goes that calls an address somebody gave"},
-		{id: 84, run: attack84Versions, note: "by the versions that mend what is known; the databases of Go and npm answer no request from here"},
+		{id: 84, run: attack84Versions, note: "by the versions that mend what is known; `govulncheck` and `npm audit` need their databases"},
 	}
 }
 
