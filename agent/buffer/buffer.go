@@ -3,12 +3,14 @@
 //
 //	Append ─► collect ─► compress ─► commit (one synced transaction) ─► wake the appenders
 //	                     group n+1      group n
-//	Next ─► (uplink sends) ─► Forget ─► low-water mark ─► retention tail ─► deleted in ranges
+//	Next ─► (uplink sends) ─► Forget ─► low-water mark ─► retention tail ─► deleted by segments
 //
 // Concurrent appends become one block: one protocol.Block, one value in
 // Badger, one synced commit. Blocks lie in segments, small Badger stores that
-// are filled one after the other and deleted whole; see segment.go. A block is immutable; its sequence is contiguous within
-// the epoch that was minted with the directory. What must hold:
+// are filled one after the other and deleted whole; see segment.go. A block is
+// immutable; its sequence is contiguous within the epoch that was minted with
+// the directory. Beside the segments lie the marker (how far the queue has
+// come), the retention tail, and the dead letters. What must hold:
 //
 //   - Append returns nil only after the block's fsync. An error of the disk is
 //     final: nobody is told that anything was stored after it, until the

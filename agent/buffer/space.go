@@ -47,7 +47,7 @@ func (q *Queue) diskShort() bool {
 
 // spaceGauge asks for the free space of a disk once a second, and between two
 // questions assumes that what was taken since has been written several times
-// over: log, table, compaction.
+// over: log, keys, and what files have before they are full.
 type spaceGauge struct {
 	dir     string
 	measure func(dir string) (int64, error)
