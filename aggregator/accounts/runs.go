@@ -15,9 +15,14 @@ import (
 const (
 	maxRuns        = 200     // that an app keeps
 	maxUnfinished  = 10      // of an app
+	maxErasures    = 1000    // of an app that are not finished; those that are, stay as a record
 	maxRunAttempts = 5       // times that a run is taken over before it is given up
 	maxRunResult   = 8 << 20 // bytes
 )
+
+// erasureKind is the kind of runs that erase a person. People have a right to
+// them, so other runs are not in their way.
+const erasureKind = "erasure"
 
 // The states of a run.
 const (
@@ -94,13 +99,15 @@ func (a *Accounts) CreateRun(ctx context.Context, app, kind, name string, parame
 			return err
 		}
 		var all, unfinished int
-		err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE state IN ('pending', 'running')) FROM runs WHERE app = $1`, app).Scan(&all, &unfinished)
+		err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE state IN ('pending', 'running')) FROM runs WHERE app = $1 AND (kind = 'erasure') = ($2 = 'erasure')`, app, kind).Scan(&all, &unfinished)
 		switch {
 		case err != nil:
 			return err
-		case all >= maxRuns:
+		case kind != erasureKind && all >= maxRuns:
 			return invalid("the app has %d runs, which is the limit: delete some", all)
-		case unfinished >= maxUnfinished:
+		case kind == erasureKind && unfinished >= maxErasures:
+			return invalid("%d erasures of the app are not finished, which is the limit: wait", unfinished)
+		case kind != erasureKind && unfinished >= maxUnfinished:
 			return invalid("%d runs of the app are not finished, which is the limit: wait, or cancel some", unfinished)
 		}
 		rows, err := tx.Query(ctx, `INSERT INTO runs (id, app, kind, name, parameters, created_by) VALUES ($1, $2, $3, $4, $5, $6) RETURNING `+runColumns,

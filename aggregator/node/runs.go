@@ -37,6 +37,7 @@ func (n *Node) runner() (*runs.Runner, error) {
 		Kinds: map[string]runs.Kind{
 			runs.DataDriven: runs.Learn(n.warehouse, runDirectory{n.accounts, n.directory}),
 			runs.WhatIf:     runs.Simulate(s),
+			runs.Erasure:    eraser{n.warehouse, n.attributor, erasureWaits()}.erase,
 		},
 	})
 }

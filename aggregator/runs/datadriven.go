@@ -15,6 +15,7 @@ import (
 const (
 	DataDriven = "data_driven"
 	WhatIf     = "what_if"
+	Erasure    = "erasure"
 )
 
 // Span is the range of a run, half-open.

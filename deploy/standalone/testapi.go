@@ -122,6 +122,9 @@ func walkRuns() []step {
 		{method: "GET", path: "apps/{app}/backfills/{whatif}", want: 200},
 		{method: "POST", path: "apps/{app}/backfills/{unknown}/cancel", want: 404},
 		{method: "DELETE", path: "apps/{app}/backfills/{unknown}", want: 404},
+		{method: "POST", path: "apps/{app}/erasures", body: map[string]any{"user_id": "nobody-who-was-ever-here"}, want: 202, keep: "erasure"},
+		{method: "GET", path: "apps/{app}/erasures", want: 200},
+		{method: "GET", path: "apps/{app}/erasures/{erasure}", want: 200},
 	}
 }
 

@@ -1,0 +1,60 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+// maxOwnHops is how many links away from the named id a key is looked for.
+const maxOwnHops = 3
+
+// OwnKeys returns a match key and those that identity links join with it and with
+// no other user: what a whole family uses is nobody's own.
+func (w *Warehouse) OwnKeys(ctx context.Context, app, key string) ([]string, error) {
+	own, fresh := []string{key}, []string{key}
+	for range maxOwnHops {
+		near, err := w.neighbours(ctx, app, fresh)
+		if err != nil {
+			return nil, err
+		}
+		var found []string
+		for _, k := range fresh {
+			for _, n := range near[k] {
+				if !strings.HasPrefix(n, attribution.KeyUser) && !strings.HasPrefix(n, attribution.KeyClick) && !slices.Contains(own, n) && !slices.Contains(found, n) {
+					found = append(found, n)
+				}
+			}
+		}
+		if near, err = w.neighbours(ctx, app, found); err != nil {
+			return nil, err
+		}
+		fresh = nil
+		for _, k := range found {
+			shared := slices.ContainsFunc(near[k], func(n string) bool { return strings.HasPrefix(n, attribution.KeyUser) && n != key })
+			if !shared && len(own) < maxErasedKeys {
+				own, fresh = append(own, k), append(fresh, k)
+			}
+		}
+		if len(fresh) == 0 {
+			break
+		}
+	}
+	return own, nil
+}
+
+// neighbours are the keys that links join with each of keys.
+func (w *Warehouse) neighbours(ctx context.Context, app string, keys []string) (map[string][]string, error) {
+	links, err := w.Links(ctx, app, keys)
+	if err != nil {
+		return nil, fmt.Errorf("find the keys of a person: %w", err)
+	}
+	near := make(map[string][]string, len(keys))
+	for _, l := range links {
+		near[l.A], near[l.B] = append(near[l.A], l.B), append(near[l.B], l.A)
+	}
+	return near, nil
+}
