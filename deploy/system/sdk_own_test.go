@@ -72,7 +72,7 @@ func (c *Cluster) tellWithOurGo(t *testing.T, others int) {
 					t.Errorf("%s has flags %v and the address %q", e.ID, e.Flags, e.IP)
 				}
 			}
-			checkAttempts(t, attempts, v.refusals)
+			checkAttempts(t, attempts, v.refusals, false)
 		})
 	}
 	t.Run("go touch", func(t *testing.T) {
@@ -197,7 +197,7 @@ func (c *Cluster) tellInOurBrowser(t *testing.T) int {
 		t.Run(r.name, func(t *testing.T) {
 			checkOurStory(t, stored[:len(once)], ordered, r.stories)
 			if r.scenario == "story" { // else a closing page cannot see the answer, and the next one asks again
-				checkAttempts(t, attempts, r.refusals)
+				checkAttempts(t, attempts, r.refusals, false)
 			}
 		})
 		stored = stored[len(once):]

@@ -3,14 +3,12 @@ package system
 import (
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
-
-	analytics "github.com/segmentio/analytics-go/v3"
 
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -59,6 +57,17 @@ func toldInBrowser(ordered time.Time) []object {
 	}
 }
 
+// toldToRudder are the calls of RudderStack's SDK for browsers, which has no screens.
+func toldToRudder(ordered time.Time) []object {
+	calls := slices.DeleteFunc(toldInBrowser(ordered), func(call object) bool { return call["method"] == "screen" })
+	for _, call := range calls {
+		if call["method"] == "track" {
+			call["arguments"] = []any{"Order Completed", storyOrder(), object{"originalTimestamp": at(ordered), "context": object{"device": storyDevice()}}}
+		}
+	}
+	return calls
+}
+
 func storyTraits() object {
 	return object{"email": "a@example.com", "plan": nil, "address": object{"city": "Wien", "lines": []any{"a", storyText}}}
 }
@@ -76,14 +85,39 @@ func storyDevice() object {
 	return object{"id": "D1", "type": "android", "advertisingId": storyAdvertID}
 }
 
+// storyKinds are the calls of the story.
+var storyKinds = []protocol.Kind{protocol.KindIdentify, protocol.KindTrack, protocol.KindPage, protocol.KindScreen, protocol.KindGroup, protocol.KindAlias}
+
+// kindsOf are the kinds of calls.
+func kindsOf(t testing.TB, calls []object) []protocol.Kind {
+	t.Helper()
+	var kinds []protocol.Kind
+	for _, call := range calls {
+		i := slices.IndexFunc(storyKinds, func(k protocol.Kind) bool { return k.String() == call["method"] })
+		if i < 0 {
+			t.Fatalf("no kind of event is called %v", call["method"])
+		}
+		kinds = append(kinds, storyKinds[i])
+	}
+	return kinds
+}
+
 // checkStory wants each call stored so many times, with its fields.
 func checkStory(t testing.TB, events []protocol.Event, ordered time.Time, times int) {
 	t.Helper()
-	count := checkCalls(t, events, ordered)
-	for _, kind := range []protocol.Kind{protocol.KindIdentify, protocol.KindTrack, protocol.KindPage, protocol.KindScreen, protocol.KindGroup, protocol.KindAlias} {
+	checkKinds(t, checkCalls(t, events, ordered), storyKinds, times)
+}
+
+// checkKinds wants each of the kinds so many times and no others.
+func checkKinds(t testing.TB, count map[protocol.Kind]int, kinds []protocol.Kind, times int) {
+	t.Helper()
+	for _, kind := range kinds {
 		if count[kind] != times {
 			t.Errorf("%d of kind %s, want %d", count[kind], kind, times)
 		}
+	}
+	if len(count) != len(kinds) {
+		t.Errorf("stored %v, want the kinds %v", count, kinds)
 	}
 }
 
@@ -118,34 +152,96 @@ func checkCalls(t testing.TB, events []protocol.Event, ordered time.Time) map[pr
 	return count
 }
 
+// telling is the story told by one SDK over one wire.
+type telling struct {
+	name, client string
+	calls        []object
+	refusals     int // of each request, before it is let through
+	fault        fault
+	hasty        bool // it does not read Retry-After
+	wire         *wire
+}
+
+// thrice is the story told to an agent that answers, to one that is busy and to
+// one that errs.
+func thrice(name, client string, calls []object, hasty bool) []*telling {
+	return []*telling{
+		{name: name, client: client, calls: calls},
+		{name: name + " told to wait", client: client, calls: calls, refusals: 1, fault: fault{http.StatusTooManyRequests, "2"}, hasty: hasty},
+		{name: name + " after two errors", client: client, calls: calls, refusals: 2, fault: fault{status: http.StatusInternalServerError}},
+	}
+}
+
 // TestSDKs tells the same story through SDKs that their makers wrote, to a whole
 // system: each call must be stored exactly once, with all its fields.
 func TestSDKs(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
-	others := 0
-	tell := func(name string, stories, refusals int, f fault, speak func(t *testing.T, w *wire, ordered time.Time)) {
-		t.Run(name, func(t *testing.T) {
-			w := listenIn(t, c.Agents[0], times(refusals, f))
-			ordered := time.Now().Add(-time.Hour)
-			speak(t, w, ordered)
-			messages, attempts := w.delivered()
-			checkStory(t, c.awaitSent(t, messages, others), ordered, stories)
-			others += len(messages)
-			checkAttempts(t, attempts, refusals)
-		})
+	ordered := time.Now().Add(-time.Hour)
+	servers := slices.Concat(thrice("analytics-node", "segment", told(ordered), false),
+		thrice("rudder-sdk-node with gzip", "rudder", told(ordered), false),
+		thrice("rudder-sdk-node", "rudder plain", told(ordered), false))
+	browsers := slices.Concat(thrice("analytics-next", "segment", toldInBrowser(ordered), false),
+		thrice("analytics-next batching", "segment batching", toldInBrowser(ordered), false),
+		thrice("analytics-js", "rudder", toldToRudder(ordered), true))
+	segmentGo, rudderGo := thrice("analytics-go", "", nil, true), thrice("rudder analytics-go", "", nil, true)
+	rudderGo = append(rudderGo, &telling{name: "rudder analytics-go told to count nodes", refusals: 1, fault: fault{status: http.StatusUnavailableForLegalReasons}})
+	all := slices.Concat(servers, browsers, segmentGo, rudderGo)
+	for _, one := range all {
+		one.wire = listenIn(t, c.Agents[0], times(one.refusals, one.fault))
 	}
-	server := func(client string) func(*testing.T, *wire, time.Time) {
-		return func(t *testing.T, w *wire, ordered time.Time) {
-			node(t, filepath.Join("sdk", "node.mjs"), map[string]string{"CLIENT": client, "HOST": w.URL, "WRITE_KEY": c.WriteKey,
-				"MODULES": npmPackages(t), "CALLS": jsonText(t, told(ordered))})
+	t.Run("speak", func(t *testing.T) {
+		speak := func(name string, f func(t *testing.T)) {
+			t.Run(name, func(t *testing.T) { t.Parallel(); f(t) })
+		}
+		npmPackages(t)
+		speak("servers", func(t *testing.T) { c.speakNode(t, servers, told(ordered)) })
+		speak("browsers", func(t *testing.T) { c.speakBrowser(t, browsers) })
+		for _, one := range segmentGo {
+			speak(one.name, func(t *testing.T) { c.speakGo(t, one.wire, ordered) })
+		}
+		for i, one := range rudderGo {
+			speak(one.name, func(t *testing.T) { c.speakRudderGo(t, one.wire, ordered, i == 0) })
+		}
+	})
+	c.checkTold(t, all, ordered)
+}
+
+// checkTold wants the story of each SDK stored once.
+func (c *Cluster) checkTold(t *testing.T, all []*telling, ordered time.Time) {
+	var messages []sent
+	for _, one := range all {
+		heard, _ := one.wire.delivered()
+		messages = append(messages, heard...)
+	}
+	stored := c.awaitSent(t, messages, 0)
+	for _, one := range all {
+		heard, attempts := one.wire.delivered()
+		t.Run(one.name, func(t *testing.T) {
+			kinds := storyKinds
+			if one.calls != nil {
+				kinds = kindsOf(t, one.calls)
+			}
+			checkKinds(t, checkCalls(t, stored[:len(heard)], ordered), kinds, 1)
+			checkAttempts(t, attempts, one.refusals, one.hasty)
+			checkWire(t, one, heard)
+		})
+		stored = stored[len(heard):]
+	}
+}
+
+// checkWire looks at what only some SDKs do.
+func checkWire(t *testing.T, one *telling, heard []sent) {
+	for _, m := range heard {
+		if packed := m.encoding == "gzip"; one.client == "rudder" && m.path == "/v1/batch" && !packed || one.client == "rudder plain" && packed {
+			t.Errorf("the encoding of %s is %q", m.id(), m.encoding)
+		}
+		if one.calls != nil && m.path != "/v1/batch" && m.text("anonymousId") == "" {
+			t.Errorf("%s has no anonymous id", m.id())
+		}
+		if batched := m.path == "/v1/b"; batched != (one.client == "segment batching") {
+			t.Errorf("%s went to %s", m.id(), m.path)
 		}
 	}
-	tell("analytics-node", 1, 0, fault{}, server("segment"))
-	tell("analytics-node told to wait", 1, 1, fault{http.StatusTooManyRequests, "2"}, server("segment"))
-	tell("analytics-node after two errors", 1, 2, fault{status: http.StatusInternalServerError}, server("segment"))
-	tell("rudder-sdk-node", 1, 0, fault{}, server("rudder"))
-	tell("analytics-go", 1, 1, fault{status: http.StatusServiceUnavailable}, c.speakGo)
-	tell("analytics-next", 2, 0, fault{}, c.speakBrowser)
 }
 
 // times answers a body in the agent's place so many times.
@@ -159,14 +255,14 @@ func times(n int, f fault) func(try int) *fault {
 }
 
 // checkAttempts wants each body sent until it was accepted and not once more,
-// and an SDK that was told to wait to have waited.
-func checkAttempts(t *testing.T, attempts []attempt, refusals int) {
+// and an SDK that was told to wait to have waited, unless it cannot read that.
+func checkAttempts(t *testing.T, attempts []attempt, refusals int, hasty bool) {
 	t.Helper()
 	last := map[string]attempt{}
 	tries := map[string]int{}
 	for _, a := range attempts {
 		before, again := last[a.body]
-		if again && before.status == http.StatusTooManyRequests && a.at.Sub(before.at) < retryAfter {
+		if again && !hasty && before.status == http.StatusTooManyRequests && a.at.Sub(before.at) < retryAfter {
 			t.Errorf("the SDK waited %s, told to wait %s", a.at.Sub(before.at), retryAfter)
 		}
 		last[a.body] = a
@@ -179,81 +275,34 @@ func checkAttempts(t *testing.T, attempts []attempt, refusals int) {
 	}
 }
 
-// goOutcomes passes on what the Go SDK says of each message.
-type goOutcomes struct{ results chan error }
-
-func (o goOutcomes) Success(analytics.Message)            { o.results <- nil }
-func (o goOutcomes) Failure(_ analytics.Message, e error) { o.results <- e }
-
-func (c *Cluster) speakGo(t *testing.T, w *wire, ordered time.Time) {
-	story := goStory(ordered)
-	outcomes := goOutcomes{make(chan error, len(story))}
-	client, err := analytics.NewWithConfig(c.WriteKey, analytics.Config{Endpoint: w.URL, BatchSize: 3, Interval: time.Hour, Callback: outcomes,
-		DefaultContext: &analytics.Context{App: analytics.AppInfo{Name: "shop"}, Library: analytics.LibraryInfo{Name: "analytics-go", Version: "3.0.0"}},
-		Logger:         analytics.StdLogger(log.New(io.Discard, "", 0)), RetryAfter: func(int) time.Duration { return time.Millisecond }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range story {
-		if err := client.Enqueue(m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range story { // before Close, after which it does not try again
-		if err := <-outcomes.results; err != nil {
-			t.Error(err)
-		}
-	}
-	if err := client.Close(); err != nil {
-		t.Fatal(err)
-	}
-	messages, _ := w.delivered()
-	for _, m := range messages {
-		// It names itself and the app for the whole batch, not in each message.
-		context, _ := m.message["context"].(object)
-		library, _ := context["library"].(object)
-		if library["name"] != "analytics-go" {
-			t.Errorf("the library of a message is %v", context)
-		}
-	}
+// speakNode tells the story through SDKs for Node.js.
+func (c *Cluster) speakNode(t *testing.T, all []*telling, calls []object) {
+	node(t, filepath.Join("sdk", "node.mjs"), map[string]string{"RUNS": runs(t, all), "WRITE_KEY": c.WriteKey, "MODULES": npmPackages(t), "CALLS": jsonText(t, calls)})
 }
 
-func goStory(ordered time.Time) []analytics.Message {
-	return []analytics.Message{
-		analytics.Identify{UserId: storyUser, Traits: storyTraits()},
-		analytics.Track{UserId: storyUser, Event: "Order Completed", Timestamp: ordered, Properties: storyOrder(),
-			Context: &analytics.Context{Campaign: analytics.CampaignInfo{Source: "google", Medium: "cpc", Name: "spring", Term: "shoes", Content: "banner"},
-				Device: analytics.DeviceInfo{Id: "D1", Type: "android", AdvertisingID: storyAdvertID}}},
-		analytics.Page{UserId: storyUser, Name: "Home", Properties: analytics.NewProperties().SetURL("https://shop.example/")},
-		analytics.Screen{UserId: storyUser, Name: "Main"},
-		analytics.Group{UserId: storyUser, GroupId: "g-1", Traits: analytics.NewTraits().SetName("Acme")},
-		analytics.Alias{UserId: storyUser, PreviousId: "anon-1"},
+func runs(t *testing.T, all []*telling) string {
+	var list []object
+	for _, one := range all {
+		list = append(list, object{"client": one.client, "host": one.wire.URL, "refusals": one.refusals, "calls": one.calls})
 	}
+	return jsonText(t, list)
 }
 
-// speakBrowser opens a page of a shop in Chromium. The shop's server is another
-// origin than the agent.
-func (c *Cluster) speakBrowser(t *testing.T, w *wire, ordered time.Time) {
+// speakBrowser opens pages of a shop in Chromium. The shop's server is another
+// origin than the agent's.
+func (c *Cluster) speakBrowser(t *testing.T, all []*telling) {
+	modules := filepath.Join(npmPackages(t), "node_modules")
 	mux := http.NewServeMux()
-	mux.Handle("GET /sdk/", http.StripPrefix("/sdk/", http.FileServer(http.Dir(filepath.Join(npmPackages(t), "node_modules", "@segment", "analytics-next", "dist", "umd")))))
+	for path, dir := range map[string]string{"/segment/": "@segment/analytics-next/dist/umd", "/rudder/": "@rudderstack/analytics-js/dist/npm/modern/bundled/esm"} {
+		mux.Handle("GET "+path, http.StripPrefix(path, http.FileServer(http.Dir(filepath.Join(modules, filepath.FromSlash(dir))))))
+	}
 	mux.HandleFunc("GET /", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(rw, `<!doctype html><title>Shop</title><link rel="icon" href="data:,"><script src="/sdk/index.js"></script>`)
+		_, _ = io.WriteString(rw, `<!doctype html><title>Shop</title><link rel="icon" href="data:,"><script src="/segment/index.js"></script>`)
 	})
 	shop := httptest.NewServer(mux)
 	defer shop.Close()
 	consolePackages(t)
-	node(t, filepath.Join("sdk", "browser.mjs"), map[string]string{"HOST": w.URL, "WRITE_KEY": c.WriteKey, "CALLS": jsonText(t, toldInBrowser(ordered)),
+	node(t, filepath.Join("sdk", "browser.mjs"), map[string]string{"RUNS": runs(t, all), "WRITE_KEY": c.WriteKey,
 		"PAGE": shop.URL + "/?utm_source=google&utm_medium=cpc&utm_campaign=spring&utm_term=shoes&utm_content=banner"})
-	messages, _ := w.delivered()
-	paths := map[string]int{}
-	for _, m := range messages {
-		paths[m.path]++
-		if m.text("anonymousId") == "" {
-			t.Errorf("%s has no anonymous id", m.id())
-		}
-	}
-	if paths["/v1/b"] != 6 || paths["/v1/t"] != 1 || len(paths) != 7 {
-		t.Errorf("messages by path: %v", paths)
-	}
 }

@@ -49,10 +49,11 @@ type attempt struct {
 
 // sent is a message that an agent has answered with 200.
 type sent struct {
-	path    string
-	message map[string]any // as stored: with what the batch says of all its messages
-	stamp   time.Time      // the client's
-	sentAt  time.Time
+	path     string
+	encoding string
+	message  map[string]any // as stored: with what the batch says of all its messages
+	stamp    time.Time      // the client's
+	sentAt   time.Time
 }
 
 func (s sent) id() string { return s.text("messageId") }
@@ -147,7 +148,8 @@ func (w *wire) delivered() ([]sent, []attempt) {
 
 // messagesOf reads a request as the documentation of Segment's API has it.
 func messagesOf(t testing.TB, r *http.Request, body []byte) []sent {
-	if r.Header.Get("Content-Encoding") == "gzip" {
+	encoding := r.Header.Get("Content-Encoding")
+	if encoding == "gzip" {
 		unpacked, err := gzip.NewReader(bytes.NewReader(body))
 		if err != nil {
 			t.Errorf("gzip: %v", err)
@@ -165,12 +167,15 @@ func messagesOf(t testing.TB, r *http.Request, body []byte) []sent {
 	}
 	list, isBatch := root["batch"].([]any)
 	if !isBatch {
-		return []sent{message(t, r.URL.Path, root, nil)}
+		list = []any{root}
+		root = nil
 	}
 	var all []sent
 	for _, item := range list {
 		object, _ := item.(map[string]any)
-		all = append(all, message(t, r.URL.Path, object, root))
+		s := message(t, object, root)
+		s.path, s.encoding = r.URL.Path, encoding
+		all = append(all, s)
 	}
 	return all
 }
@@ -184,8 +189,8 @@ func decode(data []byte) (map[string]any, error) {
 	return object, err
 }
 
-func message(t testing.TB, path string, own, batch map[string]any) sent {
-	s := sent{path: path, message: own}
+func message(t testing.TB, own, batch map[string]any) sent {
+	s := sent{message: own}
 	if s.stamp = moment(t, own["originalTimestamp"]); s.stamp.IsZero() { // RudderStack's SDKs
 		s.stamp = moment(t, own["timestamp"])
 	}

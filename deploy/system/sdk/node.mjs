@@ -1,52 +1,56 @@
-// Sends calls through a server SDK, as its customers do, and returns when it
-// says that all of them were delivered.
+// Sends calls through server SDKs, as their customers do, and returns when they
+// say that all of them were delivered.
 //
-//   CLIENT     segment or rudder
-//   HOST       where the agent is
+//   RUNS       JSON: [{"client": "segment", "host": "http://…"}, …]; all at once
 //   WRITE_KEY  of the app
 //   MODULES    the directory that the SDKs were installed in
 //   CALLS      JSON: [{"method": "track", "message": {…}}, …]
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const { CLIENT, HOST, WRITE_KEY, MODULES, CALLS } = process.env;
+const { RUNS, WRITE_KEY, MODULES, CALLS } = process.env;
 const FLUSH_MS = 50_000;
 const require = createRequire(join(MODULES, 'package.json'));
 
 const clients = {
-  segment() {
+  segment(host) {
     const { Analytics } = require('@segment/analytics-node');
-    const client = new Analytics({ writeKey: WRITE_KEY, host: HOST, maxEventsInBatch: 3 });
-    client.on('error', ({ code, reason }) => fail(`${code}: ${reason}`));
-    return { client, finish: () => client.closeAndFlush({ timeout: FLUSH_MS }) };
+    const client = new Analytics({ writeKey: WRITE_KEY, host, maxEventsInBatch: 3 });
+    client.on('error', ({ code, reason }) => fail('segment', `${code}: ${reason}`));
+    return { client, timestamp: 'timestamp', finish: () => client.closeAndFlush({ timeout: FLUSH_MS }) };
   },
-  rudder() {
-    const Rudder = require('@rudderstack/rudder-sdk-node');
-    const client = new (Rudder.default ?? Rudder)(WRITE_KEY, { dataPlaneUrl: HOST, flushAt: 3 });
-    return { client, finish: () => client.flush() };
-  },
+  rudder: (host) => rudder(host, true),
+  'rudder plain': (host) => rudder(host, false),
 };
 
-function fail(reason) {
-  console.error(`${CLIENT}: ${reason}`);
+function rudder(host, gzip) {
+  const Rudder = require('@rudderstack/rudder-sdk-node');
+  const client = new (Rudder.default ?? Rudder)(WRITE_KEY, { dataPlaneUrl: host, flushAt: 3, gzip, logLevel: 'none' });
+  return { client, timestamp: 'originalTimestamp', finish: () => client.flush() };
+}
+
+function fail(name, reason) {
+  console.error(`${name}: ${reason}`);
   process.exitCode = 1;
 }
 
-const { client, finish } = clients[CLIENT]();
-let open = 0;
-const settled = new Promise((resolve) => {
-  for (const { method, message } of JSON.parse(CALLS)) {
-    open++;
+async function tell({ client: name, host }) {
+  const { client, timestamp, finish } = clients[name](host);
+  const answers = JSON.parse(CALLS).map(({ method, message }) => {
     if (message.timestamp) {
-      const timestamp = new Date(message.timestamp);
+      const moment = new Date(message.timestamp);
       delete message.timestamp;
-      message[CLIENT === 'rudder' ? 'originalTimestamp' : 'timestamp'] = timestamp;
+      message[timestamp] = moment;
     }
-    client[method](message, (error) => {
-      if (error) fail(error);
-      if (--open === 0) resolve();
+    return new Promise((resolve) => {
+      client[method](message, (error) => {
+        if (error) fail(name, error);
+        resolve();
+      });
     });
-  }
-});
-await finish();
-await settled;
+  });
+  await finish();
+  await Promise.all(answers);
+}
+
+await Promise.all(JSON.parse(RUNS).map(tell));
