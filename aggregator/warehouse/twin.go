@@ -23,9 +23,9 @@ import (
 var queries embed.FS
 
 // twinStages are the stages in order; attribution, which is none, has the result.
-func twinStages() [25]string {
+func twinStages() [27]string {
 	return [...]string{
-		"override", "terms", "conversion", "link", "person", "joined", "claim", "prior", "carried", "touch", "considered", "seen",
+		"override", "terms", "conversion", "link", "person", "joined", "claim", "prior", "carried", "contested", "variant", "touch", "considered", "seen",
 		"contest", "chain", "settled", "told", "opening", "opened", "returned", "digest", "path", "powers", "weight", "decay", "share",
 	}
 }

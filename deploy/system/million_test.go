@@ -226,35 +226,29 @@ func (m *ledger) count(query string, to ...any) error {
 // awaitStored waits until exactly the ids that were sent are stored.
 func (m *ledger) awaitStored(j *Journeys) {
 	m.T.Helper()
-	m.Await("every message stored", func() error {
-		var n, sum uint64
-		if err := m.count(`SELECT count(), groupBitXor(cityHash64(event_id)) FROM (SELECT DISTINCT event_id FROM events)`, &n, &sum); err != nil {
-			return err
-		}
-		if n != uint64(j.Distinct) || sum != j.Sum {
-			return fmt.Errorf("%d distinct ids stored, want %d", n, j.Distinct)
-		}
-		return nil
-	})
+	m.awaitWhileGrowing("message ids stored", `SELECT count(), groupBitXor(cityHash64(event_id)) FROM (SELECT DISTINCT event_id FROM events)`, uint64(j.Distinct), j.Sum)
 }
 
-// awaitAttributed waits until every conversion has a row and the sweep has caught up
-// with what was written.
+// awaitAttributed waits until every conversion has a row.
 func (m *ledger) awaitAttributed(conversions int) {
 	m.T.Helper()
-	last := uint64(0)
-	deadline := time.Now().Add(20 * Patience)
+	m.awaitWhileGrowing("conversions attributed", `SELECT uniqExact(conversion_id), toUInt64(0) FROM attributions`, uint64(conversions), 0)
+}
+
+// awaitWhileGrowing waits for a query's number and sum, as long as the number grows.
+func (m *ledger) awaitWhileGrowing(what, query string, want, wantSum uint64) {
+	m.T.Helper()
+	last, deadline := uint64(0), time.Now().Add(2*Patience)
 	for {
-		var n, rows uint64
-		err := m.count(`SELECT uniqExact(conversion_id), count() FROM attributions`, &n, &rows)
-		if err == nil && n == uint64(conversions) {
-			break
-		}
-		if n == last && time.Now().After(deadline) {
-			m.T.Fatalf("%d conversions attributed, want %d: %v", n, conversions, err)
-		}
-		if n > last {
-			last, deadline = n, time.Now().Add(Patience)
+		var n, sum uint64
+		err := m.count(query, &n, &sum)
+		switch {
+		case err == nil && n == want && sum == wantSum:
+			return
+		case n > last:
+			last, deadline = n, time.Now().Add(2*Patience)
+		case time.Now().After(deadline):
+			m.T.Fatalf("%d %s, want %d: %v", n, what, want, err)
 		}
 		<-time.After(time.Second)
 	}

@@ -5,14 +5,5 @@ UNION ALL
 SELECT key, time, touch_id AS id, received, digest, keys FROM open_keys
 WHERE app_id = {app:String} AND key_hash IN (SELECT hash FROM known) AND key IN (SELECT value FROM known)
     AND time > {first:Int64} AND time <= {last:Int64}
-    AND (touch_id, (received, digest, time)) IN
-    (
-        SELECT touch_id, min((received, digest, time)) FROM touch_ids
-        WHERE app_id = {app:String} AND id_hash IN
-        (
-            SELECT cityHash64(touch_id) FROM open_keys
-            WHERE app_id = {app:String} AND key_hash IN (SELECT hash FROM known) AND time > {first:Int64} AND time <= {last:Int64}
-        )
-        GROUP BY touch_id
-    )
+    AND (cityHash64(touch_id) NOT IN (SELECT id_hash FROM contested) OR (touch_id, (received, digest, time)) IN (SELECT id, first FROM variant))
 LIMIT 1 BY key, touch_id
