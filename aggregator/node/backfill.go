@@ -143,6 +143,7 @@ func reconcileCommand() *cobra.Command {
 func backfillCommand() *cobra.Command {
 	var flags rangeFlags
 	var name, file string
+	var second bool
 	cmd := onStored("backfill", "attribute a range again, or under other settings as a named what-if", func(ctx context.Context, std daemon.Streams, s *stored) error {
 		span, err := flags.span(backfillPage)
 		if err == nil {
@@ -154,13 +155,16 @@ func backfillCommand() *cobra.Command {
 		case (name == "") != (file == ""):
 			return daemon.Usagef("--what-if and --settings go together")
 		case name != "":
-			return s.whatIf(ctx, std.Out, span, name, file)
+			return s.whatIf(ctx, std.Out, span, whatIfFlags{name, file, second})
+		case second:
+			return daemon.Usagef("--sql goes with --what-if: what is stored is the first implementation's, and reconcile compares the two")
 		}
 		return s.backfill(ctx, std.Out, span)
 	})
 	flags.add(cmd)
 	cmd.Flags().StringVar(&name, "what-if", "", "name of a run that overwrites nothing; needs --settings")
 	cmd.Flags().StringVar(&file, "settings", "", "JSON `file` of attribution settings; what it leaves out is as the app has it at the end of the range")
+	cmd.Flags().BoolVar(&second, "sql", false, "compute the what-if by the second implementation, in ClickHouse")
 	return cmd
 }
 
@@ -180,12 +184,18 @@ func (s *stored) backfill(ctx context.Context, out io.Writer, span reconcile.Spa
 	return errors.Join(err, told)
 }
 
+// whatIfFlags say what a run is.
+type whatIfFlags struct {
+	name, file string
+	second     bool // by the second implementation
+}
+
 // whatIf computes a run under other settings and prints how credit moves.
-func (s *stored) whatIf(ctx context.Context, out io.Writer, span reconcile.Span, name, file string) error {
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(name) {
-		return daemon.Usagef("--what-if %q: a name has 1 to 64 lower-case letters, digits, - and _", name)
+func (s *stored) whatIf(ctx context.Context, out io.Writer, span reconcile.Span, flags whatIfFlags) error {
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(flags.name) {
+		return daemon.Usagef("--what-if %q: a name has 1 to 64 lower-case letters, digits, - and _", flags.name)
 	}
-	settings, err := readSettings(file, *s.at(span.App, span.To-1))
+	settings, err := readSettings(flags.file, *s.at(span.App, span.To-1))
 	if err != nil {
 		return err
 	}
@@ -193,29 +203,41 @@ func (s *stored) whatIf(ctx context.Context, out io.Writer, span reconcile.Span,
 	if err != nil {
 		return fmt.Errorf("write settings down: %w", err)
 	}
-	run, err := s.warehouse.WhatIf(ctx, span.App, name, string(text))
+	run, err := s.warehouse.WhatIf(ctx, span.App, flags.name, string(text))
 	if err != nil {
 		return err
 	}
-	a, err := s.attributor(run, func(string, int64) *attribution.Settings { return &settings })
-	if err != nil {
-		return err
-	}
-	// While the results of a page are worked out and stored, the next is read.
-	pages, within := errgroup.WithContext(ctx)
-	pages.SetLimit(backfillWorkers)
-	err = reconcile.Pages(within, s.warehouse, span, func(page []attribution.Conversion) error {
-		pages.Go(func() error {
-			_, err := a.RewriteRead(within, span.App, page)
-			return err
-		})
-		return within.Err()
-	})
-	if err := errors.Join(pages.Wait(), err); err != nil {
+	if err := s.compute(ctx, run, span, &settings, flags.second); err != nil {
 		return err
 	}
 	shifts, err := run.Shifts(ctx)
 	return errors.Join(err, json.NewEncoder(out).Encode(shifts))
+}
+
+// compute attributes a span under the settings of a run. While the results of a page
+// are worked out and stored, the next is read.
+func (s *stored) compute(ctx context.Context, run *warehouse.WhatIf, span reconcile.Span, settings *attribution.Settings, second bool) error {
+	a, err := s.attributor(run, func(string, int64) *attribution.Settings { return settings })
+	if err != nil {
+		return err
+	}
+	pages, within := errgroup.WithContext(ctx)
+	pages.SetLimit(backfillWorkers)
+	err = reconcile.Pages(within, s.warehouse, span, func(page []attribution.Conversion) error {
+		pages.Go(func() error {
+			if !second {
+				_, err := a.RewriteRead(within, span.App, page)
+				return err
+			}
+			ids := make([]string, len(page))
+			for i := range page {
+				ids[i] = page[i].ID
+			}
+			return run.Compute(within, ids, func(int64) *attribution.Settings { return settings })
+		})
+		return within.Err()
+	})
+	return errors.Join(pages.Wait(), err)
 }
 
 // maxSettings bounds a file of settings.

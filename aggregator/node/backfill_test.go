@@ -51,6 +51,9 @@ func TestCommandsAttributeAgain(t *testing.T) {
 		{"backfill", append([]string{"backfill"}, month...), 0, "Attributed 2 conversions again; 0 attributions were new or changed."},
 		{"what-if", append([]string{"backfill", "--what-if", "short", "--settings", file}, month...), 0,
 			`{"model":"last_touch","media_source":"organic","now":0,"what_if":2000000}`},
+		{"what-if in SQL", append([]string{"backfill", "--what-if", "sql", "--sql", "--settings", file}, month...), 0,
+			`{"model":"last_touch","media_source":"organic","now":0,"what_if":2000000}`},
+		{"SQL without a what-if", append([]string{"backfill", "--sql"}, month...), 2, "--sql goes with --what-if"},
 		{"reconcile again", append([]string{"reconcile", "--settle", "0"}, month...), 0, `"different":0`},
 	} {
 		if out, code := run(step.args...); code != step.code || !strings.Contains(out, step.want) {

@@ -132,7 +132,7 @@ func (h *house) damage(t *testing.T) {
 	}
 	rows[0].Result.Touches[0].Credit[attribution.TimeDecay]--
 	rows[1].Result.Touches[0].Revenue[attribution.Linear]++
-	rows[2].Result.Touches = rows[2].Result.Touches[:1]
+	rows[2].Result.Install.Reason = "invented"
 	rows[3].Result.Touches, rows[3].Result.InputDigest = nil, 7
 	for i := range rows {
 		rows[i].Version++

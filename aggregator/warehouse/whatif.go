@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -114,9 +115,16 @@ func (w *WhatIf) Compute(ctx context.Context, ids []string, at func(ms int64) *a
 		names = append(names, c.name)
 	}
 	list := strings.Join(names, ", ")
-	return w.compute(ctx, w.app, ids, at, func(ctx context.Context, conn driver.Conn, result string) error {
+	err := w.compute(ctx, w.app, ids, at, func(ctx context.Context, conn driver.Conn, result string) error {
 		return conn.Exec(ctx, "INSERT INTO what_if_attributions (run, "+list+") SELECT "+quoted(w.run)+", "+list+" FROM ("+result+")")
 	})
+	if half := len(ids) / 2; half > 0 && errors.Is(err, attribution.ErrTooManyKeys) {
+		if err := w.Compute(ctx, ids[:half], at); err != nil {
+			return err
+		}
+		return w.Compute(ctx, ids[half:], at)
+	}
+	return err
 }
 
 // quoted is a text as a literal of ClickHouse.
