@@ -11,7 +11,7 @@
 import { mkdirSync } from 'node:fs';
 import { launch } from './chromium.mjs';
 import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
-import { checkStudies } from './studies.mjs';
+import { changeStudies, checkStudies } from './studies.mjs';
 import { checkProvider } from './provider.mjs';
 import { Visit } from './visit.mjs';
 import { checkAccount, checkAgents, checkApps, checkAudit, checkFactor, checkLastOwner, checkLinks, checkPeople, checkRevoke, checkSettings } from './manage.mjs';
@@ -31,6 +31,7 @@ async function settings() {
 
 /** Everything that can be made, changed and deleted. */
 async function manage(visit, admin, mocked) {
+  await changeStudies(visit);
   await checkLinks(visit);
   await checkSettings(visit);
   await checkApps(visit);

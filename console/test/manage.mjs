@@ -120,6 +120,9 @@ export async function checkSettings(visit) {
   await other.close();
   await window.fill(String(Number(before) + 1));
   await page.getByText(`${before} days`, { exact: true }).first().waitFor();
+  await page.getByRole('button', { name: 'Preview on the last 30 days' }).click();
+  await page.locator('[data-effect=preview]').or(page.getByText('No conversion happened on the last 30 days.')).first().waitFor();
+  await visit.inspect('attribution-preview', { revisit: false });
   await visit.refused(409, () => save.click());
   await page.getByText('was saved meanwhile').waitFor();
   equal(await page.getByRole('spinbutton', { name: 'Lookback' }).inputValue(), '45', 'what the other saved is taken over');

@@ -6,8 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { join, normalize } from 'node:path';
 import { Admin, Refusal, ROLES } from './mockadmin.mjs';
-import { APP, answer } from './mockdata.mjs';
+import { APP, answer, attribution } from './mockdata.mjs';
 import { MockProvider } from './mockprovider.mjs';
+import { Studies } from './mockstudies.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const CSP =
@@ -49,6 +50,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
   const refreshes = new Map(); // refresh token → email
   const admin = new Admin(people());
   const provider = new MockProvider();
+  const studies = new Studies(attribution);
   let made = 0;
 
   function userOf(email) {
@@ -109,7 +111,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
     if (!userOf(email).permissions.includes(needed(method, path))) throw new Refusal(403, 'Your roles do not allow this.', 'forbidden');
     if (path.startsWith('provider')) return provider.settings(method, body);
     if (/^users\/.*\/identities/.test(path)) return provider.identities(path.includes('owner') ? method : 'NOBODY', path.split('/')[3]);
-    const changed = admin.answer(method, path, query, body, email);
+    const changed = studies.answer(method, path, body) ?? admin.answer(method, path, query, body, email);
     if (changed) return changed;
     const found = method === 'GET' ? answer(path, query) : null;
     if (!found) throw new Refusal(404, 'There is nothing here that you may see.', 'not_found');

@@ -86,7 +86,7 @@ function overview(app, query) {
   };
 }
 
-function attribution(app, query) {
+export function attribution(app, query) {
   const model = query.get('model');
   const currency = query.get('currency') ?? app.currency;
   const tilt = { first_touch: 0, last_touch: 1 }[model];

@@ -53,3 +53,81 @@ export function study(attribution, rest, app, query) {
   if (rest === 'reports/paths') return paths(attribution, app, query);
   return null;
 }
+
+const STEP_MS = 700; // of a run
+const DAY = 86_400_000;
+const SETTINGS = {
+  generation: 3, click_window_ms: 7 * DAY, impression_window_ms: DAY, overrides: [], reattribution_window_ms: 90 * DAY, lateness_ms: 7 * DAY, lookback_ms: 30 * DAY, half_life_ms: 7 * DAY,
+  position_first: 400_000, position_middle: 200_000, position_last: 400_000, transform: 'none', impressions_in_mta: false, conversion_events: ['Order Completed'],
+};
+
+/** Runs that get done while one watches, and exchange rates. */
+export class Studies {
+  #attribution;
+  #runs = [];
+  #made = 0;
+  #rates = ['2026-11-20', '2026-11-19'].flatMap((day) => [['USD', '1.0842'], ['GBP', '0.8431'], ['JPY', '161.35']].map(([to, rate]) => ({ day, from: 'EUR', to, rate })));
+
+  constructor(attribution) {
+    this.#attribution = attribution;
+  }
+
+  /** [body, status], [] for no body, or undefined for paths of others. */
+  answer(method, path, body) {
+    if (path === 'rates') return this.#rate(method, body);
+    const [, id, kind, run, action] = /^apps\/([^/]+)\/(reports\/data-driven|backfills)(?:\/([^/]+))?(\/cancel)?$/.exec(path) ?? [];
+    const app = { id, currency: 'EUR', timezone: 'Europe/Berlin' };
+    if (path.endsWith('/attribution/preview')) return [this.#effect({ ...app, id: path.split('/')[1] }, 2140, 18200)];
+    if (!kind) return undefined;
+    const own = this.#runs.filter((one) => one.app === id && one.kind === kind);
+    if (method === 'POST' && !run) return [this.#start(id, kind, body), 202];
+    if (!run) return [{ data: own.map((one) => ({ ...this.#state(one), result: undefined })).toReversed(), next_cursor: null }];
+    const found = own.find((one) => one.id === run);
+    if (action) found.cancelled = true;
+    if (method === 'DELETE') this.#runs = this.#runs.filter((one) => one !== found);
+    if (action || method === 'DELETE') return [undefined];
+    return [this.#state(found, app)];
+  }
+
+  #rate(method, body) {
+    if (method === 'GET') return [{ data: this.#rates, next_cursor: null }];
+    const given = body.rates ?? body.file.trim().split('\n').slice(1).map((line) => Object.fromEntries(line.split(',').map((value, i) => [['day', 'from', 'to', 'rate'][i], value])));
+    const key = (one) => one.day + one.from + one.to;
+    this.#rates = [...given.filter((one) => Number(one.rate) > 0), ...this.#rates.filter((one) => !given.some((other) => key(other) === key(one)))];
+    this.#rates.sort((a, b) => b.day.localeCompare(a.day) || a.to.localeCompare(b.to));
+    return [{ stored: given.length }];
+  }
+
+  #start(app, kind, { from, to, name, settings, currency }) {
+    const run = { id: `run-${++this.#made}`, app, kind, name, began: Date.now(), parameters: { from, to, ...(settings ? { settings: { ...SETTINGS, ...settings } } : { currency }) } };
+    this.#runs.push(run);
+    return this.#state(run);
+  }
+
+  #state({ id, kind, name, began, cancelled, parameters }, app) {
+    const progress = Math.min((Date.now() - began) / (4 * STEP_MS), 1);
+    const state = cancelled ? 'cancelled' : progress === 0 ? 'pending' : progress < 1 ? 'running' : 'done';
+    const run = { id, kind, name, parameters, state, progress, created_by: 'owner@example.com', created_at: new Date(began).toISOString(), finished_at: null };
+    if (state === 'done' && app) run.result = kind === 'backfills' ? this.#effect(app, 940, 6761) : this.#learned(app, parameters);
+    return run;
+  }
+
+  #learned(app, { from, to, currency }) {
+    const query = new URLSearchParams({ from, to, currency });
+    const [markov, shapley] = ['markov', 'shapley'].map((model) => under(this.#attribution, app, query, model));
+    return { markov, shapley, conversions: Number(micros(markov.total.conversions) / 1_000_000n), lost: 48_211, paths: 312 };
+  }
+
+  #effect(app, changed, of) {
+    const query = new URLSearchParams({ from: new Date(Date.now() - 30 * 86_400_000).toISOString(), to: new Date().toISOString(), currency: 'EUR' });
+    const rows = ['first_touch', 'last_touch', 'linear', 'time_decay', 'position_based'].flatMap((model) => {
+      const [now, then] = [under(this.#attribution, app, query, model), under(this.#attribution, app, query, model === 'linear' ? 'time_decay' : 'linear')];
+      return now.rows.map((row) => {
+        const other = then.rows.find(({ media_source }) => media_source === row.media_source);
+        return { model, media_source: row.media_source, now: row.conversions, what_if: other.conversions, revenue: [{ currency: 'EUR', now: row.revenue, what_if: other.revenue }] };
+      });
+    });
+    const installs = [{ result: 'non_organic', media_source: 'meta', now: 311, what_if: 240 }, { result: 'unattributed', media_source: '', now: 12, what_if: 83 }, { result: 'organic', media_source: '', now: 140, what_if: 140 }];
+    return { conversions: Math.min(of, 10_000), of, changed, rows, installs };
+  }
+}

@@ -12,6 +12,75 @@ async function open(visit, name) {
 export async function checkStudies(visit) {
   await checkTwo(visit);
   await checkPaths(visit);
+  await checkRates(visit);
+}
+
+/** What orders computations and stores rates. */
+export async function changeStudies(visit) {
+  await visit.page.getByRole('link', { name: 'Model comparison' }).click();
+  await learn(visit);
+  await simulate(visit);
+  await storeRate(visit);
+}
+
+async function learn(visit) {
+  const { page } = visit;
+  await open(visit, 'Data-driven');
+  const before = await page.locator('[data-run]').count();
+  await page.getByRole('button', { name: 'Compute for these days' }).click();
+  await page.waitForFunction((count) => document.querySelectorAll('[data-run]').length > count, before);
+  await page.locator('[data-run=done]').first().waitFor({ timeout: 60_000 });
+  await page.locator('[data-learned] tbody tr').first().waitFor();
+  equal(await page.locator('[data-learned] thead th').count(), 8, 'seven models stand side by side');
+  await visit.inspect('data-driven');
+  await page.getByRole('link', { name: /Compare last touch/ }).click();
+  await page.getByRole('heading', { name: 'Last touch and markov chain' }).waitFor();
+  await open(visit, 'Data-driven');
+  const runs = page.locator('[data-run]');
+  const left = (await runs.count()) - 1;
+  await runs.first().getByRole('button', { name: 'Delete' }).click();
+  await page.waitForFunction((count) => document.querySelectorAll('[data-run]').length === count, left);
+}
+
+async function simulate(visit) {
+  const { page } = visit;
+  await open(visit, 'What-if');
+  await page.getByText('New what-if run over these days').click();
+  await page.getByLabel('Name').fill('Walked');
+  equal(await page.getByRole('button', { name: 'Start the run' }).isDisabled(), true, 'a run needs another setting');
+  await page.getByRole('spinbutton', { name: 'Lookback' }).fill('1');
+  await page.getByRole('button', { name: 'Start the run' }).click();
+  await page.locator('[data-run=done]', { hasText: 'Walked' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'Walked, beside the present numbers' }).waitFor();
+  await visit.inspect('what-if');
+  const sums = await page.locator('[data-effect=what-if] tbody tr').evaluateAll((rows) => rows.map((row) => [row.querySelector('[data-now]').dataset.now, row.querySelector('[data-then]').dataset.then]));
+  const sum = (at) => sums.reduce((all, row) => all + micros(row[at]), 0n);
+  equal(sum(0), sum(1), 'other settings move credit and lose none');
+  await page.getByRole('button', { name: 'Delete Walked' }).click();
+  await page.locator('[data-run]', { hasText: 'Walked' }).waitFor({ state: 'detached' });
+}
+
+async function storeRate(visit) {
+  const { page } = visit;
+  await open(visit, 'Exchange rates');
+  const store = async (rate) => {
+    await page.getByLabel('Day').fill('1999-01-04');
+    await page.getByLabel('is in').fill('xts');
+    await page.getByLabel(/^Rate/).fill(rate);
+    await page.getByRole('button', { name: 'Store' }).click();
+    await page.getByText('1 rate is stored.').waitFor();
+  };
+  await store('1.25');
+  await page.getByRole('row').filter({ hasText: 'XTS' }).waitFor();
+  await store('0');
+  await page.getByRole('row').filter({ hasText: 'XTS' }).waitFor({ state: 'detached' });
+}
+
+async function checkRates(visit) {
+  const { page } = visit;
+  await open(visit, 'Exchange rates');
+  await page.getByRole('region', { name: 'Exchange rates', exact: true }).waitFor();
+  await visit.inspect('rates');
 }
 
 async function checkTwo(visit) {

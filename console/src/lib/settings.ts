@@ -88,7 +88,7 @@ function overrideOf({ by, name, click, impression }: OverrideForm): Override {
 export function settingsOf(form: SettingsForm, base: Settings): Settings {
   const [first, last] = [millionths(form.first), millionths(form.last)];
   return {
-    generation: base.generation,
+    ...base, // with what this version of the console does not show
     click_window_ms: ms(form.click),
     impression_window_ms: ms(form.impression),
     overrides: form.overrides.map(overrideOf),

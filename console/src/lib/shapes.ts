@@ -73,7 +73,7 @@ export interface AttributionReport {
   model: string;
   currency?: string;
   rows: AttributionRow[] | null;
-  total: { conversions: string; revenue: string; revenue_by_currency?: Money[] | null };
+  total: { conversions: string; revenue: string; revenue_by_currency?: Money[] | null; unconverted?: Money[] };
 }
 
 export interface ConversionRow {

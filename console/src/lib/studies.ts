@@ -2,7 +2,8 @@ import type { Api } from './api.ts';
 import { rangeQuery } from './dates.ts';
 import { MODEL_NAMES } from './models.ts';
 import { path, type Scope } from './reports.ts';
-import type { AttributionReport, Money } from './shapes.ts';
+import type { Settings } from './managed.ts';
+import type { AttributionReport, Money, Page } from './shapes.ts';
 
 /** The questions behind the views of the model comparison, and the shapes of their answers. */
 
@@ -31,7 +32,7 @@ export interface TwoModels {
   total: { a: AttributionReport['total']; b: AttributionReport['total'] };
 }
 
-export function twoModels(api: Api, { app, zone, range }: Scope, question: { a: string; b: string; currency: string }, signal: AbortSignal): Promise<TwoModels> {
+export function twoModels(api: Api, { app, zone, range }: Scope, question: { a: string; b: string; currency: string; run: string | null }, signal: AbortSignal): Promise<TwoModels> {
   return api.get(path(app, 'reports/compare'), { ...rangeQuery(range, zone), ...question }, signal);
 }
 
@@ -66,3 +67,77 @@ export function bars(list: readonly { at: number; count: number }[], single: num
   }
   return made;
 }
+
+/** A computation that a server does in the background. */
+export interface Run<P, R> {
+  id: string;
+  kind: string;
+  name?: string;
+  parameters: P & { from: string; to: string };
+  state: 'pending' | 'running' | 'done' | 'failed' | 'cancelled';
+  progress: number;
+  fault?: string;
+  created_by: string;
+  created_at: string;
+  finished_at: string | null;
+  result?: R;
+}
+
+export const unfinished = ({ state }: Run<unknown, unknown>) => state === 'pending' || state === 'running';
+
+export const RUN_STATES: Record<string, string> = { pending: 'Waiting', running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' };
+
+export interface Learned {
+  markov: AttributionReport | null;
+  shapley: AttributionReport | null;
+  note?: string;
+  conversions: number;
+  lost: number;
+  paths: number;
+}
+export type Learning = Run<{ currency?: string }, Learned>;
+
+export interface Effect {
+  conversions: number;
+  of: number;
+  changed: number;
+  rows: { model: string; media_source: string; now: string; what_if: string; revenue: { currency: string; now: string; what_if: string }[] }[];
+  installs: { result: string; media_source: string; now: number; what_if: number }[];
+}
+export type WhatIf = Run<{ settings: Settings }, Effect>;
+
+const LEARNED = 'reports/data-driven';
+const WHAT_IFS = 'backfills';
+const one = (list: string, id: string) => `${list}/${encodeURIComponent(id)}`;
+
+export const learnings = (api: Api, { app }: Scope, signal: AbortSignal) => api.get<Page<Learning>>(path(app, LEARNED), {}, signal);
+export const learning = (api: Api, { app }: Scope, id: string, signal: AbortSignal) => api.get<Learning>(path(app, one(LEARNED, id)), {}, signal);
+export const learn = (api: Api, { app, zone, range }: Scope, currency: string) =>
+  api.send<Learning>('POST', path(app, LEARNED), { ...rangeQuery(range, zone), currency });
+export const cancelLearning = (api: Api, { app }: Scope, id: string) => api.send('POST', path(app, `${one(LEARNED, id)}/cancel`));
+export const forgetLearning = (api: Api, { app }: Scope, id: string) => api.send('DELETE', path(app, one(LEARNED, id)));
+
+export const whatIfs = (api: Api, { app }: Scope, signal: AbortSignal) => api.get<Page<WhatIf>>(path(app, WHAT_IFS), {}, signal);
+export const whatIf = (api: Api, { app }: Scope, id: string, signal: AbortSignal) => api.get<WhatIf>(path(app, one(WHAT_IFS, id)), {}, signal);
+export const startWhatIf = (api: Api, { app, zone, range }: Scope, name: string, settings: Partial<Settings>) =>
+  api.send<WhatIf>('POST', path(app, WHAT_IFS), { ...rangeQuery(range, zone), name, settings });
+export const cancelWhatIf = (api: Api, { app }: Scope, id: string) => api.send('POST', path(app, `${one(WHAT_IFS, id)}/cancel`));
+export const forgetWhatIf = (api: Api, { app }: Scope, id: string) => api.send('DELETE', path(app, one(WHAT_IFS, id)));
+
+export const preview = (api: Api, { app }: Scope, settings: Settings) => api.send<Effect>('POST', path(app, 'attribution/preview'), { settings });
+
+/** One of the five models over the days of a run. */
+export function attributionOf(api: Api, { app }: Scope, run: Learning, model: string, signal: AbortSignal): Promise<AttributionReport> {
+  const { from, to, currency } = run.parameters;
+  return api.get(path(app, 'reports/attribution'), { from, to, currency, model, group_by: 'media_source' }, signal);
+}
+
+export interface Rate {
+  day: string;
+  from: string;
+  to: string;
+  rate: string;
+}
+
+export const rates = (api: Api, cursor: string | null, signal: AbortSignal) => api.get<Page<Rate>>('rates', { limit: 100, cursor }, signal);
+export const putRates = (api: Api, body: { rates?: Rate[]; file?: string }) => api.send<{ stored: number }>('PUT', 'rates', body);
