@@ -95,6 +95,7 @@ type Options struct {
 	Authenticator *Authenticator
 	Reports       Reports
 	Studies       Studies
+	Evidence      Evidence
 	Enroller      Enroller
 	Cluster       Cluster
 	Console       http.Handler // everything outside of /api/
@@ -159,7 +160,7 @@ func New(options Options) (http.Handler, error) {
 
 func (o *Options) check() error {
 	for name, missing := range map[string]bool{
-		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Studies": o.Studies == nil, "Enroller": o.Enroller == nil,
+		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Studies": o.Studies == nil, "Evidence": o.Evidence == nil, "Enroller": o.Enroller == nil,
 		"Cluster": o.Cluster == nil, "Console": o.Console == nil, "Now": o.Now == nil, "Registerer": o.Registerer == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {

@@ -121,6 +121,20 @@ func (studies) Preview(_ context.Context, _ string, settings attribution.Setting
 
 func (studies) Forget(context.Context, string, string) error { return nil }
 
+type evidence struct{}
+
+func (evidence) Around(context.Context, string, string) (report.Surroundings, error) {
+	return report.Surroundings{}, nil
+}
+
+func (evidence) LateTouches(context.Context, string, int64, int64) (report.LateTouches, error) {
+	return report.LateTouches{Data: []report.LateTouch{}}, nil
+}
+
+func (evidence) Conflicts(context.Context, string, string, int) (report.ConflictsResult, error) {
+	return report.ConflictsOf(nil, 1, 1), nil
+}
+
 type enroller struct{}
 
 func (enroller) Token(context.Context, string, string, string) (string, time.Time, error) {
@@ -171,7 +185,7 @@ func newSystem(t testing.TB) *system {
 
 func (s *system) options() Options {
 	return Options{
-		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Studies: studies{}, Enroller: enroller{}, Cluster: cluster{},
+		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{}, Cluster: cluster{},
 		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
 		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
 	}

@@ -142,6 +142,8 @@ func queryParameter(name string) (schema object, description string) {
 		return object{"type": "string", "enum": report.ModelNames()}, "Attribution model; default last_touch. markov and shapley group by media_source only"
 	case "a", "b":
 		return object{"type": "string", "enum": report.ModelNames()}, "A model to compare; default first_touch with last_touch"
+	case "fraud":
+		return object{"type": "string", "enum": []string{"gross", "net"}}, "net leaves out conversions whose install is marked as fraud; default gross"
 	case "run":
 		return text, "Id of a run of the data-driven models: markov and shapley are what it found, and the range and currency are its own"
 	case "group_by":

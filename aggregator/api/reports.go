@@ -105,6 +105,13 @@ func (c *call) question() (report.Query, parameters, error) {
 		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"), AppCurrency: app.Currency,
 		MediaSources: filter.MediaSources, Countries: filter.Countries, Cursor: p.get("cursor"),
 	}
+	switch p.get("fraud") {
+	case "", "gross":
+	case "net":
+		q.Net = true
+	default:
+		return q, p, badRequest("fraud must be gross or net.")
+	}
 	if tz := p.get("tz"); tz != "" {
 		q.TZ = tz
 	}

@@ -120,7 +120,7 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), erasureRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
 		table = append(table, part...)
 	}
 	return table
@@ -183,17 +183,17 @@ func reportRoutes() []route {
 		{method: "GET", path: "apps/{app}/reports/timeseries", rule: needs(access.ReportsRead), handle: timeseries, summary: "One metric over time",
 			query: []string{"from", "to", "tz", "interval", "metric", "currency", "format"}, reply: report.TimeseriesResult{}},
 		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
-			query: []string{"from", "to", "tz", "model", "group_by", "currency", "format"}, reply: report.AttributionResult{}},
+			query: []string{"from", "to", "tz", "fraud", "model", "group_by", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
-			query: []string{"from", "to", "tz", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
+			query: []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
-			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.AttributionResult{}},
+			query: []string{"from", "to", "tz", "fraud", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
-			query: []string{"from", "to", "tz", "limit", "format"}, reply: report.PathsResult{}},
+			query: []string{"from", "to", "tz", "fraud", "limit", "format"}, reply: report.PathsResult{}},
 		{method: "GET", path: "apps/{app}/reports/late", rule: needs(access.ReportsRead), handle: late, summary: "Touches that came too late to change credit, and message ids with several contents",
 			query: []string{"from", "to", "tz"}, reply: report.LateResult{}},
 		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
-			query: []string{"from", "to", "tz", "limit", "cursor", "format"}, reply: report.ConversionsResult{}},
+			query: []string{"from", "to", "tz", "fraud", "limit", "cursor", "format"}, reply: report.ConversionsResult{}},
 		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
 	}
 }

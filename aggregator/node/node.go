@@ -238,7 +238,7 @@ func (n *Node) front(ctx context.Context) error {
 	view := clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now}
 	n.admin.Handle("GET "+clusterPath, serveCluster(view))
 	n.handler, err = api.New(api.Options{
-		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Enroller: n.authority,
+		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
 		Cluster: view, Heads: copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})

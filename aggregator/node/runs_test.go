@@ -181,3 +181,63 @@ type fixedDirectory struct {
 }
 
 func (d fixedDirectory) Settings(string, int64) *attribution.Settings { return d.settings }
+
+func TestStoryTellsLinksAndWhatHasNoShare(t *testing.T) {
+	s, app, span := laboratory(t)
+	at := span.To.AddDate(0, 0, -7).UnixMilli()
+	settings := attribution.Default()
+	var b warehouse.Batch
+	add := func(id string, e protocol.Event) {
+		e.App, e.ID, e.Original, e.Payload = app, id, e.Time, []byte("{}")
+		if e.Received == 0 {
+			e.Received = e.Time
+		}
+		b.Rows = append(b.Rows, warehouse.Row{Event: e, Agent: "agent"})
+		b.Facts.Add(&e, &settings)
+	}
+	add("phone", protocol.Event{Kind: protocol.KindClick, Time: at - attribution.Day, MediaSource: "mail", UserID: "ann-phone"})
+	add("alias", protocol.Event{Kind: protocol.KindAlias, Time: at - attribution.Hour, UserID: "ann", PreviousID: "ann-phone"})
+	add("late", protocol.Event{Kind: protocol.KindClick, Time: at - attribution.Hour, Received: at + 30*attribution.Day, MediaSource: "tiktok", UserID: "ann"})
+	add("old", protocol.Event{Kind: protocol.KindClick, Time: at - 40*attribution.Day, MediaSource: "meta", UserID: "ann"})
+	add("after", protocol.Event{Kind: protocol.KindClick, Time: at + attribution.Hour, MediaSource: "meta", UserID: "ann"})
+	add("order", protocol.Event{Kind: protocol.KindTrack, Name: "Order Completed", Time: at, UserID: "ann"})
+	if _, err := s.warehouse.Insert(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	attributor, err := s.under(s.warehouse, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attributor.Recompute(t.Context(), &b.Facts); err != nil {
+		t.Fatal(err)
+	}
+	e := evidence{s.warehouse, func(string, int64) *attribution.Settings { return &settings }}
+	got, err := e.Around(t.Context(), app, "order")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	for _, o := range got.OtherTouches {
+		reasons = append(reasons, o.TouchID+" "+o.Reason)
+	}
+	if text := fmt.Sprint(reasons); text != "[after after_conversion late late old window_expired]" {
+		t.Error(text)
+	}
+	if len(got.Links) != 3 || got.Links[0].Late || len(got.Keys) == 0 {
+		t.Errorf("%+v", got)
+	}
+	late, err := e.LateTouches(t.Context(), app, span.From.UnixMilli(), span.To.UnixMilli())
+	if err != nil || len(late.Data) != 1 || late.Data[0].Refused != 1 || late.Data[0].MediaSource != "tiktok" {
+		t.Errorf("%+v %v", late, err)
+	}
+	if err := s.warehouse.RecordConflicts(t.Context(), []attribution.Variant{{App: app, ID: "x", Digest: 2, Received: 5}, {App: app, ID: "x", Digest: 1, Received: 7}, {App: app, ID: "y", Digest: 3, Received: 1}, {App: app, ID: "y", Digest: 4, Received: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := e.Conflicts(t.Context(), app, "", 1)
+	if err != nil || len(page.Data) != 1 || page.NextCursor == nil || page.Data[0].Variants[0].Digest != "0000000000000002" {
+		t.Fatalf("%+v %v", page, err)
+	}
+	if page, err = e.Conflicts(t.Context(), app, *page.NextCursor, 1); err != nil || len(page.Data) != 1 || page.Data[0].ID != "y" || page.NextCursor != nil {
+		t.Errorf("%+v %v", page, err)
+	}
+}

@@ -17,10 +17,11 @@ func (q *Query) Lost(impressions bool) LostSQL {
 	l.Touches.add("SELECT source, hashes FROM (\n" +
 		"    SELECT touch_id, argMax(time, version) AS at, argMax(media_source, version) AS source, argMax(kind, version) AS kind_of,\n" +
 		"        argMax(withheld, version) AS denied, argMax(arrayMap(k -> cityHash64(k), keys), version) AS hashes\n    FROM touches FINAL\n    ").within(q).
-		add("\n    GROUP BY touch_id)\nWHERE NOT denied AND kind_of != 'open'")
-	if !impressions {
-		l.Touches.add(" AND kind_of != 'impression'")
+		add("\n    GROUP BY touch_id)\nWHERE NOT denied AND kind_of IN ('click', 'visit'")
+	if impressions {
+		l.Touches.add(", 'impression'")
 	}
+	l.Touches.add(")")
 	l.Touches.add("\nORDER BY at, touch_id LIMIT ?", MaxPeopleTouches+1)
 	return l
 }

@@ -18,16 +18,16 @@ func (q *Query) Overview() OverviewSQL {
 	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q)
 
 	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
-		within(q).sources(q).countries(q).add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
+		within(q).sources(q).countries(q).decided(q, "touch").add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
 
 	o.Conversions.add("SELECT countIf(install), count() FROM (\n    SELECT argMax(install, version) AS install FROM conversions FINAL\n    ").
-		within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id)")
+		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)")
 
 	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").
 		add("\nFROM (SELECT currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
 			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at\n"+
 			"    FROM conversions FINAL\n    ").
-		within(q).countries(q).creditedTo(q).
+		within(q).countries(q).creditedTo(q).decided(q, "conversion").
 		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q).
 		add("\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
 

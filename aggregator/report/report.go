@@ -42,6 +42,10 @@ type Query struct {
 	MediaSources []string
 	Countries    []string
 
+	// Net leaves out conversions whose install is marked as fraud, also where the mark
+	// changed nothing.
+	Net bool
+
 	Limit  int    // rows of a page; 0 is DefaultLimit
 	Cursor string // as a former page gave it; "" is the first page
 }

@@ -65,6 +65,11 @@ func TestSQL(t *testing.T) {
 			}
 			return list
 		},
+		"net": func(q Query) []Statement {
+			q.Net = true
+			lost := q.Lost(true)
+			return []Statement{q.Attribution(), q.Paths().Lags, q.Conversions(), lost.Converted, lost.Links, lost.Touches}
+		},
 		"converted": func(q Query) []Statement {
 			q.Currency, q.Metric = "USD", Revenue
 			return []Statement{q.Overview().Revenue, q.Timeseries(), q.Attribution(), q.Journeys()}

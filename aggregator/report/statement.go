@@ -80,13 +80,26 @@ func (s *Statement) creditedTo(q *Query) *Statement {
 	return s
 }
 
-// madeIn restricts the attributions to conversions made in countries that the
-// person may see.
+// madeIn keeps the attributions of conversions that were made in the countries of
+// the query, and without the marked ones if it is about net figures.
 func (s *Statement) madeIn(q *Query) *Statement {
+	if q.Net {
+		s.add("\n    AND fraud_rule = ''")
+	}
 	if len(q.Countries) > 0 {
 		s.add("\n    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL ").within(q).countries(q).add(")")
 	}
 	return s
+}
+
+// decided leaves out the losing variants of message ids that were used for several
+// contents, where the one that counts lies outside of the range. A fact is a touch
+// or a conversion.
+func (s *Statement) decided(q *Query, fact string) *Statement {
+	id := fact + "_id"
+	return s.add("\n    AND ("+id+" NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)\n        OR "+
+		id+" IN (SELECT "+id+" FROM "+fact+"_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)\n"+
+		"            GROUP BY "+id+" HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))", q.App, q.App, q.App, q.From.UnixMilli(), q.To.UnixMilli())
 }
 
 // orOrganic is an array column of the credited touches, or the one value that

@@ -25,9 +25,13 @@ func (q *Query) Timeseries() Statement {
 		}
 		s.add(" FROM " + table + " FINAL\n    ").within(q)
 		if table == "conversions" {
-			return s.countries(q).creditedTo(q).add("\n    GROUP BY conversion_id")
+			return s.countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id")
 		}
-		return s.sources(q).countries(q).add("\n    GROUP BY " + id)
+		s.sources(q).countries(q)
+		if table == "touches" {
+			s.decided(q, "touch")
+		}
+		return s.add("\n    GROUP BY " + id)
 	}
 	switch q.Metric {
 	case Clicks:
@@ -43,7 +47,7 @@ func (q *Query) Timeseries() Statement {
 			add("\nFROM (SELECT intDiv(at, ?) AS quarter, currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
 				"    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,\n"+
 				"        argMax(has_revenue, version) AS paid FROM conversions FINAL\n    ", quarter).
-			within(q).countries(q).creditedTo(q).add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY quarter, currency, day)").rates(q)
+			within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY quarter, currency, day)").rates(q)
 	default:
 		count("events", "event_id").add(")")
 	}

@@ -17,11 +17,11 @@ type WhatIfParameters struct {
 }
 
 // pageSize is how many conversions are attributed at once.
-const pageSize = 5000
+const pageSize = 20_000
 
 // Simulation attributes conversions under other settings, beside what is stored.
 type Simulation interface {
-	Rewrite(ctx context.Context, app string, ids []string) (int, error)
+	RewriteRead(ctx context.Context, app string, page []attribution.Conversion) (int, error)
 	Effect(ctx context.Context) (report.EffectResult, error)
 }
 
@@ -56,11 +56,7 @@ func Simulate(simulator Simulator) Kind {
 			if !more {
 				break
 			}
-			ids := make([]string, len(page))
-			for i := range page {
-				ids[i] = page[i].ID
-			}
-			if _, err := simulation.Rewrite(ctx, job.App, ids); err != nil {
+			if _, err := simulation.RewriteRead(ctx, job.App, page); err != nil {
 				return nil, err
 			}
 			if err := ctx.Err(); err != nil {

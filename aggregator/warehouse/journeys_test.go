@@ -113,3 +113,36 @@ func TestEffectOfAWhatIf(t *testing.T) {
 		t.Errorf("what is stored has changed: %+v %v", rows, err)
 	}
 }
+
+// TestAnIDUsedTwiceCountsWhereItsWinnerIs sends another content of an order's id
+// and of a click's, in the range, while what counts lies before it.
+func TestAnIDUsedTwiceCountsWhereItsWinnerIs(t *testing.T) {
+	w, q := shop(t)
+	before, err := w.Overview(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := q.From.UnixMilli() - 3*60*60_000
+	winner, loser := order("edge", "u7", early, 1_000_000), order("edge", "u7", base+60_000, 2_000_000)
+	first, second := click("edge-click", "u7", early), click("edge-click", "u7", base+60_000)
+	for i, e := range []*protocol.Event{&winner, &first, &loser, &second} {
+		e.Received, e.Digest = early+int64(i)*60_000, uint64(i+1)
+	}
+	attributed(t, w, winner, first)
+	attributed(t, w, loser, second)
+	var variants []attribution.Variant
+	for _, e := range []protocol.Event{winner, loser, first, second} {
+		variants = append(variants, attribution.Variant{App: q.App, ID: e.ID, Digest: e.Digest, Received: e.Received})
+	}
+	if err := w.RecordConflicts(t.Context(), variants); err != nil {
+		t.Fatal(err)
+	}
+	after, err := w.Overview(t.Context(), q)
+	if err != nil || after.Conversions != before.Conversions || after.Clicks != before.Clicks || !slices.Equal(after.Revenue, before.Revenue) {
+		t.Errorf("%+v %v, before %+v", after, err, before)
+	}
+	q.From = q.From.AddDate(0, 0, -1)
+	if wider, err := w.Overview(t.Context(), q); err != nil || wider.Conversions != before.Conversions+1 || wider.Clicks != before.Clicks+1 {
+		t.Errorf("with the winner in range: %+v %v", wider, err)
+	}
+}

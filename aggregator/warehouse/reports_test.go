@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -238,7 +239,7 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 	for _, model := range []string{"first_touch", "linear", "time_decay", "markov", "shapley"} {
 		q := convert("USD", january, february)
 		q.ParseModel(model)
-		got, err := w.Attribution(t.Context(), q)
+		got, err := w.Attribution(pass.With(t.Context(), pass.Pass{Apps: []string{q.App}}), q)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ const people = () => ({
 /** Which permission a path needs; the console must not ask for what it would be refused. */
 function needed(method, path) {
   const reads = method === 'GET';
-  if (path.includes('/conversions')) return 'raw.read';
+  if (/\/(conversions|late-touches|conflicts)/.test(path)) return 'raw.read';
   if (/^apps\/[^/]+\/keys/.test(path)) return 'apps.write';
   if (/^apps\/[^/]+\/links/.test(path)) return reads ? 'apps.read' : 'links.write';
   if (/^apps\/[^/]+\/attribution/.test(path)) return reads ? 'apps.read' : 'attribution.configure';

@@ -196,7 +196,7 @@ export function answer(path, query) {
   const [, id, rest] = /^apps\/([^/]+)\/(.+)$/.exec(path) ?? [];
   const app = APPS.find((one) => one.id === id);
   if (!app) return null;
-  const one = /^conversions\/(.+)$/.exec(rest);
+  const one = /^conversions\/([^/]+)$/.exec(rest);
   if (one) return journey(decodeURIComponent(one[1]));
   if (rest === 'conversions') return app === EMPTY ? { data: [], next_cursor: null } : conversions(query);
   return study(attribution, rest, app, query) ?? { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ?? null;

@@ -51,11 +51,37 @@ function paths(attribution, app, query) {
 export function study(attribution, rest, app, query) {
   if (rest === 'reports/compare') return compare(attribution, app, query);
   if (rest === 'reports/paths') return paths(attribution, app, query);
+  if (rest === 'reports/late') return LATE;
+  if (rest === 'late-touches') return lateData(query);
+  if (rest === 'conflicts') return { data: [{ id: 'order-4711', variants: ['0c5bd1a2f94e0001', '77aa01c2f94e0002'].map((digest, i) => ({ digest, received: new Date(Date.now() - (9 - i) * DAY).toISOString() })) }], next_cursor: null };
+  if (/^conversions\/[^/]+\/around$/.test(rest)) return AROUND;
   return null;
 }
 
-const STEP_MS = 700; // of a run
 const DAY = 86_400_000;
+const ago = (days) => new Date(Date.UTC(2026, 10, 20) - days * DAY).toISOString();
+const AROUND = {
+  keys: ['user:ann', 'device:8d1f-44'],
+  links: [{ a: 'anon:4f0c', b: 'user:ann', received: ago(3), late: false }, { a: 'device:8d1f-44', b: 'gaid:0000-1111', received: ago(-9), late: true }],
+  other_touches: [['late', 'tiktok'], ['window_expired', 'meta'], ['after_conversion', 'newsletter'], ['impression', 'google_ads']].map(([reason, media_source], i) => ({
+    touch_id: `other-${i}`, kind: reason === 'impression' ? 'impression' : 'click', time: ago(i * 11), received: ago(i * 11 - 1), media_source, campaign: '', reason,
+  })),
+};
+
+const LATE = {
+  lateness_ms: 7 * DAY, event_id_conflicts: 1,
+  rows: [{ media_source: 'affiliate_bargainhunter', kind: 'click', touches: 2, conversions: 3, longest_delay_ms: 9 * DAY }, { media_source: 'podcast', kind: 'click', touches: 1, conversions: 0, longest_delay_ms: 8 * DAY }],
+};
+
+function lateData(query) {
+  const touches = [2, 0, 1].map((refused, i) => ({
+    touch_id: `late-${i}`, kind: 'click', media_source: ['affiliate_bargainhunter', 'podcast', 'affiliate_bargainhunter'][i], campaign: 'autumn', refused,
+    time: new Date(Date.parse(query.get('from')) + i * DAY).toISOString(), received: new Date(Date.parse(query.get('from')) + (i + 9) * DAY).toISOString(),
+  }));
+  return { data: touches, more: false };
+}
+
+const STEP_MS = 700; // of a run
 const SETTINGS = {
   generation: 3, click_window_ms: 7 * DAY, impression_window_ms: DAY, overrides: [], reattribution_window_ms: 90 * DAY, lateness_ms: 7 * DAY, lookback_ms: 30 * DAY, half_life_ms: 7 * DAY,
   position_first: 400_000, position_middle: 200_000, position_last: 400_000, transform: 'none', impressions_in_mta: false, conversion_events: ['Order Completed'],

@@ -119,6 +119,7 @@ export async function checkConversions(visit) {
 async function checkJourney(visit, name, row) {
   const { page } = visit;
   await page.getByRole('heading', { name: 'Journey and credit' }).waitFor();
+  await page.getByRole('heading', { name: 'Who it was, and what else they met' }).waitFor();
   await visit.inspect(name);
   const journey = visit.answers.get(`conversions/${encodeURIComponent(row.id)}`);
   equal(journey.id, row.id, 'the journey that was asked for');

@@ -12,7 +12,17 @@ async function open(visit, name) {
 export async function checkStudies(visit) {
   await checkTwo(visit);
   await checkPaths(visit);
+  await checkLate(visit);
   await checkRates(visit);
+}
+
+async function checkLate(visit) {
+  const { page } = visit;
+  await open(visit, 'Late data');
+  await page.getByRole('heading', { name: 'Message ids with several contents' }).waitFor();
+  await visit.inspect('late');
+  equal(await page.locator('[data-late]').count(), visit.answers.get('reports/late').rows.length, 'every source of late touches is a row');
+  equal(await page.locator('[data-conflict]').count(), visit.answers.get('conflicts').data.length, 'every conflict is a row');
 }
 
 /** What orders computations and stores rates. */
@@ -64,8 +74,8 @@ async function storeRate(visit) {
   const { page } = visit;
   await open(visit, 'Exchange rates');
   const store = async (rate) => {
-    await page.getByLabel('Day').fill('1999-01-04');
-    await page.getByLabel('is in').fill('xts');
+    await page.getByLabel('Day', { exact: true }).fill('1999-01-04');
+    await page.getByLabel('is in', { exact: true }).fill('xts');
     await page.getByLabel(/^Rate/).fill(rate);
     await page.getByRole('button', { name: 'Store' }).click();
     await page.getByText('1 rate is stored.').waitFor();

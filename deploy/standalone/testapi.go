@@ -111,6 +111,9 @@ func walkApp(unique string) []step {
 // walkRuns orders computations of the app, which are deleted with it.
 func walkRuns() []step {
 	return []step{
+		{method: "GET", path: "apps/{app}/late-touches", want: 200},
+		{method: "GET", path: "apps/{app}/conflicts", query: "limit=10", want: 200},
+		{method: "GET", path: "apps/{app}/conversions/{unknown}/around", want: 404},
 		{method: "POST", path: "apps/{app}/reports/data-driven", body: map[string]any{}, want: 202, keep: "learned"},
 		{method: "GET", path: "apps/{app}/reports/data-driven", want: 200},
 		{method: "GET", path: "apps/{app}/reports/data-driven/{learned}", want: 200},

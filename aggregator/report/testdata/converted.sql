@@ -3,12 +3,20 @@ FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenu
     SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
 GROUP BY currency ORDER BY currency LIMIT ?
   ← "USD"
   ← "USD"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -19,6 +27,9 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, toInt32(intDiv(at, 86400000)) A
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
@@ -26,6 +37,11 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "USD"
   ← "USD"
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

@@ -4,6 +4,9 @@ FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenu
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
@@ -18,6 +21,11 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 50000
 
 SELECT quarter, currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(amount, currency != ? AND rate = 0))
@@ -26,6 +34,9 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, toInt32(intDiv(at, 86400000)) A
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
@@ -41,6 +52,11 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 
 SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), toString(sum(toInt256(shares) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))), toString(sumIf(shares, currency != ? AND rate = 0))

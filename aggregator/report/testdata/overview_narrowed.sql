@@ -9,6 +9,9 @@ WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country 
 SELECT kind_of, count() FROM (
     SELECT argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY touch_id)
 GROUP BY kind_of ORDER BY kind_of
   ← "app-1"
@@ -16,11 +19,19 @@ GROUP BY kind_of ORDER BY kind_of
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← ["DE","\\"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
 
 SELECT countIf(install), count() FROM (
     SELECT argMax(install, version) AS install FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id)
   ← "app-1"
   ← 1767225600000
@@ -30,6 +41,11 @@ SELECT countIf(install), count() FROM (
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
 
 SELECT currency, toString(sum(amount)), '0', '0'
 FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
@@ -37,6 +53,9 @@ FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day)
 GROUP BY currency ORDER BY currency LIMIT ?
@@ -48,6 +67,11 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 50000
 
 SELECT max(received) FROM events

@@ -12,9 +12,17 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY touch_id HAVING kind_of = 'click')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -23,9 +31,17 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY touch_id HAVING kind_of = 'impression')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -34,9 +50,17 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING wanted)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -45,9 +69,17 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -58,10 +90,18 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

@@ -14,6 +14,9 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY touch_id HAVING kind_of = 'click')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -22,11 +25,19 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← ["DE","\\"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND media_source IN (?) AND country IN (?)
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY touch_id HAVING kind_of = 'impression')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -35,12 +46,20 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
   ← ["DE","\\"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING wanted)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -52,12 +71,20 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -69,6 +96,11 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 
 SELECT quarter, currency, toString(sum(amount)), '0', '0'
@@ -77,6 +109,9 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
+        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
+            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
@@ -89,5 +124,10 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1767225600000
   ← 1769904000000
   ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 1000000
 

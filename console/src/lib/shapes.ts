@@ -130,7 +130,12 @@ export interface Journey {
     media_source?: string;
     campaign?: string;
     match?: string;
+    fraud?: { rule: string; level: string };
   } | null;
+  /** Whether the install or a re-engagement is the source that it primarily counts for. */
+  primary_source?: string;
+  /** The re-engagement in whose window it lies. */
+  re_engagement?: { opened: string; media_source: string; campaign: string };
   candidates?: Candidate[] | null;
   touches?: Touch[] | null;
 }

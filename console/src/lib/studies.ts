@@ -141,3 +141,42 @@ export interface Rate {
 
 export const rates = (api: Api, cursor: string | null, signal: AbortSignal) => api.get<Page<Rate>>('rates', { limit: 100, cursor }, signal);
 export const putRates = (api: Api, body: { rates?: Rate[]; file?: string }) => api.send<{ stored: number }>('PUT', 'rates', body);
+
+export interface Around {
+  keys: string[];
+  links: { a: string; b: string; received: string; late: boolean }[];
+  other_touches: { touch_id: string; kind: string; time: string; received: string; media_source: string; campaign: string; reason: string }[];
+  more?: boolean;
+}
+
+export const around = (api: Api, { app }: Scope, id: string, signal: AbortSignal) =>
+  api.get<Around>(path(app, `conversions/${encodeURIComponent(id)}/around`), {}, signal);
+
+/** Why a touch has no share of a conversion. */
+export const REASONS: Record<string, string> = {
+  late: 'It arrived after the lateness limit.',
+  late_link: 'What connects it with the person arrived after the lateness limit.',
+  consent_withheld: 'The person did not agree to attribution.',
+  after_conversion: 'It happened after the conversion.',
+  window_expired: 'It was older than the lookback.',
+  impression: 'Impressions take no part in the journeys of this app.',
+  not_on_path: 'A path rule of this app, or a fraud rule, leaves it out.',
+};
+
+export interface Late {
+  lateness_ms: number;
+  rows: { media_source: string; kind: string; touches: number; conversions: number; longest_delay_ms: number }[];
+  event_id_conflicts: number;
+}
+export interface LateTouches {
+  data: { touch_id: string; kind: string; media_source: string; campaign: string; time: string; received: string; refused: number }[];
+  more: boolean;
+}
+export interface Conflict {
+  id: string;
+  variants: { digest: string; received: string }[];
+}
+
+export const late = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) => api.get<Late>(path(app, 'reports/late'), rangeQuery(range, zone), signal);
+export const lateTouches = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) => api.get<LateTouches>(path(app, 'late-touches'), rangeQuery(range, zone), signal);
+export const conflicts = (api: Api, { app }: Scope, cursor: string | null, signal: AbortSignal) => api.get<Page<Conflict>>(path(app, 'conflicts'), { limit: 50, cursor }, signal);
