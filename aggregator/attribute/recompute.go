@@ -31,8 +31,7 @@ func (a *Attributor) Recompute(ctx context.Context, facts *attribution.Facts) (i
 
 func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 	rows, doubtful, err := a.compute(ctx, s, false)
-	if errors.Is(err, errDivide) {
-		first, second, _ := s.halves()
+	if first, second, ok := s.halves(); ok && s.divide(err) {
 		n, err := a.recomputeSeeds(ctx, first)
 		if err != nil {
 			return n, err
@@ -79,6 +78,14 @@ func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int,
 		doubtful = append(doubtful, rows[i].Conversion.ID)
 	}
 	return len(rows), doubtful, nil
+}
+
+// minDivided is how few ids and keys must be read together, however long it takes.
+const minDivided = 1000
+
+// divide says that fewer may do where so many did not.
+func (s seeds) divide(err error) bool {
+	return errors.Is(err, errDivide) || errors.Is(err, attribution.ErrTooManyKeys) && len(s.ids)+len(s.keys) > minDivided
 }
 
 func (a *Attributor) write(ctx context.Context, rows []attribution.Row) error {
@@ -225,16 +232,20 @@ func (a *Attributor) rewrite(ctx context.Context, s seeds) (int, error) {
 		return 0, err
 	}
 	facts, whole, err := a.gather(ctx, s)
-	if err != nil {
+	if err != nil && !s.divide(err) {
 		return 0, err
 	}
-	if first, second, ok := s.halves(); !whole && ok {
+	first, second, ok := s.halves()
+	if ok && (!whole || err != nil) {
 		n, err := a.rewrite(ctx, first)
 		if err != nil {
 			return n, err
 		}
 		m, err := a.rewrite(ctx, second)
 		return n + m, err
+	}
+	if err != nil {
+		return 0, err
 	}
 	rows := a.over(facts, stamps, s.ids)
 	return len(rows), a.write(ctx, rows)

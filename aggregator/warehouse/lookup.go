@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-faster/city"
 
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // scanRows is how many rows of a column of hashes ClickHouse looks at in the time
@@ -103,7 +106,7 @@ func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(drive
 	if err != nil {
 		return err
 	}
-	return each(ctx, w.facts, scan, query, args...)
+	return tooMany(each(ctx, w.facts, scan, query, args...))
 }
 
 // lookupHashes is lookup for a statement that asks for the hashes only.
@@ -115,7 +118,17 @@ func (w *Warehouse) lookupHashes(ctx context.Context, hashes []uint64, scan func
 	if err != nil {
 		return err
 	}
-	return each(ctx, w.facts, scan, query, args...)
+	return tooMany(each(ctx, w.facts, scan, query, args...))
+}
+
+// tooMany asks for fewer values at once where a look-up took more time or memory
+// than one may: on a busy server that is what gets on.
+func tooMany(err error) error {
+	var limit *report.LimitError
+	if errors.As(err, &limit) {
+		return fmt.Errorf("%w: %w", attribution.ErrTooManyKeys, err)
+	}
+	return err
 }
 
 // each runs a read and gives every row to scan. Once begun it runs to its end,
