@@ -44,12 +44,35 @@ export interface Override {
 }
 
 /** One version of an app's attribution settings. Lengths are milliseconds, weights millionths. */
+export type FraudAction = 'off' | 'flag' | 'reject';
+
+/** What each rule against fraud leads to, and where it begins. */
+export interface FraudSettings {
+  blocked_address: FraudAction;
+  bot: FraudAction;
+  malformed_advertising_id: FraudAction;
+  click_after_install_begin: FraudAction;
+  device_frequency: FraudAction;
+  short_click_to_install: FraudAction;
+  min_click_to_install_ms: number;
+  max_clicks: number;
+  max_clicks_window_ms: number;
+}
+
 export interface Settings {
   generation: number;
   click_window_ms: number;
   impression_window_ms: number;
   overrides?: Override[] | null;
   reattribution_window_ms: number;
+  inactivity_ms: number;
+  reengagement_window_ms: number;
+  probabilistic: boolean;
+  probabilistic_click_window_ms: number;
+  probabilistic_impression_window_ms: number;
+  fraud: FraudSettings;
+  /** Addresses of data centres and the like, as prefixes. */
+  blocked_ranges?: string[] | null;
   lateness_ms: number;
   lookback_ms: number;
   half_life_ms: number;
