@@ -51,6 +51,17 @@ func validateCommand() *cobra.Command {
 	return daemon.ValidateCommand(&config)
 }
 
+// tuneMemory lets the collector wait, but not beyond four times what blocks under way may take: the rest is
+// what they become on their way to ClickHouse. What the operator says in the environment wins.
+func tuneMemory(std daemon.Streams, intake int64) {
+	if v, _ := std.Getenv("GOMEMLIMIT"); v == "" {
+		debug.SetMemoryLimit(4 * intake)
+	}
+	if v, _ := std.Getenv("GOGC"); v == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
 // gcPercent trades memory for fewer collections: what lives long is little beside the blocks under way,
 // which intake_memory bounds.
 const gcPercent = 200
@@ -60,9 +71,7 @@ func run(ctx context.Context, std daemon.Streams, config Config) error {
 	if err != nil {
 		return err
 	}
-	if v, _ := std.Getenv("GOGC"); v == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneMemory(std, int64(config.IntakeMemory))
 	notify, _ := std.Getenv("NOTIFY_SOCKET")
 	n, err := New(ctx, Options{Config: config, Log: log, NotifySocket: notify})
 	if err != nil {
