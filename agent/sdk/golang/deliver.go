@@ -57,6 +57,7 @@ func (c *Client) deliver(b batch) (batch, verdict) {
 		v := c.attempt(b.messages[:n])
 		if v.later {
 			c.failures++
+			c.route.lost()
 			return b, v
 		}
 		c.failures = 0
@@ -235,7 +236,7 @@ type answer struct {
 func (c *Client) attempt(messages []message) verdict {
 	later := verdict{later: true}
 	path := messages[0].path
-	req, err := http.NewRequestWithContext(c.abandoned, http.MethodPost, c.options.Host+path, bytes.NewReader(body(messages)))
+	req, err := http.NewRequestWithContext(c.abandoned, http.MethodPost, c.route.url()+path, bytes.NewReader(body(messages)))
 	if err != nil {
 		c.options.Logger.Warn("request not made", "error", err)
 		return later

@@ -44,6 +44,10 @@ type Options struct {
 	Host string // where the agent is, as "https://events.example.com"
 	Key  string // of the app; only a server key may send touches, and its revenue and addresses are believed
 
+	// Nearest asks Host which agents are public, and sends to the one that answers
+	// fastest. Host stays the one to turn to when that one does not.
+	Nearest bool
+
 	Consent  Consent         // of messages that say nothing of it themselves
 	Rejected func(Rejection) // is told each message that will not be delivered, by the client's goroutine: it must not block
 	Logger   *slog.Logger    // nil discards
@@ -99,6 +103,7 @@ type Rejection struct {
 type Client struct {
 	options Options
 	http    *http.Client
+	route   *route
 	queue   *queue
 
 	// Owned by run, and by Close after it.
@@ -106,12 +111,13 @@ type Client struct {
 	limit    int    // messages of a request, less than maxBatch after a 413
 	failures int    // since the last answer
 
-	closing   chan struct{} // closed by Close
-	closed    sync.Once
-	result    error // of Close
-	abandoned context.Context
-	abandon   context.CancelFunc
-	running   sync.WaitGroup
+	closing    chan struct{} // closed by Close
+	closed     sync.Once
+	result     error // of Close
+	abandoned  context.Context
+	abandon    context.CancelFunc
+	stopSearch context.CancelFunc // for the nearest agent
+	running    sync.WaitGroup
 }
 
 // New starts a client. What an earlier one left in the spool is sent first.
@@ -131,7 +137,15 @@ func New(o Options) (*Client, error) {
 		transport = ownTransport()
 	}
 	c.http = &http.Client{Transport: transport, Timeout: o.Timeout}
+	c.route = &route{home: o.Host, http: c.http}
 	c.abandoned, c.abandon = context.WithCancel(context.Background())
+	searching, stop := context.WithCancel(c.abandoned)
+	c.stopSearch = stop
+	if o.Nearest {
+		c.running.Go(func() {
+			c.route.search(searching, func(err error) { c.options.Logger.Warn("nearest agent not found", "error", err) })
+		})
+	}
 	c.running.Go(c.run)
 	return c, nil
 }
@@ -166,6 +180,7 @@ func (c *Client) Close(ctx context.Context) error {
 	c.closed.Do(func() {
 		c.queue.close()
 		close(c.closing)
+		c.stopSearch()
 		c.running.Wait()
 		c.abandon()
 		if c.options.Transport == nil {

@@ -1,5 +1,6 @@
 import { visit } from './context';
 import { Queue } from './queue';
+import { Route } from './route';
 import { type Fault, MAX_BATCH, Sender } from './sender';
 import { Store } from './store';
 
@@ -23,6 +24,8 @@ export interface Options {
   host: string;
   /** Until the person was asked, pass what holds without an answer. Refused analytics means that nothing is kept on the device. */
   consent?: Consent;
+  /** Asks the host which agents are public, and sends to the one that answers first. The host stays the one to turn to. */
+  nearest?: boolean;
   /** How long a call waits for others, in milliseconds; 1000 by default. */
   flushAfterMs?: number;
   /** Is told what will not be delivered, and why. */
@@ -51,7 +54,9 @@ export class Client {
     this.permissions = { ...options.consent };
     this.store = new Store(`unmogrowp.${options.writeKey}.`, this.permissions.analytics !== false);
     this.queue = new Queue(this.store, uuid());
-    this.sender = new Sender(options.host.replace(/\/+$/, '') + '/v1/batch', options.writeKey, this.queue, (fault) => this.fault(fault));
+    const route = new Route(options.host.replace(/\/+$/, ''), this.store);
+    if (options.nearest) void route.find();
+    this.sender = new Sender(route, options.writeKey, this.queue, (fault) => this.fault(fault));
     addEventListener('pagehide', () => this.leave());
     addEventListener('pageshow', (event) => event.persisted && this.resume());
     addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && this.sender.part());

@@ -1,4 +1,5 @@
 import type { Entry, Queue } from './queue';
+import type { Route } from './route';
 
 export const MAX_BATCH = 100;
 export const MAX_BATCH_BYTES = 450_000;
@@ -35,7 +36,7 @@ export class Sender {
   private running: Promise<boolean> | undefined;
 
   constructor(
-    private readonly url: string,
+    private readonly route: Route,
     private readonly writeKey: string,
     private readonly queue: Queue,
     private readonly report: (fault: Fault) => void,
@@ -73,7 +74,7 @@ export class Sender {
     if (batch.length === 0) return;
     if ('keepalive' in Request.prototype) void this.send(batch).then(() => this.goOn());
     else {
-      navigator.sendBeacon?.(this.url, this.body(batch));
+      navigator.sendBeacon?.(this.url(), this.body(batch));
       land(batch);
     }
   }
@@ -97,6 +98,7 @@ export class Sender {
     if (verdict.kind === 'again') {
       this.pauses++;
       if (verdict.afterMs > 0) this.heldUntil = Date.now() + verdict.afterMs * (1 + Math.random() / 10);
+      this.route.lost();
       this.queue.save();
       return false;
     }
@@ -121,7 +123,7 @@ export class Sender {
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes + 1, 0);
     try {
       // Without headers of ours there is no preflight: the key is in the body.
-      const response = await fetch(this.url, {
+      const response = await fetch(this.url(), {
         method: 'POST',
         body,
         credentials: 'omit',
@@ -141,6 +143,10 @@ export class Sender {
     } catch {
       return { kind: 'again', afterMs: 0 };
     }
+  }
+
+  private url(): string {
+    return this.route.url + '/v1/batch';
   }
 
   private body(batch: Entry[]): string {

@@ -6,6 +6,7 @@ import { Client } from '../src/client';
 export type Device = Map<string, string>;
 
 export interface Sent {
+  host: string;
   writeKey: string;
   sentAt: string;
   batch: Record<string, any>[];
@@ -22,6 +23,9 @@ export const status = (code: number, headers: Record<string, string> = {}): Resp
 /** A page in a browser, as far as the SDK looks at it, and an agent that gives the answers of a list and then 200. */
 export class Page {
   readonly sent: Sent[] = [];
+  /** The public agents, and how many milliseconds each takes to answer; more than an hour is never. */
+  edges: Record<string, number> = {};
+  readonly asked: string[] = [];
   readonly faults: { code: string; messages: unknown[] }[] = [];
   private readonly listeners = new Map<string, ((event: unknown) => void)[]>();
 
@@ -53,9 +57,19 @@ export class Page {
     return this.sent.flatMap((body) => body.batch);
   }
 
+  private async edge(host: string): Promise<Response> {
+    this.asked.push(host);
+    const ms = this.edges[host] ?? 0;
+    if (ms > 3_600_000) throw new TypeError('Failed to fetch');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return Response.json({ region: 'eu', edges: Object.keys(this.edges).map((url) => ({ url, region: 'eu' })) });
+  }
+
   private async answer(url: string, init: RequestInit): Promise<Response> {
-    if (url !== HOST + '/v1/batch' || init.headers !== undefined) throw new Error(`a preflight or another path: ${url}`);
-    this.sent.push({ ...JSON.parse(init.body as string), keepalive: init.keepalive, at: Date.now() });
+    const host = new URL(url).origin;
+    if (url === host + '/v1/edges') return this.edge(host);
+    if ((host !== HOST && !(host in this.edges)) || url !== host + '/v1/batch' || init.headers !== undefined) throw new Error(`a preflight or another path: ${url}`);
+    this.sent.push({ host, ...JSON.parse(init.body as string), keepalive: init.keepalive, at: Date.now() });
     const answer = this.answers.shift() ?? ok();
     if (answer instanceof Error) throw answer;
     return answer;
