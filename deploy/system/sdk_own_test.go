@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ func toldToOurs(ordered time.Time) []object {
 // is stored once, whatever happened on the way.
 func TestOurSDKs(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
-	others := c.tellInOurBrowser(t)
+	others := c.tellInOurBrowser(t, c.nearAgent(t))
 	c.tellWithOurGo(t, others)
 }
 
@@ -163,7 +165,7 @@ func speakNobody(t *testing.T, o unmogrowp.Options) {
 
 // tellInOurBrowser speaks through the SDK for websites in Chromium and returns
 // how many messages that were.
-func (c *Cluster) tellInOurBrowser(t *testing.T) int {
+func (c *Cluster) tellInOurBrowser(t *testing.T, near *wire) int {
 	runs := []struct {
 		name, scenario    string
 		stories, refusals int
@@ -175,16 +177,23 @@ func (c *Cluster) tellInOurBrowser(t *testing.T) int {
 		{"two errors", "story", 1, 2, fault{status: http.StatusInternalServerError}, nil},
 		{"without a network", "offline", 2, 0, fault{}, nil},
 		{"a page that is left", "leave", 1, 0, fault{}, nil},
+		{"the nearest agent", "nearest", 1, 0, fault{}, nil},
 	}
 	var told []object
 	for i := range runs {
 		runs[i].wire = listenIn(t, c.Agents[0], times(runs[i].refusals, runs[i].fault))
 		told = append(told, object{"scenario": runs[i].scenario, "host": runs[i].wire.URL})
 	}
+	distant := &runs[len(runs)-1]
+	distant.wire.look = farAway()
 	ordered := time.Now().Add(-time.Hour)
 	node(t, filepath.Join(ourWebSDK, "test", "browser.mjs"), map[string]string{"RUNS": jsonText(t, told),
 		"WRITE_KEY": c.WriteKey, "CALLS": jsonText(t, toldToOurs(ordered)),
 		"PAGE": shopWithOurs(t) + "/?utm_source=google&utm_medium=cpc&utm_campaign=spring&utm_term=shoes&utm_content=banner&gclid=click-7"})
+	if messages, _ := distant.wire.delivered(); len(messages) > 0 {
+		t.Errorf("%d messages went to the distant agent", len(messages))
+	}
+	distant.wire = near
 	var all []sent
 	for _, r := range runs {
 		messages, _ := r.wire.delivered()
@@ -203,6 +212,42 @@ func (c *Cluster) tellInOurBrowser(t *testing.T) int {
 		stored = stored[len(once):]
 	}
 	return len(all)
+}
+
+// nearAgent makes the agent public under the address of a wire to it.
+func (c *Cluster) nearAgent(t *testing.T) *wire {
+	near := listenIn(t, c.Agents[0], nil)
+	agents, err := c.Accounts.Agents(t.Context())
+	if err != nil || len(agents) != 1 {
+		t.Fatalf("%d agents: %v", len(agents), err)
+	}
+	if err := c.Accounts.SetAgentURL(t.Context(), agents[0].ID, near.URL); err != nil {
+		t.Fatal(err)
+	}
+	c.Await("a public agent", func() error {
+		answer, err := http.Get(c.Agents[0].URL + "/v1/edges")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		list, err := io.ReadAll(answer.Body)
+		if err == nil && !strings.Contains(string(list), jsonText(t, near.URL)) {
+			err = fmt.Errorf("listed are %s", list)
+		}
+		return err
+	})
+	return near
+}
+
+// farAway answers who is public, and once more, and then takes for ever: it is
+// not the first in a race.
+func farAway() func(r *http.Request) {
+	var asked atomic.Int32
+	return func(r *http.Request) {
+		if r.URL.Path == "/v1/edges" && asked.Add(1) > 2 {
+			<-r.Context().Done()
+		}
+	}
 }
 
 // checkOurStory wants each call of the web SDK stored so many times.

@@ -27,6 +27,7 @@ type wire struct {
 	t     testing.TB
 	proxy *httputil.ReverseProxy
 	fault func(attempt int) *fault // of the first, second, … time that one body is sent; nil lets it through
+	look  func(r *http.Request)    // sees a request without a body before the agent does; nil does not
 
 	mu       sync.Mutex
 	attempts []attempt
@@ -93,6 +94,12 @@ func (w *statusWriter) WriteHeader(status int) {
 
 func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
+		if w.look != nil {
+			w.look(r)
+		}
+		if r.Context().Err() != nil {
+			return // it has not waited
+		}
 		w.proxy.ServeHTTP(rw, r)
 		return
 	}

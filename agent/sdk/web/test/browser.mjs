@@ -12,9 +12,9 @@ const TIMEOUT_MS = 40_000;
 const calls = JSON.parse(CALLS);
 
 /** What runs in the page: every call, and then until nothing waits. */
-async function send({ calls, host, writeKey, wait }) {
+async function send({ calls, host, writeKey, wait, nearest }) {
   const sdk = globalThis.unmogrowp;
-  const client = sdk.init({ host, writeKey, consent: { attribution: true, analytics: true, ads: true }, onFault: (fault) => console.error(JSON.stringify(fault)) });
+  const client = sdk.init({ host, writeKey, nearest, consent: { attribution: true, analytics: true, ads: true }, onFault: (fault) => console.error(JSON.stringify(fault)) });
   for (const { method, arguments: args } of calls) {
     if (sdk[method](...args) === false) throw new Error(`${method} was not taken`);
   }
@@ -61,6 +61,15 @@ const scenarios = {
     await third.evaluate(send, { ...argument(host, true), calls: [] });
     await third.evaluate(settled);
     return third;
+  },
+
+  /** The page looks for the nearest agent, and its calls are made when that is found. */
+  async nearest(context, host, faults) {
+    const page = await open(context, faults);
+    await page.evaluate(send, { ...argument(host, true), nearest: true, calls: [] });
+    await page.waitForFunction(() => Object.keys(localStorage).some((key) => key.endsWith('.edge')), undefined, { timeout: TIMEOUT_MS });
+    await page.evaluate(send, argument(host, true));
+    return page;
   },
 
   /** The page goes away with the calls just made. The next page sends what was not answered. */
