@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
@@ -254,22 +256,37 @@ func (m *ledger) awaitWhileGrowing(what, query string, want, wantSum uint64) {
 	}
 }
 
-// peoplePerPage is how many people are computed at once.
+// peoplePerPage is how many people are computed at once, on each of two threads.
 const peoplePerPage = 4_000
+
+// pages does all people, page by page, and fails the test with the first error.
+func (m *ledger) pages(do func(first, end string) error) {
+	m.T.Helper()
+	var pages errgroup.Group
+	pages.SetLimit(2)
+	for from := 0; from < m.people; from += peoplePerPage {
+		pages.Go(func() error {
+			if m.T.Failed() {
+				return nil
+			}
+			return do(fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage))
+		})
+	}
+	if err := pages.Wait(); err != nil {
+		m.T.Fatal(err)
+	}
+}
 
 // twin computes everything in SQL.
 func (m *ledger) twin() {
 	m.T.Helper()
-	for from := 0; from < m.people; from += peoplePerPage {
-		first, end := fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage)
+	m.pages(func(first, end string) error {
 		ids, err := m.ids(`SELECT DISTINCT conversion_id FROM conversion_ids WHERE conversion_id >= ? AND conversion_id < ?`, first, end)
-		if err == nil {
-			err = m.run.Compute(m.T.Context(), ids, m.at)
-		}
 		if err != nil {
-			m.T.Fatal(err)
+			return err
 		}
-	}
+		return m.run.Compute(m.T.Context(), ids, m.at)
+	})
 }
 
 func (m *ledger) ids(query string, args ...any) ([]string, error) {
@@ -328,32 +345,30 @@ func (m *ledger) difference(id string) string {
 }
 
 // recompute compares every row with the oracle, some people at a time.
-func (m *ledger) recompute() (compared int) {
+func (m *ledger) recompute() int {
 	m.T.Helper()
-	for from := 0; from < m.people; from += peoplePerPage {
-		first, end := fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage)
+	var compared atomic.Int64
+	m.pages(func(first, end string) error {
 		events, err := m.eventsWhere("event_id >= ? AND event_id < ?", first, end)
 		if err != nil {
-			m.T.Fatal(err)
+			return err
 		}
 		stored, err := m.attributionsWhere("conversion_id >= ? AND conversion_id < ?", first, end)
 		if err != nil {
-			m.T.Fatal(err)
+			return err
 		}
 		want := oracle.RecomputeAt(events, func(_ string, ms int64) *attribution.Settings { return m.at(ms) })
 		for id, result := range want {
 			got, ok := stored[id.Conversion]
 			if expected := expectation(&result); !ok || fmt.Sprint(got) != fmt.Sprint(expected) {
-				m.T.Errorf("%s: stored (%t) %v, want %v", id.Conversion, ok, got, expected)
+				return fmt.Errorf("%s: stored (%t) %v, want %v", id.Conversion, ok, got, expected)
 			}
-			compared++
+			compared.Add(1)
 		}
 		if len(stored) != len(want) {
-			m.T.Errorf("people from %d on: %d rows, want %d", from, len(stored), len(want))
+			return fmt.Errorf("people from %s on: %d rows, want %d", first, len(stored), len(want))
 		}
-		if m.T.Failed() {
-			return compared
-		}
-	}
-	return compared
+		return nil
+	})
+	return int(compared.Load())
 }
