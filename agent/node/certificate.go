@@ -17,8 +17,9 @@ import (
 // there are handshakes.
 const reloadInterval = 10 * time.Second
 
-// doorTLS is how SDK traffic is encrypted; nil if it is not.
-func (c *Config) doorTLS(log *slog.Logger) (*tls.Config, error) {
+// doorTLS is how SDK traffic is encrypted; nil if it is not. issuer is whom
+// certificates are asked of, nil for Let's Encrypt.
+func (c *Config) doorTLS(log *slog.Logger, issuer *acme.Client) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case c.TLSCertificate != "":
@@ -28,7 +29,7 @@ func (c *Config) doorTLS(log *slog.Logger) (*tls.Config, error) {
 		}
 		config.GetCertificate = files.get
 	case len(c.ACMEHosts) > 0:
-		manager := &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(c.acmeDir()), HostPolicy: autocert.HostWhitelist(c.ACMEHosts...)}
+		manager := &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(c.acmeDir()), HostPolicy: autocert.HostWhitelist(c.ACMEHosts...), Client: issuer}
 		config.GetCertificate, config.NextProtos = manager.GetCertificate, []string{acme.ALPNProto}
 	default:
 		return nil, nil

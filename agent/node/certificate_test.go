@@ -87,7 +87,7 @@ func TestCertificateIsReloadedWhenItsFilesChange(t *testing.T) {
 func TestACMEAsksForTheNamedHostsOnly(t *testing.T) {
 	c := DefaultConfig()
 	c.DataDir, c.ACMEHosts = t.TempDir(), []string{"agent.example.com"}
-	config, err := c.doorTLS(slog.New(slog.DiscardHandler))
+	config, err := c.doorTLS(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

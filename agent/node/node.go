@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/acme"
 
 	"github.com/unmogrowp/unmogrowp/agent/buffer"
 	"github.com/unmogrowp/unmogrowp/agent/geo"
@@ -41,6 +42,7 @@ type Options struct {
 	Uplink       net.PacketConn // UDP socket towards the aggregators
 	Logger       *slog.Logger   // nil: no log
 	NotifySocket string         // systemd's NOTIFY_SOCKET; empty if nobody is to be told
+	ACME         *acme.Client   // asks for the certificates of Config.ACMEHosts; nil: one of Let's Encrypt
 
 	// Hangups ask to Load the settings again and to put them into force; nil never does.
 	Hangups <-chan os.Signal
@@ -95,7 +97,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.closeDoor()
 	registry := daemon.NewRegistry("unmogrowp_agent")
 	admin := daemon.NewAdmin(n.opts.Admin, registry, n.opts.NotifySocket)
-	encryption, err := n.opts.Config.doorTLS(n.log)
+	encryption, err := n.opts.Config.doorTLS(n.log, n.opts.ACME)
 	if err != nil {
 		return errors.Join(err, n.opts.Admin.Close())
 	}
