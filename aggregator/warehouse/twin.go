@@ -72,6 +72,9 @@ func (w *Warehouse) session() (driver.Conn, error) {
 	settings := clickhouse.Settings{
 		"max_execution_time": twinSeconds, "max_memory_usage": maxReadBytes, "max_rows_to_read": maxReadRows, "max_query_size": maxQueryText,
 		"enable_named_columns_in_function_tuple": 1, "join_use_nulls": 0,
+		// A function over an array repeats, for each element, whatever else it looks at: the memory of a
+		// block grows with the square of the touches of its people, and so blocks are small.
+		"max_block_size": twinBlock, "min_insert_block_size_rows": twinBlock, "min_insert_block_size_bytes": 4 << 20,
 	}
 	return connect(&options, settings)
 }

@@ -30,6 +30,7 @@ const (
 
 	dialTimeout  = 5 * time.Second // also how long a call waits for a free connection
 	twinSeconds  = 120             // one stage of a computation in SQL
+	twinBlock    = 256             // conversions that a stage computes at once
 	maxReadBytes = 4 << 30         // memory of one read on the server
 	maxReadRows  = 2_000_000_000   // rows that one read may look at
 	maxQueryText = 4 << 20         // bytes of one statement's text
