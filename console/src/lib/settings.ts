@@ -178,7 +178,9 @@ function overrideText(one: Override): string {
   return `${one.link_id ? `link ${one.link_id}` : one.media_source}: ${windows.join(', ') || 'no window'}`;
 }
 
-function fraudText(fraud: FraudSettings): string {
+/** What was stored before there were rules has none. */
+function fraudText(fraud: FraudSettings | undefined): string {
+  if (!fraud) return 'as by default';
   const rules = (Object.keys(RULES) as FraudRule[]).map((rule) => `${RULES[rule][0].toLowerCase()}: ${ACTIONS[fraud[rule]].toLowerCase()}`);
   return [...rules, `under ${fraud.min_click_to_install_ms / SECOND} s`, `over ${fraud.max_clicks} clicks in ${fraud.max_clicks_window_ms / SECOND} s`].join('; ');
 }
