@@ -38,7 +38,8 @@
 // (id, time, received, digest), the number of touches and each (id, time,
 // received, digest, opened + 2·marks) in order, the number of distinct links within the person and
 // each (A, B) in order of (A, B), the number of earlier installs and each (id,
-// time, received, digest, outcome, reason, match, touch id, fraud rule) in order, the number of probable
+// time, received, digest, outcome, reason, match, touch id, media source, campaign, ad set,
+// ad, keyword, link id, fraud rule) in order, the number of probable
 // touches and each like a touch, the number of openings and each (id, time,
 // received, digest). A number is 8 bytes,
 // little-endian; a text is its length in bytes as a number, then its bytes.

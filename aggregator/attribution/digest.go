@@ -8,7 +8,7 @@ import (
 
 // Revision is part of every input digest. It grows when the same facts and
 // settings begin to give other results, so that stored rows are seen to be old.
-const Revision = 3
+const Revision = 4
 
 // digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
 // considered, and how many facts that were. The layout is in the package
@@ -47,9 +47,11 @@ func appendTouches(b []byte, touches []*Touch) []byte {
 }
 
 // appendCarried appends what rows take over from an earlier install and can change
-// without a change of what they consider themselves. The rest is the touch's.
+// without a change of what they consider themselves: everything, for of a touch id
+// another variant may turn out to count.
 func appendCarried(b []byte, in *Install) []byte {
-	for _, text := range [...]string{string(in.Outcome), in.Reason, string(in.Match), in.TouchID, string(in.Fraud)} {
+	for _, text := range [...]string{string(in.Outcome), in.Reason, string(in.Match), in.TouchID,
+		in.MediaSource, in.Campaign, in.AdSet, in.Ad, in.Keyword, in.LinkID, string(in.Fraud)} {
 		b = appendText(b, text)
 	}
 	return b

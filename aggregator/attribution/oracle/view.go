@@ -263,7 +263,8 @@ func (v *view) digest() uint64 {
 	}
 	put(len(v.installs))
 	for _, p := range v.installs {
-		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.Reason, string(p.r.Match), p.r.TouchID, string(p.r.Fraud))
+		put(p.c.ID, p.c.Time, p.c.Received, p.c.Digest, string(p.r.Outcome), p.r.Reason, string(p.r.Match), p.r.TouchID,
+			p.r.MediaSource, p.r.Campaign, p.r.AdSet, p.r.Ad, p.r.Keyword, p.r.LinkID, string(p.r.Fraud))
 	}
 	put(len(v.perhaps))
 	for _, t := range v.perhaps {
