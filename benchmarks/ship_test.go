@@ -52,9 +52,10 @@ func TestSinkTakesWhatAnAgentShips(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = k.serve(ctx, conn, ca) })
 	wg.Go(func() { _ = u.Run(ctx) })
-	last := uint64(blocks)
-	if err := q.WaitStored(ctx, last); err != nil {
-		t.Fatal(err)
+	for seq := range uint64(blocks) { // any order is an agent's right
+		if err := q.WaitStored(ctx, seq+1); err != nil {
+			t.Fatal(err)
+		}
 	}
 	stop()
 	wg.Wait()
