@@ -145,6 +145,7 @@ func backfillCommand() *cobra.Command {
 	var name, file string
 	var second bool
 	cmd := onStored("backfill", "attribute a range again, or under other settings as a named what-if", func(ctx context.Context, std daemon.Streams, s *stored) error {
+		tuneMemory(std, int64(DefaultConfig().IntakeMemory))
 		span, err := flags.span(backfillPage)
 		if err == nil {
 			err = s.known(span.App)

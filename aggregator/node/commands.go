@@ -64,7 +64,7 @@ func tuneMemory(std daemon.Streams, intake int64) {
 
 // gcPercent trades memory for fewer collections: what lives long is little beside the blocks under way,
 // which intake_memory bounds.
-const gcPercent = 200
+const gcPercent = 300
 
 func run(ctx context.Context, std daemon.Streams, config Config) error {
 	log, err := daemon.NewLogger(std.Err, config.LogLevel, config.LogFormat)
