@@ -47,6 +47,7 @@ async function learn(visit) {
   await page.getByRole('heading', { name: 'Last touch and markov chain' }).waitFor();
   await open(visit, 'Data-driven');
   const runs = page.locator('[data-run]');
+  await runs.first().waitFor();
   const left = (await runs.count()) - 1;
   await runs.first().getByRole('button', { name: 'Delete' }).click();
   await page.waitForFunction((count) => document.querySelectorAll('[data-run]').length === count, left);
