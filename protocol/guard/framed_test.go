@@ -72,7 +72,7 @@ func ask(t *testing.T, address, text string, part int) (statuses []int) {
 func TestFramedRefusesWhatTwoServersReadDifferently(t *testing.T) {
 	address := serve(t, time.Minute)
 	long := "GET /" + strings.Repeat("x", 300)
-	const good = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nGET / \n \r\n\n."
+	const good = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nGET / \n \r\n\n."
 	honest := map[string]string{
 		"no body": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "body": good, "case": "POST / HTTP/1.1\r\nhost: x\r\ncontent-LENGTH:  2 \r\n\r\n{}", "no bytes": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
 		"chunks": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "old": "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}",
