@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -13,33 +12,19 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/agent/uplink"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
+	"github.com/unmogrowp/unmogrowp/protocol/doctor"
 )
 
 // doctorCommand checks what an agent needs from its machine.
 func doctorCommand(c *Config) *cobra.Command {
 	return daemon.Command("doctor", "check what the agent needs from this machine", c, func(ctx context.Context, std daemon.Streams, _ []string) error {
-		bad := 0
-		for _, check := range []struct {
-			name string
-			run  func(context.Context, *Config) (string, error)
-		}{
-			{"data directory", checkDisk}, {"identity", checkIdentity}, {"aggregators", checkAggregators},
-			{"UDP buffers", checkUDP}, {"open files", checkFiles}, {"running agent", checkRunning},
-		} {
-			found, err := check.run(ctx, c)
-			verdict := "ok  "
-			if err != nil {
-				verdict, found = "FAIL", err.Error()
-				bad++
-			}
-			if _, err := fmt.Fprintf(std.Out, "%s  %-15s %s\n", verdict, check.name, found); err != nil {
-				return err
-			}
-		}
-		if bad > 0 {
-			return fmt.Errorf("%d checks failed", bad)
-		}
-		return nil
+		return doctor.Run(ctx, std.Out, c,
+			doctor.Check[*Config]{Name: "data directory", Run: checkDisk},
+			doctor.Check[*Config]{Name: "identity", Run: checkIdentity},
+			doctor.Check[*Config]{Name: "aggregators", Run: checkAggregators},
+			doctor.Check[*Config]{Name: "UDP buffers", Run: func(context.Context, *Config) (string, error) { return doctor.UDP() }},
+			doctor.Check[*Config]{Name: "open files", Run: checkFiles},
+			doctor.Check[*Config]{Name: "running agent", Run: checkRunning})
 	})
 }
 
@@ -84,59 +69,18 @@ func checkAggregators(ctx context.Context, c *Config) (string, error) {
 	if len(c.Aggregators) == 0 {
 		return "", errors.New("none is configured: set aggregators to host:port")
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for _, address := range c.Aggregators {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return "", err
-		}
-		if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
-			return "", fmt.Errorf("%s: %w", address, err)
-		}
-	}
-	return fmt.Sprintf("%d configured, all names resolve", len(c.Aggregators)), nil
+	return doctor.Names(ctx, c.Aggregators)
 }
 
-// wantedUDPBuffer is what QUIC asks the kernel for.
-const wantedUDPBuffer = 7 << 20
-
-func checkUDP(context.Context, *Config) (string, error) {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if err := conn.SetReadBuffer(wantedUDPBuffer); err != nil {
-		return "", err
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return "", err
-	}
-	got := 0
-	var optErr error
-	if err := raw.Control(func(fd uintptr) {
-		got, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
-	}); err != nil || optErr != nil {
-		return "", errors.Join(err, optErr)
-	}
-	if got/2 < wantedUDPBuffer { // the kernel reports twice what it grants
-		return fmt.Sprintf("%d KiB; for full speed set net.core.rmem_max and wmem_max to 7500000", got/2>>10), nil
-	}
-	return fmt.Sprintf("%d KiB", got/2>>10), nil
-}
+// otherFiles are open beside connections: the buffer's, logs, the uplink.
+const otherFiles = 512
 
 func checkFiles(_ context.Context, c *Config) (string, error) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return "", err
+	found, err := doctor.Files(uint64(c.MaxConnections) + otherFiles) //nolint:gosec // positive, checked by Validate
+	if err != nil {
+		return "", fmt.Errorf("%w or lower max_connections, which is %d", err, c.MaxConnections)
 	}
-	want := uint64(c.MaxConnections) + 512 //nolint:gosec // positive, checked by Validate
-	if limit.Cur < want {
-		return "", fmt.Errorf("the limit is %d, %d connections want %d: raise it (ulimit -n) or lower max_connections", limit.Cur, c.MaxConnections, want)
-	}
-	return fmt.Sprint(limit.Cur), nil
+	return found, nil
 }
 
 func checkRunning(ctx context.Context, c *Config) (string, error) {

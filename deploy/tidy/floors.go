@@ -24,6 +24,7 @@ func Floors() map[string]Entry {
 	return map[string]Entry{
 		"protocol":         {Floor: 0, Why: "what agents and aggregators must agree on"},
 		"protocol/daemon":  {Floor: 0, Why: "what every process owes its operator"},
+		"protocol/doctor":  {Floor: 0, Why: "what a machine must have before a program starts"},
 		"protocol/guard":   {Floor: 0, Why: "what keeps addresses and requests from outside from leading a program astray"},
 		"console":          {Floor: 0, Why: "the web console as embedded files"},
 		"agent/sdk/golang": {Floor: 0, Why: "what customers import: it knows nothing of the agent but its HTTP API"},
