@@ -15,7 +15,8 @@
 //
 // The deadline of a conversion is its Received plus the lateness limit; a fact
 // with a later Received does not exist for it. The person is what Reach finds
-// from the conversion's keys, but fingerprints, over the links that are on time. Of the variants of
+// from the conversion's keys, but fingerprints, over the links that are on time; from each key its first
+// MaxLinks links are followed, by (Received, other key). Of the variants of
 // one touch id the one with the smallest (Received, Digest, Time) exists, of a
 // conversion id likewise, before anything else is looked at. Considered are the
 // touches, but openings, with C-before < T <= C+after that have a key of the
@@ -36,8 +37,8 @@
 //
 // The input digest is XXH64 with seed 0 over: Revision, generation, conversion
 // (id, time, received, digest), the number of touches and each (id, time,
-// received, digest, opened + 2·marks) in order, the number of distinct links within the person and
-// each (A, B) in order of (A, B), the number of earlier installs and each (id,
+// received, digest, opened + 2·marks) in order, the number of distinct links within the person
+// that are followed from either end and each (A, B) in order of (A, B), the number of earlier installs and each (id,
 // time, received, digest, outcome, reason, match, touch id, media source, campaign, ad set,
 // ad, keyword, link id, fraud rule) in order, the number of probable
 // touches and each like a touch, the number of openings and each (id, time,

@@ -75,3 +75,34 @@ func TestInputsOutOfReachChangeNothing(t *testing.T) {
 		t.Errorf("%d inputs, %d touches", want.Inputs, len(want.Touches))
 	}
 }
+
+// TestASharedDeviceIsCutAlike: more people than links are followed, some of whom
+// were heard of late, against the independent implementation.
+func TestASharedDeviceIsCutAlike(t *testing.T) {
+	s := attribution.Default()
+	s.Lateness = attribution.Day
+	var events []protocol.Event
+	for n := range attribution.MaxLinks + 300 {
+		user := fmt.Sprintf("u%04d", n)
+		at := zero - attribution.Day + int64((n*7919)%1000)*2*attribution.Minute // until after the lateness limit
+		events = append(events,
+			protocol.Event{App: "app", ID: "l" + user, Kind: protocol.KindIdentify, UserID: user, DeviceID: "kiosk", Time: at, Received: at},
+			protocol.Event{App: "app", ID: "t" + user, Kind: protocol.KindClick, MediaSource: "google", UserID: user, Time: zero - 2*attribution.Day, Received: zero - 2*attribution.Day})
+	}
+	for _, o := range []protocol.Event{{ID: "o1", DeviceID: "kiosk"}, {ID: "o2", UserID: "u0000"}, {ID: "o3", UserID: "u0811"}, {ID: "o4", UserID: "u0300"}} {
+		o.App, o.Kind, o.Name, o.Time, o.Received = "app", protocol.KindTrack, "Order Completed", zero, zero
+		events = append(events, o)
+	}
+	got, want := settleEvents(events, &s), recompute(events, &s)
+	for id, w := range want {
+		if err := oracle.Compare(got[id], w); err != nil {
+			t.Error(err)
+		}
+		if len(w.Touches) < attribution.MaxKeys-3 {
+			t.Errorf("%s has %d touches", id.Conversion, len(w.Touches))
+		}
+	}
+	if len(want) != 4 {
+		t.Errorf("%d conversions", len(want))
+	}
+}

@@ -6,17 +6,22 @@ import (
 	"slices"
 )
 
-// The bounds of identity: how many keys one person may have, and how many
-// links away from the conversion a key may be.
+// The bounds of identity: how many keys one person may have, how many links away
+// from the conversion a key may be, and how many links of a key are followed from
+// it: its first by (Received, other key). A key with more is a shared device or a
+// robot. They are twice as many as a person has keys, so that those which lead to
+// keys that are known already never take the place of others.
 const (
-	MaxKeys = 256
-	MaxHops = 8
+	MaxKeys  = 256
+	MaxHops  = 8
+	MaxLinks = 2 * MaxKeys
 )
 
 // Reach returns the keys connected to start over links, start included, sorted
 // within each number of hops: the keys of start first, then those one link
-// away, and so on up to MaxHops. Cycles and repeated links make no difference,
-// nor does the order of start and links.
+// away, and so on up to MaxHops. From each key its first MaxLinks links are
+// followed. Cycles and repeated links make no difference, nor does the order of
+// start and links.
 //
 // At most limit keys are returned (MaxKeys if limit is 0 or less). When a hop
 // has more keys than there is room for, the smallest of it are kept and the
@@ -35,7 +40,8 @@ func Reach(start []string, links []Link, limit int) []string {
 // graph holds the links of one app so that a person is found without a look at
 // all of them.
 type graph struct {
-	edges map[string][]edge // sorted by key, each key once
+	edges map[string][]edge // sorted by key, each key once, at most MaxLinks
+	cut   map[string]bool   // keys that have more links
 }
 
 // edge leads to a key; received is that of the first link that says so.
@@ -55,9 +61,33 @@ func newGraph(links []Link) *graph {
 	}
 	for key, edges := range g.edges {
 		slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.received, b.received)) })
-		g.edges[key] = slices.CompactFunc(edges, func(a, b edge) bool { return a.key == b.key })
+		edges = slices.CompactFunc(edges, func(a, b edge) bool { return a.key == b.key })
+		if len(edges) > MaxLinks {
+			edges = g.first(key, edges)
+		}
+		g.edges[key] = edges
 	}
 	return g
+}
+
+// first cuts the edges of a key with too many links.
+func (g *graph) first(key string, edges []edge) []edge {
+	if g.cut == nil {
+		g.cut = make(map[string]bool)
+	}
+	g.cut[key] = true
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.received, b.received), cmp.Compare(a.key, b.key)) })
+	edges = edges[:MaxLinks]
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Compare(a.key, b.key) })
+	return edges
+}
+
+// joins reports whether a link that is followed from a key leads to another, and
+// was received by the deadline.
+func (g *graph) joins(from, to string, deadline int64) bool {
+	edges := g.edges[from]
+	at, found := slices.BinarySearchFunc(edges, to, func(e edge, key string) int { return cmp.Compare(e.key, key) })
+	return found && edges[at].received <= deadline
 }
 
 // reach is Reach over the links received by the deadline. Of each key's
@@ -93,14 +123,14 @@ func (g *graph) reach(start []string, limit int, deadline int64) []string {
 	return reached[:min(len(reached), limit)]
 }
 
-// within appends the links between the keys given, sorted, that were received
-// by the deadline, ordered by (A, B).
+// within appends the links between the keys given, sorted, that are followed from
+// either of the two and were received by the deadline, ordered by (A, B).
 func (g *graph) within(links []pairOfKeys, keys []string, deadline int64) []pairOfKeys {
 	for i, a := range keys {
 		edges := g.edges[a]
 		for _, b := range keys[i+1:] {
 			at, found := slices.BinarySearchFunc(edges, b, func(e edge, key string) int { return cmp.Compare(e.key, key) })
-			if found && edges[at].received <= deadline {
+			if found && edges[at].received <= deadline || g.cut[a] && !found && g.joins(b, a, deadline) {
 				links = append(links, pairOfKeys{a, b})
 			}
 			edges = edges[at:]

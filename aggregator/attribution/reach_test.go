@@ -59,3 +59,25 @@ func TestReachDoesNotDependOnOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeyWithManyLinksFollowsItsFirst: by when they were heard of, whatever else
+// is offered.
+func TestAKeyWithManyLinksFollowsItsFirst(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		more := rapid.IntRange(1, 40).Draw(t, "more")
+		var links []Link
+		for i := range MaxLinks + more {
+			l := pair("device:kiosk", fmt.Sprintf("user:%04d", i))
+			l.Received = int64(MaxLinks + more - i)
+			links = append(links, l)
+		}
+		got := Reach([]string{"device:kiosk"}, rapid.Permutation(links).Draw(t, "shuffled"), 2*MaxLinks)
+		if want := fmt.Sprintf("user:%04d", more); len(got) != MaxLinks+1 || got[1] != want {
+			t.Fatalf("reached %d keys, first %s, want %d and %s", len(got), got[1], MaxLinks+1, want)
+		}
+		last := links[0].B // heard of last: it leads to the device and not back
+		if got := Reach([]string{last}, links, 2*MaxLinks); len(got) != MaxLinks+2 || got[1] != "device:kiosk" {
+			t.Fatalf("from %s %d keys", last, len(got))
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/script"
 )
 
@@ -39,6 +40,9 @@ func runFile(t *testing.T, file string) {
 	for i := range cases {
 		c := &cases[i]
 		got := runCase(c)
+		if err := againstOracle(c); err != nil {
+			t.Errorf("%s: %s: %v", file, c.Title, err)
+		}
 		if !*update && got != c.Want {
 			t.Errorf("%s: %s\n--- got\n%s\n--- want\n%s", file, c.Title, got, c.Want)
 		}
@@ -49,6 +53,20 @@ func runFile(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// againstOracle holds the engine against the independent implementation.
+func againstOracle(c *script.Case) error {
+	got, want := attribution.Settle(&c.Facts, c.At), oracle.Settle(&c.Facts, c.At)
+	if len(got) != len(want) {
+		return fmt.Errorf("%d conversions, the oracle has %d", len(got), len(want))
+	}
+	for _, r := range got {
+		if err := oracle.Compare(r, want[oracle.ID{App: r.App, Conversion: r.ID}]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func runCase(c *script.Case) string {

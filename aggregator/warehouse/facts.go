@@ -10,11 +10,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// maxLinks is how many links of one key are read, by the other key's order. A
-// key with more is a shared device or a robot.
-const maxLinks = 2000
-
-// Links returns the identity links of keys, each with A < B.
+// Links returns the identity links of keys, each with A < B: of each key those that
+// may be followed from it, its first attribution.MaxLinks.
 func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error) {
 	var links []attribution.Link
 	scan := func(rows driver.Rows) error {
@@ -31,7 +28,7 @@ func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]att
 	err := w.lookup(ctx, keys, scan, `SELECT a, b, min(received) FROM identity_links
 PREWHERE app_id = ? AND `+w.hashed(ctx, "identity_links", "a_hash", len(keys))+` IN (SELECT hash FROM wanted)
 WHERE a IN (SELECT value FROM wanted)
-GROUP BY a, b ORDER BY a, b LIMIT ? BY a`, app, maxLinks)
+GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, app, attribution.MaxLinks)
 	if err != nil {
 		return nil, fmt.Errorf("read identity links: %w", err)
 	}

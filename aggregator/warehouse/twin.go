@@ -139,7 +139,7 @@ func (w *Warehouse) twinInputs(ctx context.Context, app string, ids []string, at
 	number := func(v int64) string { return strconv.FormatInt(v, 10) }
 	in := twinInputs{parameters: clickhouse.Parameters{
 		"app": app, "from": versions.from(), "first": number(first), "last": number(last), "revision": number(attribution.Revision),
-		"max_keys": number(attribution.MaxKeys), "max_hops": number(attribution.MaxHops),
+		"max_keys": number(attribution.MaxKeys), "max_hops": number(attribution.MaxHops), "max_links": number(attribution.MaxLinks),
 		"max_touches": number(attribution.MaxTouches), "max_after": number(attribution.MaxTouchesAfter), "install_after": number(attribution.Day),
 		"max_probable": number(attribution.MaxProbables), "max_openings": number(attribution.MaxOpenings),
 	}}

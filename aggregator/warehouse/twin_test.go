@@ -286,7 +286,7 @@ func TestTwinKeepsTheBounds(t *testing.T) {
 	link := func(a, b string) {
 		f.Links = append(f.Links, attribution.Link{App: "app", A: min(a, b), B: max(a, b), Received: base})
 	}
-	for _, key := range []string{"user:many", "user:shared", "user:chain00"} {
+	for _, key := range []string{"user:many", "user:shared", "user:chain00", "device:kiosk", "user:zoe", "user:k0007"} {
 		for _, install := range []bool{false, true} {
 			f.Conversions = append(f.Conversions, attribution.Conversion{ID: fmt.Sprintf("%s-%t", key, install), App: "app", Original: base, Time: base, Received: base,
 				Install: install, HasRevenue: true, Revenue: 9_999_999_999_999_999, Keys: []string{key}})
@@ -307,6 +307,15 @@ func TestTwinKeepsTheBounds(t *testing.T) {
 			touch(anon)
 		}
 	}
+	for n := range 2 * attribution.MaxLinks { // of which the second half was heard of first, and zoe's late
+		f.Links = append(f.Links, attribution.Link{App: "app", A: "device:kiosk", B: fmt.Sprintf("user:k%04d", n), Received: base - int64(n/attribution.MaxLinks)})
+	}
+	f.Links = append(f.Links, attribution.Link{App: "app", A: "device:kiosk", B: "user:zoe", Received: base + 1})
+	for n := range 300 {
+		touch(fmt.Sprintf("user:k%04d", n*3))
+	}
+	touch("device:kiosk")
+	touch("user:zoe")
 	storeFacts(t, store, &f)
 	if compared, long := compareTwin(t, store, &f, func(string, int64) *attribution.Settings { return &s }, tally{}); compared != len(f.Conversions) || long < 4 {
 		t.Errorf("%d of %d conversions compared, %d with a long path", compared, len(f.Conversions), long)
@@ -334,7 +343,7 @@ func TestTwinFollowsTheScripts(t *testing.T) {
 	}
 	store, n := open(t), 0
 	worlds := make(map[string]*attribution.Facts) // by settings, so that SQL runs once for each
-	settings := make(map[string]attribution.Settings)
+	settings := make(map[string]func(app string, ms int64) *attribution.Settings)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -346,18 +355,17 @@ func TestTwinFollowsTheScripts(t *testing.T) {
 		}
 		for _, c := range cases {
 			n++
-			name := fmt.Sprintf("%+v", c.Settings)
+			name := fmt.Sprintf("%+v %+v", c.Settings, c.Later)
 			if worlds[name] == nil {
-				worlds[name], settings[name] = &attribution.Facts{}, c.Settings
+				worlds[name], settings[name] = &attribution.Facts{}, c.At
 			}
 			separate(worlds[name], &c.Facts, fmt.Sprintf("case%03d", n))
 		}
 	}
 	for name, f := range worlds {
-		s := settings[name]
 		rename(f, fmt.Sprintf("-%p", f))
 		storeFacts(t, store, f)
-		if compareTwin(t, store, f, func(string, int64) *attribution.Settings { return &s }, tally{}); t.Failed() {
+		if compareTwin(t, store, f, settings[name], tally{}); t.Failed() {
 			t.Fatalf("settings %s", name)
 		}
 	}

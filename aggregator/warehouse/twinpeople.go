@@ -159,8 +159,9 @@ func (p *people) neighbours(ctx context.Context, keys []string) error {
 			return attribution.ErrTooManyKeys
 		}
 		return nil
-	}, `SELECT DISTINCT a, b FROM identity_links
-WHERE app_id = ? AND a_hash IN (SELECT hash FROM wanted) AND a IN (SELECT value FROM wanted)`, p.app)
+	}, `SELECT a, b FROM identity_links
+WHERE app_id = ? AND a_hash IN (SELECT hash FROM wanted) AND a IN (SELECT value FROM wanted) AND a != b
+GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, p.app, attribution.MaxLinks)
 }
 
 // installs finds the installs under keys whose installs were not found yet.

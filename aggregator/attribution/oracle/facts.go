@@ -33,11 +33,7 @@ func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 			}
 			c.Keys = tidy(append(c.Keys, w.looks(e, c.Time-reach+1, c.Time)...))
 		}
-		old, known := w.conversions[id]
-		if !known || c.Received < old.Received || c.Received == old.Received && (c.Digest < old.Digest ||
-			c.Digest == old.Digest && c.Time < old.Time) {
-			w.conversions[id] = *c
-		}
+		w.note(id, c)
 	}
 	if refused {
 		return

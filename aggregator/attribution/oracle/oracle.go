@@ -33,12 +33,42 @@ func RecomputeAt(events []protocol.Event, at func(app string, ms int64) *attribu
 
 // RecomputeSecret is RecomputeAt with the secret that fingerprints are made from.
 func RecomputeSecret(events []protocol.Event, at func(app string, ms int64) *attribution.Settings, secret []byte) map[ID]attribution.Result {
-	w := world{secret: secret, touches: map[ID][]touch{}, conversions: map[ID]conversion{}, links: map[string][]link{}, roots: map[string]string{}}
+	w := newWorld(secret)
 	for i := range events {
 		w.read(&events[i], at(events[i].App, events[i].Time))
 	}
 	w.gather()
 	return w.settle(at)
+}
+
+// Settle is RecomputeAt from facts on: scripts state these themselves.
+func Settle(f *attribution.Facts, at func(app string, ms int64) *attribution.Settings) map[ID]attribution.Result {
+	w := newWorld(nil)
+	for _, t := range f.Touches {
+		id := ID{t.App, t.ID}
+		w.touches[id] = append(w.touches[id], t)
+	}
+	for i := range f.Conversions {
+		w.note(ID{f.Conversions[i].App, f.Conversions[i].ID}, &f.Conversions[i])
+	}
+	for _, l := range f.Links {
+		w.allLinks = append(w.allLinks, link{l.App + "|" + l.A, l.App + "|" + l.B, l.Received})
+	}
+	w.gather()
+	return w.settle(at)
+}
+
+func newWorld(secret []byte) *world {
+	return &world{secret: secret, touches: map[ID][]touch{}, conversions: map[ID]conversion{}, links: map[string][]link{}, roots: map[string]string{}}
+}
+
+// note keeps the variant of a conversion that was received first.
+func (w *world) note(id ID, c *conversion) {
+	old, known := w.conversions[id]
+	if !known || c.Received < old.Received || c.Received == old.Received && (c.Digest < old.Digest ||
+		c.Digest == old.Digest && c.Time < old.Time) {
+		w.conversions[id] = *c
+	}
 }
 
 type touch = attribution.Touch

@@ -35,13 +35,14 @@ func (w *world) view(c *conversion, s *attribution.Settings) *view {
 	}
 	root := w.root(c.App + "|" + c.Keys[0])
 	deadline := c.Received + s.Lateness
-	v.person(w.links[root], deadline)
+	near := neighbours(w.links[root])
+	v.person(near, deadline)
 	seen := map[[2]string]bool{}
-	for _, l := range w.links[root] {
-		_, a, _ := strings.Cut(l.a, "|")
-		_, b, _ := strings.Cut(l.b, "|")
-		if l.received <= deadline && v.keys[a] && v.keys[b] {
-			seen[[2]string{a, b}] = true
+	for a, around := range near {
+		for _, n := range around {
+			if n.received <= deadline && v.keys[a] && v.keys[n.key] {
+				seen[[2]string{min(a, n.key), max(a, n.key)}] = true
+			}
 		}
 	}
 	for l := range seen {
@@ -74,7 +75,7 @@ func (v *view) any(keys []string) bool {
 
 // person finds the distance of every key by relaxing all links as often as the
 // number of hops allows, then takes the nearest keys.
-func (v *view) person(links []link, deadline int64) {
+func (v *view) person(near map[string][]neighbour, deadline int64) {
 	distance := map[string]int{}
 	for _, k := range v.c.Keys {
 		if !isLook(k) {
@@ -83,16 +84,13 @@ func (v *view) person(links []link, deadline int64) {
 	}
 	for hop := 1; hop <= attribution.MaxHops; hop++ {
 		next := map[string]int{}
-		for _, l := range links {
-			_, a, _ := strings.Cut(l.a, "|")
-			_, b, _ := strings.Cut(l.b, "|")
-			if l.received > deadline {
+		for from, around := range near {
+			if _, reached := distance[from]; !reached {
 				continue
 			}
-			for _, pair := range [][2]string{{a, b}, {b, a}} {
-				_, from := distance[pair[0]]
-				if _, to := distance[pair[1]]; from && !to {
-					next[pair[1]] = hop
+			for _, n := range around {
+				if _, reached := distance[n.key]; !reached && n.received <= deadline {
+					next[n.key] = hop
 				}
 			}
 		}
@@ -111,6 +109,39 @@ func (v *view) person(links []link, deadline int64) {
 	for _, k := range order[:min(len(order), attribution.MaxKeys)] {
 		v.keys[k] = true
 	}
+}
+
+// neighbour is where a link leads, and when that was first heard.
+type neighbour struct {
+	key      string
+	received int64
+}
+
+// neighbours lists for every key the links that are followed from it: the earliest,
+// of those heard at once the ones to the smallest keys.
+func neighbours(links []link) map[string][]neighbour {
+	first := map[[2]string]int64{}
+	for _, l := range links {
+		_, a, _ := strings.Cut(l.a, "|")
+		_, b, _ := strings.Cut(l.b, "|")
+		for _, pair := range [][2]string{{a, b}, {b, a}} {
+			if at, known := first[pair]; a != b && (!known || l.received < at) {
+				first[pair] = l.received
+			}
+		}
+	}
+	near := map[string][]neighbour{}
+	for pair, at := range first {
+		near[pair[0]] = append(near[pair[0]], neighbour{pair[1], at})
+	}
+	for key, around := range near {
+		sort.Slice(around, func(i, j int) bool {
+			x, y := around[i], around[j]
+			return x.received < y.received || x.received == y.received && x.key < y.key
+		})
+		near[key] = around[:min(len(around), attribution.MaxLinks)]
+	}
+	return near
 }
 
 // look takes the touches within sight.

@@ -177,11 +177,26 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 		c.Keys = canonical(append(c.Keys, claims(&c)...))
 		f.Conversions = append(f.Conversions, c)
 	case "link":
-		f.Links = append(f.Links, attribution.Link{App: "app", A: min(o["a"], o["b"]), B: max(o["a"], o["b"]), Received: received})
+		read.links(f, o, received)
 	default:
 		return fmt.Errorf("unknown command")
 	}
 	return nil
+}
+
+// links reads "link a=… b=…", of which b may have one %d that runs from 0 to count.
+func (read *reader) links(f *attribution.Facts, o map[string]string, received int64) {
+	count := int64(1)
+	if n, given := o["count"]; given {
+		count = read.number(n)
+	}
+	for n := range count {
+		a, b := o["a"], o["b"]
+		if strings.Contains(b, "%") {
+			b = fmt.Sprintf(b, n)
+		}
+		f.Links = append(f.Links, attribution.Link{App: "app", A: min(a, b), B: max(a, b), Received: received})
+	}
 }
 
 // span reads "-7d+1ms" as milliseconds.
