@@ -54,6 +54,7 @@ type Node struct {
 	directory  *directory
 	attributor *attribute.Attributor
 	reconciler *reconcile.Reconciler
+	conflicts  *finder
 	intake     *intake.Intake
 	runs       *runs.Runner
 	auth       *api.Authenticator
@@ -204,6 +205,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.conflicts = newFinder(finder{warehouse: n.warehouse, leases: n.accounts, repair: n.attributor.Recompute, owner: self, log: n.o.Log}, n.registry)
 	if n.runs, err = n.runner(); err != nil {
 		return err
 	}
@@ -264,6 +266,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("directory", n.directory)
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)
+	group.Add("conflicts", n.conflicts)
 	group.Add("runs", n.runs)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)

@@ -15,7 +15,7 @@ type OverviewSQL struct {
 // Overview returns the statements of an overview of a valid query.
 func (q *Query) Overview() OverviewSQL {
 	var o OverviewSQL
-	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q)
+	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q)
 
 	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
 		within(q).sources(q).countries(q).decided(q, "touch").add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")

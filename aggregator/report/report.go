@@ -46,6 +46,10 @@ type Query struct {
 	// changed nothing.
 	Net bool
 
+	// Disputed says that the app has message ids that were used for several contents:
+	// of an event only the variant that counts is one.
+	Disputed bool
+
 	Limit  int    // rows of a page; 0 is DefaultLimit
 	Cursor string // as a former page gave it; "" is the first page
 }

@@ -102,6 +102,15 @@ func (s *Statement) decided(q *Query, fact string) *Statement {
 		"            GROUP BY "+id+" HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))", q.App, q.App, q.App, q.From.UnixMilli(), q.To.UnixMilli())
 }
 
+// undisputed is decided for plain events, where there are such message ids at all.
+func (s *Statement) undisputed(q *Query) *Statement {
+	if !q.Disputed {
+		return s
+	}
+	return s.add("\n    AND (event_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)\n        OR (event_id, digest) IN "+
+		"(SELECT event_id, argMin(digest, (received, digest)) FROM event_id_conflicts WHERE app_id = ? GROUP BY event_id))", q.App, q.App)
+}
+
 // orOrganic is an array column of the credited touches, or the one value that
 // stands for no touch.
 func orOrganic(column string) string {

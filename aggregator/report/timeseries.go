@@ -30,6 +30,8 @@ func (q *Query) Timeseries() Statement {
 		s.sources(q).countries(q)
 		if table == "touches" {
 			s.decided(q, "touch")
+		} else {
+			s.undisputed(q)
 		}
 		return s.add("\n    GROUP BY " + id)
 	}

@@ -10,7 +10,7 @@ import (
 // tables are all tables that hold rows.
 func tables() []string {
 	return []string{
-		"events", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "conversions", "conversion_keys", "conversion_ids",
+		"events", "event_ids", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "conversions", "conversion_keys", "conversion_ids",
 		"identity_links", "attributions", "quarantine", "event_id_conflicts", "erasures", "audit_heads",
 		"what_if_runs", "what_if_attributions",
 	}

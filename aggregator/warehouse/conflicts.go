@@ -3,6 +3,8 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -45,4 +47,118 @@ WHERE app_id = ? AND event_id > ? GROUP BY event_id, digest ORDER BY event_id, f
 		return nil, fmt.Errorf("read conflicts of message ids: %w", err)
 	}
 	return found, nil
+}
+
+// maxVariants bounds how many contents of one message id are recorded. A client
+// that gives all its messages one id has any number of them.
+const maxVariants = 100
+
+// FindConflicts returns the variants of the message ids of which one was inserted at
+// or after since and before until, by the server's clock, and that were used for
+// more than one content, whatever that states; of each the first maxVariants.
+func (w *Warehouse) FindConflicts(ctx context.Context, since, until time.Time) ([]attribution.Variant, error) {
+	found, err := w.contested(ctx, since, until)
+	if err != nil {
+		return nil, fmt.Errorf("find conflicts of message ids: %w", err)
+	}
+	var all []attribution.Variant
+	for app, ids := range found {
+		names, err := w.namesOf(ctx, app, ids)
+		if err != nil {
+			return nil, fmt.Errorf("read ids in conflict: %w", err)
+		}
+		for hash, id := range ids {
+			for _, v := range id.variants {
+				if name := names[hash]; name != "" { // else its events were erased
+					v.App, v.ID = app, name
+					all = append(all, v)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// contested is a message id with several contents, of which the hash is known.
+type contested struct {
+	hours    []uint32 // of the client's times
+	variants []attribution.Variant
+}
+
+func (w *Warehouse) contested(ctx context.Context, since, until time.Time) (map[string]map[uint64]*contested, error) {
+	found := make(map[string]map[uint64]*contested)
+	scan := func(rows driver.Rows) error {
+		var app string
+		var hash uint64
+		var hour uint32
+		var v attribution.Variant
+		if err := rows.Scan(&app, &hash, &v.Digest, &v.Received, &hour); err != nil {
+			return err
+		}
+		if found[app] == nil {
+			found[app] = make(map[uint64]*contested)
+		}
+		id := found[app][hash]
+		if id == nil {
+			id = &contested{}
+			found[app][hash] = id
+		}
+		id.variants = append(id.variants, v)
+		if !slices.Contains(id.hours, hour) {
+			id.hours = append(id.hours, hour)
+		}
+		return nil
+	}
+	return found, each(ctx, w.facts, scan, `WITH several AS
+(
+    SELECT app_id, id_hash FROM event_ids
+    WHERE (app_id, id_hash) IN (SELECT app_id, id_hash FROM event_ids WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?))
+    GROUP BY app_id, id_hash HAVING min(digest) != max(digest)
+)
+SELECT app_id, id_hash, digest, min(received) AS first, any(hour) FROM event_ids
+WHERE (app_id, id_hash) IN (SELECT app_id, id_hash FROM several)
+GROUP BY app_id, id_hash, digest
+ORDER BY app_id, id_hash, first, digest LIMIT ? BY app_id, id_hash`, since.UnixMilli(), until.UnixMilli(), maxVariants)
+}
+
+// namesOf returns the message ids of hashes.
+func (w *Warehouse) namesOf(ctx context.Context, app string, ids map[uint64]*contested) (map[uint64]string, error) {
+	hashes, hours := make([]uint64, 0, len(ids)), make(map[uint32]bool)
+	for hash, id := range ids {
+		hashes = append(hashes, hash)
+		for _, h := range id.hours {
+			hours[h] = true
+		}
+	}
+	times := make([]int64, 0, len(hours))
+	for h := range hours {
+		times = append(times, int64(h)*3600)
+	}
+	slices.Sort(times)
+	names := make(map[uint64]string, len(ids))
+	scan := func(rows driver.Rows) error {
+		var id string
+		var hash uint64
+		err := rows.Scan(&hash, &id)
+		names[hash] = id
+		return err
+	}
+	for chunk := range slices.Chunk(times, maxHours) {
+		err := w.lookupHashes(ctx, hashes, scan, `SELECT DISTINCT cityHash64(event_id) AS hash, event_id FROM events
+WHERE app_id = ? AND toStartOfHour(fromUnixTimestamp64Milli(original, 'UTC')) IN (SELECT toStartOfHour(fromUnixTimestamp64Milli(arrayJoin(?) * 1000, 'UTC')))
+    AND hash IN (SELECT hash FROM wanted)`, app, chunk)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// maxHours is how many hours of events are looked through together.
+const maxHours = 1000
+
+// disputed says whether an app has message ids that were used for several contents.
+func (w *Warehouse) disputed(ctx context.Context, app string) (some bool, err error) {
+	err = each(ctx, w.read, func(driver.Rows) error { some = true; return nil }, "SELECT 1 FROM event_id_conflicts WHERE app_id = ? LIMIT 1", app)
+	return some, err
 }

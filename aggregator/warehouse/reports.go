@@ -50,6 +50,10 @@ func (w *Warehouse) Overview(ctx context.Context, q report.Query) (report.Overvi
 	if err := q.Validate(); err != nil {
 		return result, err
 	}
+	var err error
+	if q.Disputed, err = w.disputed(ctx, q.App); err != nil {
+		return result, fmt.Errorf("read overview: %w", err)
+	}
 	sql := q.Overview()
 	var revenue []report.CurrencySum
 	g, ctx := errgroup.WithContext(ctx)
@@ -92,7 +96,6 @@ func (w *Warehouse) Overview(ctx context.Context, q report.Query) (report.Overvi
 	if err := g.Wait(); err != nil {
 		return result, fmt.Errorf("read overview: %w", err)
 	}
-	var err error
 	result.Revenue, result.Converted, err = q.MoneyOf(revenue)
 	return result, err
 }
@@ -103,7 +106,13 @@ func (w *Warehouse) Timeseries(ctx context.Context, q report.Query) (report.Time
 		return report.TimeseriesResult{}, err
 	}
 	var sums []report.QuarterSum
-	err := w.answer(ctx, q.Timeseries(), func(rows driver.Rows) error {
+	var err error
+	if q.Metric == report.Events {
+		if q.Disputed, err = w.disputed(ctx, q.App); err != nil {
+			return report.TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
+		}
+	}
+	err = w.answer(ctx, q.Timeseries(), func(rows driver.Rows) error {
 		var s report.QuarterSum
 		err := rows.Scan(&s.Quarter, &s.Currency, &s.Sum, &s.Exact, &s.Unknown)
 		sums = append(sums, s)

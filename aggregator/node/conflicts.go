@@ -1,0 +1,114 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+)
+
+// How message ids that were used for several contents are looked for.
+const (
+	conflictsName   = "event-id-conflicts" // of the lease and the watermark
+	conflictsEvery  = time.Minute
+	conflictsPause  = 50               // a search waits as many times as long as the last one took: it takes 2 % of the time
+	conflictsMargin = 2 * time.Minute  // longer than an insert takes
+	conflictsSlice  = 10 * time.Minute // of what was stored, searched together
+	conflictsStart  = 24 * time.Hour   // a first search goes no further back
+	conflictsLease  = 10 * time.Minute
+)
+
+// finder records message ids that were used for several contents, on one node at a
+// time, some minutes after they came. Where the content that counts is not what a
+// touch or a conversion was made of, that goes.
+type finder struct {
+	warehouse *warehouse.Warehouse
+	leases    leases
+	repair    func(ctx context.Context, facts *attribution.Facts) (int, error)
+	owner     string
+	log       *slog.Logger
+	found     prometheus.Counter
+}
+
+// leases keep, for all nodes, how far a job has come.
+type leases interface {
+	Watermark(ctx context.Context, name string) (time.Time, error)
+	SetWatermark(ctx context.Context, name string, t time.Time, epoch int64) error
+	Lease(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
+}
+
+func newFinder(f finder, r prometheus.Registerer) *finder {
+	f.found = promauto.With(r).NewCounter(prometheus.CounterOpts{
+		Name: "unmogrowp_conflict_variants_total", Help: "Contents of message ids that were used for several (event_id_conflict), as they were recorded; again when more come."})
+	return &f
+}
+
+// Run searches until ctx ends. A search that fails is made again.
+func (f *finder) Run(ctx context.Context) error {
+	wait := conflictsEvery
+	for pause(ctx, wait) == nil {
+		begun := time.Now()
+		if err := f.search(ctx); err != nil && ctx.Err() == nil {
+			f.log.Warn("conflicts of message ids not looked for, it is tried again", "error", err)
+		}
+		wait = max(conflictsEvery, conflictsPause*time.Since(begun))
+	}
+	return nil
+}
+
+// search looks through what was stored since the watermark, and moves it.
+func (f *finder) search(ctx context.Context) error {
+	now, err := f.warehouse.Now(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		epoch, held, err := f.leases.Lease(ctx, conflictsName, f.owner, conflictsLease)
+		if err != nil || !held {
+			return err
+		}
+		mark, err := f.leases.Watermark(ctx, conflictsName)
+		if err != nil {
+			return err
+		}
+		if mark.IsZero() {
+			mark = now.Add(-conflictsStart)
+		}
+		until := mark.Add(conflictsSlice)
+		if until.After(now) {
+			until = now
+		}
+		if err := f.slice(ctx, mark.Add(-conflictsMargin), until); err != nil {
+			return err
+		}
+		if err := f.leases.SetWatermark(ctx, conflictsName, until, epoch); err != nil {
+			return fmt.Errorf("store how far message ids are compared: %w", err)
+		}
+		if !until.Before(now) {
+			return nil
+		}
+	}
+}
+
+func (f *finder) slice(ctx context.Context, since, until time.Time) error {
+	variants, err := f.warehouse.FindConflicts(ctx, since, until)
+	if err != nil || len(variants) == 0 {
+		return err
+	}
+	if err := f.warehouse.RecordConflicts(ctx, variants); err != nil {
+		return err
+	}
+	f.found.Add(float64(len(variants)))
+	lost, err := f.warehouse.DropLost(ctx, variants)
+	if err != nil {
+		return err
+	}
+	_, err = f.repair(ctx, &lost)
+	return err
+}
