@@ -85,7 +85,11 @@ type Options struct {
 	Watermarks Watermarks
 	Settings   Settings
 	Versions   Versions // nil: what older settings made is left to the reconciler
-	Owner      string   // this node, for the lease
+	// Restate mends the facts of an app with from <= time < to, in milliseconds, that
+	// were derived by other settings than those of their time, and returns how many
+	// these were; nil leaves that to the reconciler.
+	Restate func(ctx context.Context, app string, from, to int64) (int, error)
+	Owner   string // this node, for the lease
 
 	SweepEvery time.Duration // 0 is 5 s
 	Margin     time.Duration // must exceed the longest insert; 0 is 120 s

@@ -3,21 +3,27 @@ package attribute
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
 // A node hears of new settings a moment after they apply, or much later when it
-// is cut off from Postgres, and until then attributes by the old ones. So when it
-// hears of them, it looks for attributions of older settings among the conversions
-// that the new ones apply to, and computes those again. Every node does so,
-// because each may have been the one that was late.
+// is cut off from Postgres, and until then takes events for what they are under the
+// old ones, and attributes by these. So when it hears of them, it has the facts of
+// the time that the new ones apply to derived again, looks for attributions of older
+// settings among the conversions of that time, and computes those again. Every node
+// does so, because each may have been the one that was late.
 
 const (
 	stalePage  = 20_000 // attributions computed again together
 	staleEvery = 10 * time.Second
 	staleStart = 7 * 24 * time.Hour // a node that starts looks at settings no older than that
+
+	// deriveStart is how old settings may be, when a node starts, for it to derive facts
+	// again: what it had stored before is left to the others, and to the reconciler.
+	deriveStart = 10 * time.Minute
 )
 
 // Version says from when on settings of an app apply, in milliseconds.
@@ -36,7 +42,10 @@ type Versions interface {
 // was being computed when the settings came is stored only later.
 type due struct {
 	version Version
+	to      int64 // when the next version begins
 	until   time.Time
+	derive  bool // facts too, for this node has gone by older settings meanwhile
+	made    int  // searches
 }
 
 // followSettings searches for stale attributions whenever settings change.
@@ -47,14 +56,14 @@ func (a *Attributor) followSettings(ctx context.Context) {
 	tick := time.NewTicker(staleEvery)
 	defer tick.Stop()
 	known, all := make(map[string]uint64), make(map[string][]due)
-	since := time.Now().Add(-staleStart).UnixMilli()
+	since, derive := time.Now().Add(-staleStart).UnixMilli(), time.Now().Add(-deriveStart).UnixMilli()
 	for {
 		versions, changed := a.o.Versions.Versions()
 		until := time.Now().Add(a.o.Margin)
 		for app, list := range versions {
-			for _, v := range list {
+			for i, v := range list {
 				if v.Generation > known[app] && v.From >= since {
-					all[app] = append(all[app], due{v, until})
+					all[app] = append(all[app], due{version: v, to: endOf(list, i), until: until, derive: v.From >= derive})
 				}
 				known[app] = max(known[app], v.Generation)
 			}
@@ -73,13 +82,21 @@ func (a *Attributor) followSettings(ctx context.Context) {
 	}
 }
 
+// endOf is when the version after one begins.
+func endOf(list []Version, i int) int64 {
+	if i+1 < len(list) {
+		return list[i+1].From
+	}
+	return math.MaxInt64
+}
+
 // searchStale makes the searches that are due and drops those that are done.
 func (a *Attributor) searchStale(ctx context.Context, all map[string][]due) {
 	for app, list := range all {
 		rest := list[:0]
 		for _, d := range list {
 			begun := time.Now()
-			n, err := a.Resettle(ctx, app, d.version)
+			n, err := a.renew(ctx, app, d, !begun.Before(d.until))
 			switch {
 			case ctx.Err() != nil:
 				return
@@ -89,6 +106,9 @@ func (a *Attributor) searchStale(ctx context.Context, all map[string][]due) {
 			case n > 0:
 				a.o.Logger.Info("attributed again by newer settings", "app", app, "generation", d.version.Generation, "conversions", n)
 			}
+			if err == nil {
+				d.made++
+			}
 			if err != nil || begun.Before(d.until) {
 				rest = append(rest, d)
 			}
@@ -97,6 +117,23 @@ func (a *Attributor) searchStale(ctx context.Context, all map[string][]due) {
 			delete(all, app)
 		}
 	}
+}
+
+// deriveFirst is in how many searches facts are derived again, besides the last one.
+const deriveFirst = 2
+
+// renew derives facts and attributes conversions again that were made by older
+// settings than a version's.
+func (a *Attributor) renew(ctx context.Context, app string, d due, last bool) (int, error) {
+	restated := 0
+	if d.derive && a.o.Restate != nil && (last || d.made < deriveFirst) {
+		var err error
+		if restated, err = a.o.Restate(ctx, app, d.version.From, d.to); err != nil {
+			return restated, err
+		}
+	}
+	n, err := a.Resettle(ctx, app, d.version)
+	return restated + n, err
 }
 
 // Resettle computes again the attributions of conversions from a version's time

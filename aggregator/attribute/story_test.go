@@ -3,6 +3,7 @@ package attribute_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -227,8 +228,12 @@ func (s *told) tell(v attribution.Settings, from int64) {
 func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
 	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
 	settings := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
+	restated := make(chan [2]int64, 100)
 	a, err := attribute.New(attribute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{owner: "another node sweeps"},
-		Settings: settings.at, Versions: settings, Owner: "one"})
+		Settings: settings.at, Versions: settings, Owner: "one", Restate: func(_ context.Context, _ string, from, to int64) (int, error) {
+			restated <- [2]int64{from, to}
+			return 0, nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +259,9 @@ func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
 	}
 	if got := n.sources(t, "before"); got != "[meta]" {
 		t.Errorf("a purchase before the settings has %s", got)
+	}
+	if got := <-restated; got != [2]int64{now, math.MaxInt64} {
+		t.Errorf("facts of %v derived again, want those from %d on", got, now)
 	}
 }
 

@@ -2,6 +2,7 @@ package attribution
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -78,6 +79,15 @@ func (s *Settings) longestProbable() int64 {
 		w = max(w, s.Overrides[i].ProbabilisticClick, s.Overrides[i].ProbabilisticImpression)
 	}
 	return w
+}
+
+// SameLooks reports whether events state touches with the same keys and marks, and
+// installs too, under both settings.
+func (s *Settings) SameLooks(t *Settings) bool {
+	if s.Probabilistic != t.Probabilistic || s.Probabilistic && s.longestProbable() != t.longestProbable() {
+		return false
+	}
+	return slices.Equal(s.BlockedRanges, t.BlockedRanges)
 }
 
 // Range is an address or a range of addresses, such as 192.0.2.0/24.

@@ -122,7 +122,12 @@ func reconcileCommand() *cobra.Command {
 		if settle <= 0 {
 			settle = -1
 		}
-		r, err := reconcile.New(reconcile.Options{Store: s.warehouse, Repairer: a, Settings: s.at, Settle: settle})
+		fingerprints, err := s.accounts.Secret(ctx, "fingerprints", randomKey)
+		if err != nil {
+			return fmt.Errorf("load fingerprint secret: %w", err)
+		}
+		restater := &reconcile.Restater{Store: s.warehouse, Versions: s.versions.history, Secret: fingerprints, Recompute: a.Recompute}
+		r, err := reconcile.New(reconcile.Options{Store: s.warehouse, Repairer: a, Settings: s.at, Settle: settle, Restate: restater.Restate})
 		if err != nil {
 			return err
 		}

@@ -47,13 +47,15 @@ func TestCommandsAttributeAgain(t *testing.T) {
 		{"a range that ends before it begins", []string{"backfill", "--app", app, "--from", "2026-02-01", "--to", "2026-01-01"}, 2, "--from"},
 		{"an app that does not exist", []string{"reconcile", "--app", "nobody", "--from", "2026-01-01", "--to", "2026-02-01"}, 1, "nobody"},
 		{"what-if without settings", append([]string{"backfill", "--what-if", "x"}, month...), 2, "go together"},
-		{"reconcile what was never attributed", append([]string{"reconcile", "--settle", "0"}, month...), 0, `{"compared":2,"different":2,"repaired":2,"disputed":0,"skipped":0}`},
+		{"reconcile what was never attributed", append([]string{"reconcile", "--settle", "0"}, month...), 0, `{"compared":2,"different":2,"repaired":2,"disputed":0,"skipped":0,"restated":0}`},
 		{"backfill", append([]string{"backfill"}, month...), 0, "Attributed 2 conversions again; 0 attributions were new or changed."},
 		{"what-if", append([]string{"backfill", "--what-if", "short", "--settings", file}, month...), 0,
 			`{"model":"last_touch","media_source":"organic","now":0,"what_if":2000000}`},
 		{"what-if in SQL", append([]string{"backfill", "--what-if", "sql", "--sql", "--settings", file}, month...), 0,
 			`{"model":"last_touch","media_source":"organic","now":0,"what_if":2000000}`},
 		{"SQL without a what-if", append([]string{"backfill", "--sql"}, month...), 2, "--sql goes with --what-if"},
+		{"reconcile what a node stored that had not heard of the settings", []string{"reconcile", "--settle", "0", "--app", app, "--from", "2026-02-01", "--to", "2090-01-01"}, 0,
+			`{"compared":1,"different":0,"repaired":0,"disputed":0,"skipped":0,"restated":1}`},
 		{"reconcile again", append([]string{"reconcile", "--settle", "0"}, month...), 0, `"different":0`},
 	} {
 		if out, code := run(step.args...); code != step.code || !strings.Contains(out, step.want) {
@@ -62,7 +64,8 @@ func TestCommandsAttributeAgain(t *testing.T) {
 	}
 }
 
-// seed makes an app with two orders that a click three days before led to.
+// seed makes an app with two orders that a click three days before led to, and a later
+// sign-up that is stored by settings under which it was no conversion.
 func seed(t *testing.T, clickhouse, postgres string) string {
 	t.Helper()
 	a, err := accounts.Open(t.Context(), accounts.Options{DSN: postgres, MasterKey: bytes.Repeat([]byte{0xab}, 32)})
@@ -72,6 +75,11 @@ func seed(t *testing.T, clickhouse, postgres string) string {
 	defer a.Close()
 	app, err := a.CreateApp(t.Context(), accounts.App{Name: "Shop"})
 	if err != nil {
+		t.Fatal(err)
+	}
+	newer := attribution.Default()
+	newer.Generation, newer.ConversionEvents = 1, append(newer.ConversionEvents, "Signed Up")
+	if _, err := a.PutSettings(t.Context(), app.ID, newer); err != nil {
 		t.Fatal(err)
 	}
 	w, err := warehouse.Open(t.Context(), warehouse.Options{DSN: clickhouse})
@@ -85,6 +93,7 @@ func seed(t *testing.T, clickhouse, postgres string) string {
 		{Kind: protocol.KindClick, Time: at - 3*attribution.Day, MediaSource: "google"},
 		{Kind: protocol.KindTrack, Name: "Order Completed", Time: at},
 		{Kind: protocol.KindTrack, Name: "Order Completed", Time: at + 1},
+		{Kind: protocol.KindTrack, Name: "Signed Up", Time: time.Now().Add(time.Hour).UnixMilli()},
 	} {
 		e.App, e.ID, e.UserID, e.Original, e.Received, e.Payload = app.ID, fmt.Sprintf("m%d", i), "u1", e.Time, e.Time, []byte("{}")
 		b.Rows = append(b.Rows, warehouse.Row{Event: e, Agent: "agent"})

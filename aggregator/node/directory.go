@@ -14,6 +14,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
+	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -191,6 +192,9 @@ func (d *directory) Versions() (map[string][]attribute.Version, <-chan struct{})
 	return all, changed
 }
 
+// history are the versions of an app's settings.
+func (d *directory) history(app string) []reconcile.Version { return d.known.Load().apps.history(app) }
+
 // Apps are the apps that exist.
 func (d *directory) Apps() []string { return slices.Collect(maps.Keys(d.known.Load().apps)) }
 
@@ -207,4 +211,13 @@ func (v versions) at(app string, ms int64) *attribution.Settings {
 		}
 	}
 	return nil
+}
+
+// history are the versions of an app's settings, oldest first.
+func (v versions) history(app string) []reconcile.Version {
+	list := make([]reconcile.Version, len(v[app]))
+	for i := range v[app] {
+		list[i] = reconcile.Version{From: v[app][i].From.UnixMilli(), Settings: &v[app][i].Settings}
+	}
+	return list
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
@@ -194,15 +195,11 @@ func (n *Node) self() (protocol.Member, error) {
 func (n *Node) pipeline(ctx context.Context) error {
 	c := &n.o.Config
 	self := n.cluster.Self().ID
-	var err error
-	n.attributor, err = attribute.New(attribute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
-		Versions: n.directory, Owner: self, SweepEvery: c.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
+	fingerprints, err := n.accounts.Secret(ctx, "fingerprints", randomKey)
 	if err != nil {
-		return err
+		return fmt.Errorf("load fingerprint secret: %w", err)
 	}
-	n.reconciler, err = reconcile.New(reconcile.Options{Store: n.warehouse, Repairer: n.attributor, Settings: n.directory.At, Leases: n.accounts,
-		Apps: n.directory.Apps, Owner: self, Report: n.attributor.Differ, Registerer: n.registry, Logger: n.o.Log})
-	if err != nil {
+	if err := n.attribution(self, fingerprints); err != nil {
 		return err
 	}
 	n.conflicts = newFinder(finder{warehouse: n.warehouse, leases: n.accounts, repair: n.attributor.Recompute, owner: self, log: n.o.Log}, n.registry)
@@ -213,10 +210,6 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load reset key: %w", err)
 	}
-	fingerprints, err := n.accounts.Secret(ctx, "fingerprints", randomKey)
-	if err != nil {
-		return fmt.Errorf("load fingerprint secret: %w", err)
-	}
 	n.intake, err = intake.New(intake.Options{
 		Node: self, Software: daemon.BuildInfo().Version, Conn: n.o.Agents, TLS: n.authority.ServerTLS(), ResetKey: [32]byte(reset),
 		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory, secret: fingerprints},
@@ -224,6 +217,23 @@ func (n *Node) pipeline(ctx context.Context) error {
 		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
 		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),
 	})
+	return err
+}
+
+// attribution is what keeps attributions equal to what is stored.
+func (n *Node) attribution(self string, fingerprints []byte) error {
+	restater := &reconcile.Restater{Store: n.warehouse, Versions: n.directory.history, Secret: fingerprints,
+		Recompute: func(ctx context.Context, facts *attribution.Facts) (int, error) {
+			return n.attributor.Recompute(ctx, facts)
+		}}
+	var err error
+	n.attributor, err = attribute.New(attribute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
+		Versions: n.directory, Restate: restater.Restate, Owner: self, SweepEvery: n.o.Config.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
+	if err != nil {
+		return err
+	}
+	n.reconciler, err = reconcile.New(reconcile.Options{Store: n.warehouse, Repairer: n.attributor, Settings: n.directory.At, Leases: n.accounts,
+		Apps: n.directory.Apps, Owner: self, Report: n.attributor.Differ, Restate: restater.Restate, Registerer: n.registry, Logger: n.o.Log})
 	return err
 }
 

@@ -18,7 +18,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		compared: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_reconcile_compared_total", Help: "Stored attributions compared with the second implementation."}),
 		found: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "unmogrowp_reconcile_found_total", Help: "Attributions that differed for longer than it takes to attribute, by what became of them: repaired, or disputed between the implementations. Must be 0; skipped ones have too many keys."},
+			Name: "unmogrowp_reconcile_found_total", Help: "Attributions that differed for longer than it takes to attribute, by what became of them: repaired, or disputed between the implementations, or restated because events state other facts under the settings of their time. Must be 0; skipped ones have too many keys."},
 			[]string{"result"}),
 		failures: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_reconcile_failures_total", Help: "Comparisons that failed and are done again."}),

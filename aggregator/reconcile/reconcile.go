@@ -57,6 +57,9 @@ type Options struct {
 	Apps     func() []string
 	Owner    string // this node
 	Report   func(differences int)
+	// Restate mends the facts of an app with from <= time < to and returns how many
+	// were not what the events state; nil does not. See Restater.
+	Restate func(ctx context.Context, app string, from, to int64) (int, error)
 
 	Every    time.Duration // between two pages of the standing job; 0 is 1 min
 	Settle   time.Duration // how long a difference must last to count; 0 is 1 min, less than 0 not at all
@@ -98,13 +101,15 @@ func New(o Options) (*Reconciler, error) {
 
 // Outcome is what a comparison found. Of the different ones all are repaired but
 // those in dispute. Skipped are conversions of people with too many keys for a
-// second computation.
+// second computation. Restated are facts that were missing, or not what the events
+// state under the settings of their time; they are mended.
 type Outcome struct {
 	Compared  int `json:"compared"`
 	Different int `json:"different"`
 	Repaired  int `json:"repaired"`
 	Disputed  int `json:"disputed"`
 	Skipped   int `json:"skipped"`
+	Restated  int `json:"restated"`
 }
 
 func (o *Outcome) add(p Outcome) {
@@ -113,18 +118,33 @@ func (o *Outcome) add(p Outcome) {
 	o.Repaired += p.Repaired
 	o.Disputed += p.Disputed
 	o.Skipped += p.Skipped
+	o.Restated += p.Restated
 }
 
 // Range compares the conversions of an app from one time to before another, in
 // milliseconds, and repairs what differs.
 func (r *Reconciler) Range(ctx context.Context, app string, from, to int64) (Outcome, error) {
 	var total Outcome
-	err := Pages(ctx, r.o.Store, Span{app, from, to, r.o.PageSize}, func(page []attribution.Conversion) error {
+	restated, err := r.restate(ctx, app, from, to)
+	if total.Restated = restated; err != nil {
+		return total, err
+	}
+	err = Pages(ctx, r.o.Store, Span{app, from, to, r.o.PageSize}, func(page []attribution.Conversion) error {
 		found, err := r.page(ctx, app, page)
 		total.add(found)
 		return err
 	})
 	return total, err
+}
+
+// restate mends facts and counts them.
+func (r *Reconciler) restate(ctx context.Context, app string, from, to int64) (int, error) {
+	if r.o.Restate == nil {
+		return 0, nil
+	}
+	n, err := r.o.Restate(ctx, app, from, to)
+	r.metrics.found.WithLabelValues("restated").Add(float64(n))
+	return n, err
 }
 
 // page compares some conversions and repairs them.

@@ -58,14 +58,19 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 	if err != nil {
 		return err
 	}
+	until := next.Time
 	if !more { // the end: begin again
-		next = attribution.Cursor{Time: now.Add(-reach).UnixMilli()}
+		until, next = now.Add(-recent).UnixMilli(), attribution.Cursor{Time: now.Add(-reach).UnixMilli()}
+	}
+	restated, err := r.restate(ctx, app, from.Time, until)
+	if err != nil {
+		return err
 	}
 	out, err := r.page(ctx, app, page)
 	if err != nil {
 		return err
 	}
-	r.o.Report(out.Different)
+	r.o.Report(out.Different + restated)
 	r.cursors[app] = next
 	if err := r.o.Leases.SetWatermark(ctx, LeaseName+"/"+app, time.UnixMilli(next.Time), epoch); err != nil {
 		return fmt.Errorf("store how far attributions are reconciled: %w", err)

@@ -66,20 +66,28 @@ type made struct {
 
 // made returns the facts of ids of which no variant is the one that counts.
 func (w *Warehouse) made(ctx context.Context, fact, app string, won map[string]attribution.Variant) ([]made, error) {
-	var all []made
+	all, err := w.rowsOfFacts(ctx, fact, app, slices.Collect(maps.Keys(won)))
 	rightly := make(map[string]bool)
-	scan := func(rows driver.Rows) error {
-		var m made
-		err := rows.Scan(&m.id, &m.version, &m.time, &m.digest, &m.keys)
+	for _, m := range all {
 		if m.digest == won[m.id].Digest {
 			rightly[m.id] = true
 		}
+	}
+	return slices.DeleteFunc(all, func(m made) bool { return rightly[m.id] }), err
+}
+
+// rowsOfFacts returns every variant of touches or conversions.
+func (w *Warehouse) rowsOfFacts(ctx context.Context, fact, app string, ids []string) ([]made, error) {
+	var all []made
+	scan := func(rows driver.Rows) error {
+		var m made
+		err := rows.Scan(&m.id, &m.version, &m.time, &m.digest, &m.keys)
 		all = append(all, m)
 		return err
 	}
-	err := w.lookup(ctx, slices.Collect(maps.Keys(won)), scan, `SELECT `+fact+`_id, toString(version), time, digest, keys FROM `+fact+`_ids
+	err := w.lookup(ctx, ids, scan, `SELECT DISTINCT `+fact+`_id, toString(version), time, digest, keys FROM `+fact+`_ids
 PREWHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) WHERE `+fact+`_id IN (SELECT value FROM wanted)`, app)
-	return slices.DeleteFunc(all, func(m made) bool { return rightly[m.id] }), err
+	return all, err
 }
 
 // dropFacts deletes these variants of touches and of conversions, and the
