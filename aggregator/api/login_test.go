@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -190,6 +191,23 @@ func TestThrottleForgets(t *testing.T) {
 	}
 	if len(th.failed) > maxRemembered || len(th.networks) > maxRemembered {
 		t.Errorf("%d accounts and %d networks are remembered", len(th.failed), len(th.networks))
+	}
+}
+
+func TestNetworksThatAreKnownCannotFillTheMemory(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	th := newThrottle(30)
+	for i := range 2 * maxRemembered {
+		if i%100 == 0 {
+			now = now.Add(2 * time.Second) // as often as a network may
+		}
+		o := originOf(strconv.Itoa(i), "10.0."+strconv.Itoa(i%100)+".1")
+		if wait := th.attempt(o, now); wait != 0 {
+			t.Fatalf("attempt %d waits %v", i, wait)
+		}
+		if len(th.failed) > maxRemembered {
+			t.Fatalf("%d accounts are remembered", len(th.failed))
+		}
 	}
 }
 

@@ -110,6 +110,7 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 	if wait := t.networkLocked(o.network, now).take(now); wait > 0 {
 		return wait
 	}
+	t.makeRoomForFailure(now)
 	t.failed[o] = failures{count: f.count + 1, last: now}
 	return 0
 }
@@ -118,7 +119,9 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 func (t *throttle) networkLocked(prefix netip.Prefix, now time.Time) *bucket {
 	network := t.networks[prefix]
 	if network == nil {
-		t.makeRoom(now)
+		if len(t.networks) >= maxRemembered {
+			clear(t.networks)
+		}
 		network = newBucket(float64(t.perMinute)/60, float64(t.perMinute))
 		t.networks[prefix] = network
 	}
@@ -162,12 +165,9 @@ func (t *throttle) undo(o origin) {
 	}
 }
 
-// makeRoom forgets what is old, and everything if that is not enough: an attacker with so many
-// networks is not slowed down by remembering them.
-func (t *throttle) makeRoom(now time.Time) {
-	if len(t.networks) >= maxRemembered {
-		clear(t.networks)
-	}
+// makeRoomForFailure forgets what is old, and everything if that frees little: an attacker with so many
+// networks is not slowed down by remembering them, and must not have us look through them each time.
+func (t *throttle) makeRoomForFailure(now time.Time) {
 	if len(t.failed) < maxRemembered {
 		return
 	}
@@ -176,7 +176,7 @@ func (t *throttle) makeRoom(now time.Time) {
 			delete(t.failed, o)
 		}
 	}
-	if len(t.failed) >= maxRemembered {
+	if len(t.failed) >= maxRemembered/2 {
 		clear(t.failed)
 	}
 }
