@@ -166,7 +166,7 @@ func (c *call) kept() (any, error) {
 // all of it; else it does nothing, and the request goes the long way. Authorization is the same there
 // and here.
 func (s *server) answerKept(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodGet || strings.Contains(r.Header.Get("Accept"), "csv") {
+	if r.Method != http.MethodGet || strings.Contains(strings.ToLower(r.Header.Get("Accept")), "csv") {
 		return false // exports are never kept: each is an entry of the audit log
 	}
 	began := s.Now()

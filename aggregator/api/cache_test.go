@@ -111,7 +111,7 @@ func TestExportsAreNotKept(t *testing.T) {
 		if got := c.get(path).want(200); got.header.Get("Content-Type") != "application/json" || got.header.Get("Vary") != "Accept" {
 			t.Errorf("JSON came with %v", got.header)
 		}
-		for _, got := range []*answer{c.send("GET", path, nil, map[string]string{"Accept": "text/csv"}), c.get(path + "&format=csv")} {
+		for _, got := range []*answer{c.send("GET", path, nil, map[string]string{"Accept": "Text/CSV"}), c.get(path + "&format=csv")} {
 			if got.want(200).header.Get("Content-Type") != csvType {
 				t.Errorf("CSV came with %v", got.header)
 			}
