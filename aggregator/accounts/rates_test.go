@@ -41,6 +41,8 @@ func TestRatesAreReplacedRemovedAndAudited(t *testing.T) {
 	for _, bad := range []Rate{
 		{"30.1.2026", "EUR", "USD", "1"}, {"2026-01-30", "EUR", "EUR", "1"}, {"2026-01-30", "eur", "USD", "1"}, {"2026-01-30", "EUR", "USD", "-1"},
 		{"2026-01-30", "EUR", "USD", "1e3"}, {"2026-01-30", "EUR", "USD", "1.0000000000000000001"}, {"2026-01-30", "EUR", "USD", ""}, {"1889-01-30", "EUR", "USD", "1"},
+		{"2026-01-30", "EUR", "USD", "1."}, {"2026-01-30", "EUR", "USD", ".5"}, {"2026-01-30", "EUR", "USD", "1.2.3"}, {"2026-01-30", "EUR", "USD", "+1"},
+		{"2026-01-30", "EUR", "USD", "1234567890123"}, {"2026-01-30", "EURO", "USD", "1"}, {"2026-01-30", "EU", "USD", "1"}, {"2026-01-30", "EUR", "US1", "1"},
 	} {
 		var fault *InvalidError
 		if err := a.PutRates(ctx, []Rate{bad}); !errors.As(err, &fault) {

@@ -26,6 +26,9 @@ type DayRate struct {
 // itself: central banks publish none on weekends and holidays.
 const MaxRateAge = 7
 
+// maxRateText bounds a rate, in bytes: what is stored has 12 digits and 18 places.
+const maxRateText = 64
+
 // rateUnit is 1 in the units of a DayRate.
 func rateUnit() *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(18), nil) }
 
@@ -75,11 +78,14 @@ func dayOf(t time.Time) int32 { return int32(t.UTC().Truncate(24*time.Hour).Unix
 func (r *Rate) parse() (int32, *big.Rat, error) {
 	day, err := time.Parse(time.DateOnly, r.Day)
 	if err != nil {
-		return 0, nil, invalid("the day %q of a rate is not one such as 2026-01-31", r.Day)
+		return 0, nil, invalid("the day %.40q of a rate is not one such as 2026-01-31", r.Day)
 	}
-	value, ok := new(big.Rat).SetString(r.Rate)
-	if !ok || value.Sign() <= 0 || strings.ContainsAny(r.Rate, "/eEpPxX_") {
-		return 0, nil, invalid("the rate %q is not a decimal number above 0", r.Rate)
+	value, ok := new(big.Rat), len(r.Rate) <= maxRateText && !strings.ContainsAny(r.Rate, "/eEpPxX_") // whose value could be huge
+	if ok {
+		value, ok = value.SetString(r.Rate)
+	}
+	if !ok || value.Sign() <= 0 {
+		return 0, nil, invalid("the rate %.40q is not a decimal number above 0", r.Rate)
 	}
 	return dayOf(day), value, nil
 }

@@ -113,7 +113,8 @@ func TestParseRates(t *testing.T) {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
-	for _, bad := range []string{"", "a,b\n", "<html></html>", "day,from,to,rate\n2026-01-30,EUR,USD\n", "day,from,to,rate\n30.1.2026,EUR,USD,1\n", "Date,USD\n2026-01-30,1e9\n", "Date,USD\n2026-01-30,-1\n", "<Cube><Cube currency='USD' rate='x'/>"} {
+	for _, bad := range []string{"", "a,b\n", "<html></html>", "day,from,to,rate\n2026-01-30,EUR,USD\n", "day,from,to,rate\n30.1.2026,EUR,USD,1\n", "Date,USD\n2026-01-30,1e9\n", "Date,USD\n2026-01-30,-1\n", "<Cube><Cube currency='USD' rate='x'/>",
+		"Date,USD\n2026-01-30,1e1000000\n", "Date,USD\n2026-01-30,1." + strings.Repeat("0", maxRateText) + "\n"} {
 		if got, err := ParseRates([]byte(bad)); err == nil {
 			t.Errorf("%q: %v", bad, got)
 		}
