@@ -16,7 +16,7 @@ const (
 	maxRuns        = 200     // that an app keeps
 	maxUnfinished  = 10      // of an app
 	maxErasures    = 1000    // of an app that are not finished; those that are, stay as a record
-	maxRunAttempts = 5       // times that a run is taken over before it is given up
+	maxRunAttempts = 5       // times that a run is taken before it is given up
 	maxRunResult   = 8 << 20 // bytes
 )
 
@@ -182,9 +182,9 @@ func (a *Accounts) DeleteRun(ctx context.Context, app, id string, forget func(Ru
 }
 
 // TakeRun leases the oldest run that nobody does, false if there is none. One that was taken too often,
-// because every node that did it died, fails instead.
+// because every node that did it died or could not do it, fails instead.
 func (a *Accounts) TakeRun(ctx context.Context, owner string, ttl time.Duration) (Job, bool, error) {
-	_, err := a.pool.Exec(ctx, `UPDATE runs SET state = 'failed', finished_at = clock_timestamp(), fault = 'every node that did it stopped: it may need more than they have'
+	_, err := a.pool.Exec(ctx, `UPDATE runs SET state = 'failed', finished_at = clock_timestamp(), fault = 'it was tried again and again and came to no end: the logs of the nodes say why, or it needs more than they have'
 		WHERE state = 'running' AND lease_until <= clock_timestamp() AND attempts >= $1`, maxRunAttempts)
 	if err != nil {
 		return Job{}, false, wrap("give up runs", err)
@@ -228,6 +228,19 @@ func (a *Accounts) FinishRun(ctx context.Context, job Job, result []byte, fault 
 func (a *Accounts) ReleaseRun(ctx context.Context, job Job) error {
 	_, err := a.pool.Exec(ctx, `UPDATE runs SET lease_until = clock_timestamp(), epoch = epoch + 1, attempts = attempts - 1 WHERE id = $1 AND epoch = $2 AND state = 'running'`, job.ID, job.Epoch)
 	return wrap("release run", err)
+}
+
+// longestPostponed is the longest pause before a run is tried again.
+const longestPostponed = 10 * time.Minute
+
+// PostponeRun has a run that could not be done now tried again after a pause, which is four times as long
+// each time: what it needs may be away for minutes. An erasure is tried until it is done: nobody would
+// know that it has to be ordered again.
+func (a *Accounts) PostponeRun(ctx context.Context, job Job, pause time.Duration) error {
+	done, err := a.pool.Exec(ctx, `UPDATE runs SET epoch = epoch + 1, attempts = CASE WHEN kind = $5 THEN least(attempts, $6 - 1) ELSE attempts END,
+			lease_until = clock_timestamp() + least($3::bigint * power(4, attempts - 1), $4::bigint) * interval '1 millisecond'
+		WHERE id = $1 AND epoch = $2 AND state = 'running'`, job.ID, job.Epoch, pause.Milliseconds(), longestPostponed.Milliseconds(), erasureKind, maxRunAttempts)
+	return fenced("postpone run", done.RowsAffected(), err)
 }
 
 func fenced(what string, rows int64, err error) error {

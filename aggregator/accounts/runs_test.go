@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -104,5 +105,48 @@ func TestARunThatKillsItsNodesIsGivenUp(t *testing.T) {
 	got, err := a.Run(ctx, app.ID, run.ID)
 	if err != nil || taken != maxRunAttempts || got.State != RunFailed || got.Fault == "" {
 		t.Errorf("taken %d times: %+v %v", taken, got, err)
+	}
+}
+
+func TestARunThatCannotBeDoneWaitsAndAnErasureIsNeverGivenUp(t *testing.T) {
+	a := openTest(t)
+	ctx, app := as(t.Context(), owner(t, a, "o@example.com")), newApp(t, a, "Shop")
+	for kind, want := range map[string]string{"data_driven": RunFailed, "erasure": RunRunning} {
+		run, err := a.CreateRun(ctx, app.ID, kind, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pauses []int64
+		for range 2 * maxRunAttempts {
+			job, ok, err := a.TakeRun(t.Context(), "node-1", time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if err := a.PostponeRun(t.Context(), job, 10*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, "going on after that", a.KeepRun(t.Context(), job, 1, "", time.Hour), ErrFenced)
+			if _, ok, err := a.TakeRun(t.Context(), "node-2", time.Hour); ok || err != nil {
+				t.Fatalf("taken before the pause ends: %v", err)
+			}
+			var left int64
+			if err := a.pool.QueryRow(t.Context(), `UPDATE runs SET lease_until = clock_timestamp() WHERE id = $1
+				RETURNING round(extract(epoch FROM (SELECT r.lease_until FROM runs r WHERE r.id = runs.id) - clock_timestamp()))::bigint`, run.ID).Scan(&left); err != nil {
+				t.Fatal(err)
+			}
+			pauses = append(pauses, left)
+		}
+		if got, err := a.Run(ctx, app.ID, run.ID); err != nil || got.State != want {
+			t.Errorf("%s: %+v %v", kind, got, err)
+		}
+		if want := []int64{10, 40, 160, 600}; len(pauses) < 5 || !slices.Equal(pauses[:4], want) || pauses[4] != 600 {
+			t.Errorf("%s: pauses of %v s, want %v and then 600", kind, pauses, want)
+		}
+		if _, err := a.pool.Exec(t.Context(), `DELETE FROM runs WHERE id = $1`, run.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

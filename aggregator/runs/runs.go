@@ -31,6 +31,7 @@ type Store interface {
 	KeepRun(ctx context.Context, job accounts.Job, progress float64, mark string, ttl time.Duration) error
 	FinishRun(ctx context.Context, job accounts.Job, result []byte, fault string) error
 	ReleaseRun(ctx context.Context, job accounts.Job) error
+	PostponeRun(ctx context.Context, job accounts.Job, pause time.Duration) error
 }
 
 // Progress is told how far a run is, 0 to 1, and from where another node would go on.
@@ -38,7 +39,7 @@ type Progress func(done float64, mark string)
 
 // Kind does the runs of a kind and returns the result, which becomes JSON. An error
 // that is for people is a *report.InvalidError, and final; after any other the run
-// is tried again.
+// is tried again, after pauses that grow.
 type Kind func(ctx context.Context, job accounts.Job, progress Progress) (any, error)
 
 // Options are what a Runner works with. Store, Kinds and Owner are required.
@@ -123,8 +124,8 @@ func (r *Runner) do(ctx context.Context, job accounts.Job) {
 	case errors.As(err, &bad):
 		err = r.o.Store.FinishRun(last, job, nil, bad.Reason)
 	default:
-		log.Error("run failed, and is tried again when its lease ends", "error", err)
-		return
+		log.Error("run failed, and is tried again after a pause", "error", err)
+		err = r.o.Store.PostponeRun(last, job, r.o.Lease)
 	}
 	if err != nil && !errors.Is(err, accounts.ErrFenced) {
 		log.Error("run could not be ended", "error", err)
