@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,13 +97,49 @@ func (s *auditSigner) copy(ctx context.Context, head accounts.SignedHead) error 
 	return err
 }
 
+// appendHead adds a line that is on the disk when it returns, whole or not at all: half a line, of a full
+// disk or of a machine that died, would spoil the file for whoever reads it.
 func appendHead(name string, line []byte) error {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open file of audit heads: %w", err)
 	}
-	_, err = file.Write(append(line, '\n'))
-	return errors.Join(err, file.Sync(), file.Close())
+	whole, err := wholeLines(file)
+	if err == nil {
+		if _, err = file.Write(append(line, '\n')); err == nil {
+			err = file.Sync()
+		}
+		if err != nil {
+			err = errors.Join(err, file.Truncate(whole))
+		}
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("write file of audit heads: %w", err)
+	}
+	return nil
+}
+
+// wholeLines returns how long the file is, after it has cut off a head that was never finished.
+func wholeLines(file *os.File) (int64, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := info.Size()
+	tail := make([]byte, min(size, headsBytes))
+	if _, err := file.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	torn := tail[bytes.LastIndexByte(tail, '\n')+1:]
+	const begins = `{"seq":`
+	switch n := min(len(torn), len(begins)); {
+	case n == 0:
+		return size, nil
+	case string(torn[:n]) != begins[:n]:
+		return 0, errors.New("its last line is no head of ours: name another file")
+	}
+	size -= int64(len(torn))
+	return size, file.Truncate(size)
 }
 
 // readHeads reads what appendHead wrote.

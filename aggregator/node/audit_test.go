@@ -3,7 +3,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -148,5 +151,37 @@ func TestACopyThatFailedIsMadeLater(t *testing.T) {
 	}
 	if heads, err := copiedHeads(w)(ctx); err != nil || len(heads) != 1 {
 		t.Errorf("%+v, %v", heads, err)
+	}
+}
+
+// TestHalfALineDoesNotSpoilTheHeads is a disk that was full, or a machine that died, in the middle of a line.
+func TestHalfALineDoesNotSpoilTheHeads(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "heads")
+	for seq, torn := range []string{"", `{"seq":7,"ha`, "{", ""} {
+		if err := appendHead(file, fmt.Appendf(nil, `{"seq":%d}`, seq)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(torn)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heads, err := readHeads(file)
+	if err != nil || len(heads) != 4 || heads[0].Seq != 0 || heads[3].Seq != 3 {
+		t.Errorf("%+v %v", heads, err)
+	}
+	foreign := filepath.Join(t.TempDir(), "notes")
+	if err := os.WriteFile(foreign, []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := appendHead(foreign, []byte("{}")); err == nil {
+		t.Error("a file of somebody else is written to")
+	}
+	if err := appendHead("/dev/full", []byte("{}")); err == nil {
+		t.Error("a full disk is no error")
 	}
 }
