@@ -73,7 +73,10 @@ type Options struct {
 type Reconciler struct {
 	o       Options
 	metrics *metrics
-	cursors map[string]attribution.Cursor // of the standing job, by app; owned by Run
+
+	// Of the standing job, by app; owned by Run.
+	cursors map[string]attribution.Cursor
+	sizes   map[string]int // of the next page, after one that failed
 }
 
 // New returns a Reconciler. Range works at once; Run is the standing job.
@@ -96,7 +99,7 @@ func New(o Options) (*Reconciler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reconciler{o: o, metrics: newMetrics(o.Registerer), cursors: make(map[string]attribution.Cursor)}, nil
+	return &Reconciler{o: o, metrics: newMetrics(o.Registerer), cursors: make(map[string]attribution.Cursor), sizes: make(map[string]int)}, nil
 }
 
 // Outcome is what a comparison found. Of the different ones all are repaired but

@@ -20,7 +20,7 @@ const (
 
 // Run is the standing job: on one node of all it goes through the conversions of
 // the last months of every app, a page at a time, and begins again at the end. A
-// page that fails is tried again.
+// page that fails is tried again, by halves.
 func (r *Reconciler) Run(ctx context.Context) error {
 	ticker := time.NewTicker(r.o.Every)
 	defer ticker.Stop()
@@ -54,7 +54,7 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 	if err != nil {
 		return err
 	}
-	page, next, more, err := r.o.Store.ConversionsAfter(ctx, app, from, now.Add(-recent).UnixMilli(), r.o.PageSize)
+	page, next, more, err := r.o.Store.ConversionsAfter(ctx, app, from, now.Add(-recent).UnixMilli(), r.pageSize(app))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 		return err
 	}
 	out, err := r.page(ctx, app, page)
-	if err != nil {
+	if err = r.settle(app, page, err); err != nil {
 		return err
 	}
 	r.o.Report(out.Different + restated)
@@ -76,6 +76,32 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 		return fmt.Errorf("store how far attributions are reconciled: %w", err)
 	}
 	return nil
+}
+
+// pageSize is how many conversions the job compares at once in an app.
+func (r *Reconciler) pageSize(app string) int {
+	if size, ok := r.sizes[app]; ok {
+		return size
+	}
+	return r.o.PageSize
+}
+
+// settle has a page that failed tried again by halves, for one conversion that needs more than the server
+// gives would keep the job from all behind it. That one is passed over in the end, which is no error.
+func (r *Reconciler) settle(app string, page []attribution.Conversion, err error) error {
+	switch {
+	case err == nil && 2*r.pageSize(app) >= r.o.PageSize:
+		delete(r.sizes, app)
+	case err == nil:
+		r.sizes[app] = 2 * r.pageSize(app)
+	case len(page) > 1:
+		r.sizes[app] = len(page) / 2
+	case len(page) == 1:
+		r.metrics.count(Outcome{Skipped: 1})
+		r.o.Logger.Error("attribution cannot be reconciled and is passed over", "app", app, "conversion", page[0].ID, "error", err)
+		return nil
+	}
+	return err
 }
 
 // place is where the job goes on in an app.
