@@ -3,7 +3,6 @@ package report
 import (
 	"math/big"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -183,6 +182,3 @@ func (q *Query) pickCurrency(frequency map[string]int64) string {
 	}
 	return best
 }
-
-// Count returns the decimal of a count.
-func Count(n uint64) Decimal { return Decimal(strconv.FormatUint(n, 10)) }

@@ -57,9 +57,6 @@ func (p *LoginProvider) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends it.
-func (p *LoginProvider) Stop() error { return p.process.Stop() }
-
 func (p *LoginProvider) probe(ctx context.Context) error {
 	return p.call(ctx, http.MethodGet, "/.well-known/openid-configuration", nil, &struct{}{})
 }

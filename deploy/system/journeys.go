@@ -68,11 +68,6 @@ func (j *Journeys) fill() {
 	j.Sum ^= p.sum
 }
 
-// PersonOf returns the range of the ids of people from a number to before another.
-func (j *Journeys) PersonOf(from, to int) (first, end string) {
-	return fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", to)
-}
-
 // JourneySettings are the versions of the settings that the journeys are laid out
 // for, oldest first, each with when it began. The lateness limits are short enough
 // for something to be late, however few the people are.
