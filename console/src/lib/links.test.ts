@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bodyOf, clickUrl, formOf, impressionUrl } from './links.ts';
+import { bodyOf, clickUrl, formOf, impressionUrl, targetName } from './links.ts';
 import type { Link } from './managed.ts';
 
 const link: Link = {
@@ -20,6 +20,14 @@ it('leaves out empty destinations and the spaces around what was typed', () => {
   form.targets.deep_links.android = ' shop://x ';
   form.targets.deep_links.web = '  ';
   expect(bodyOf(form)).toMatchObject({ slug: '', media_source: 'meta', deep_links: { android: 'shop://x' }, stores: {}, redirects: {} });
+});
+
+it('keeps destinations that are for one country', () => {
+  const form = formOf({ ...link, redirects: { 'ios/DE': 'https://example.com/de', '*/FR': 'https://example.com/fr' } });
+  expect(bodyOf(form).redirects).toEqual({ 'ios/DE': 'https://example.com/de', '*/FR': 'https://example.com/fr' });
+  form.targets.redirects['*/FR'] = '';
+  expect(bodyOf(form).redirects).toEqual({ 'ios/DE': 'https://example.com/de' });
+  expect(['web', 'ios/DE', '*/FR'].map(targetName)).toEqual(['Web', 'iOS in DE', 'Any platform in FR']);
 });
 
 it('does not change the link that it edits', () => {

@@ -2,8 +2,14 @@ import type { LinkBody } from './manage.ts';
 import type { Link, Targets } from './managed.ts';
 
 /** Where a tracking link leads, by what is asked for and on which platform. */
-export const PLATFORMS = ['ios', 'android', 'web'] as const;
 export const PLATFORM_NAMES = { ios: 'iOS', android: 'Android', web: 'Web' } as const;
+
+/** How a target reads: a platform, or a platform (* is any) in one country, as in "ios/DE". */
+export function targetName(target: string): string {
+  const [platform = '', country] = target.split('/');
+  const name = platform === '*' ? 'Any platform' : (PLATFORM_NAMES[platform as keyof typeof PLATFORM_NAMES] ?? platform);
+  return country ? `${name} in ${country}` : name;
+}
 
 export const DESTINATIONS = [
   { field: 'deep_links', name: 'Opens in the app', about: 'Where the app is installed. May use the app’s own scheme.', example: 'shop://offers/47' },
@@ -22,11 +28,12 @@ export interface LinkForm {
   keyword: string;
   retargeting: boolean;
   fallback: string;
-  targets: Record<DestinationField, Record<keyof typeof PLATFORM_NAMES, string>>;
+  /** By target: each platform, and whatever else the link has. */
+  targets: Record<DestinationField, Record<string, string>>;
 }
 
 export function formOf(link?: Link): LinkForm {
-  const targets = (field: DestinationField) => ({ ios: '', android: '', web: '', ...link?.[field] });
+  const targets = (field: DestinationField) => ({ ios: '', android: '', web: '', ...link?.[field] }) as Record<string, string>;
   return {
     slug: link?.slug ?? '',
     media_source: link?.media_source ?? '',
@@ -43,7 +50,7 @@ export function formOf(link?: Link): LinkForm {
 /** The form as it is sent: trimmed, and without destinations that are empty. */
 export function bodyOf(form: LinkForm): LinkBody {
   const targets = (field: DestinationField): Targets =>
-    Object.fromEntries(PLATFORMS.map((platform) => [platform, form.targets[field][platform].trim()] as const).filter(([, target]) => target));
+    Object.fromEntries(Object.entries(form.targets[field]).map(([target, address]) => [target, address.trim()] as const).filter(([, address]) => address));
   return {
     slug: form.slug.trim(),
     media_source: form.media_source.trim(),

@@ -18,7 +18,8 @@ export interface NewKey extends Key {
   key: string;
 }
 
-export type Targets = Partial<Record<'ios' | 'android' | 'web', string>>;
+/** Addresses by whom they are for: ios, android, web, or one of these (* is any) in a country, as in "ios/DE". */
+export type Targets = Record<string, string>;
 
 export interface Link {
   id: string;
