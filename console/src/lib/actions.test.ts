@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { ACTIONS } from './actions.ts';
+
+const NOUNS = [...new Set(ACTIONS.map((action) => action.split('.')[0]))].join('|');
+
+/** Words of the server's source that are written like an action: of a noun that has one. */
+function written(): Set<string> {
+  const found = new Set(['login']);
+  for (const directory of ['accounts', 'api', 'node']) {
+    const at = new URL(`../../../aggregator/${directory}/`, import.meta.url);
+    for (const file of readdirSync(at).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))) {
+      for (const [, action] of readFileSync(new URL(file, at), 'utf8').matchAll(new RegExp(`"((?:${NOUNS})\\.[a-z_.]+)"`, 'g'))) found.add(action ?? '');
+    }
+  }
+  for (const file of ['audit.ndjson', 'settings.json']) found.delete(file);
+  return found;
+}
+
+it('names every action that the server writes, and no other', () => {
+  expect([...ACTIONS].sort()).toEqual([...written()].sort());
+});
