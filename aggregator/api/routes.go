@@ -189,7 +189,7 @@ func reportRoutes() []route {
 		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
 			query: []string{"from", "to", "tz", "fraud", "currency", "format"}, reply: report.AttributionResult{}},
 		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
-			query: []string{"from", "to", "tz", "fraud", "limit", "format"}, reply: report.PathsResult{}},
+			query: []string{"from", "to", "tz", "fraud", "currency", "limit", "format"}, reply: report.PathsResult{}},
 		{method: "GET", path: "apps/{app}/reports/late", rule: needs(access.ReportsRead), handle: late, summary: "Touches that came too late to change credit, and message ids with several contents",
 			query: []string{"from", "to", "tz"}, reply: report.LateResult{}},
 		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",

@@ -11,8 +11,9 @@ import (
 type CompareSide struct {
 	Conversions Decimal `json:"conversions"`
 	Revenue     Decimal `json:"revenue"`
-	Share       float64 `json:"share"` // of the conversions
-	Rank        int     `json:"rank"`  // by conversions, 1 is the most; equal ones have the same
+	Share       float64 `json:"share"`                 // of the conversions
+	Rank        int     `json:"rank"`                  // by conversions, 1 is the most; equal ones have the same
+	Unconverted []Money `json:"unconverted,omitempty"` // not in Revenue, for want of a rate
 }
 
 // CompareDifference is what the second model gives more than the first.
@@ -108,7 +109,7 @@ func sidesOf(r AttributionResult, order []CompareRow) (map[string]CompareSide, [
 		}
 		group := CompareRow{MediaSource: row.MediaSource, Campaign: row.Campaign, AdSet: row.AdSet, Ad: row.Ad, Keyword: row.Keyword}
 		key := group.key()
-		sides[key] = CompareSide{row.Conversions, row.Revenue, row.Share, rank}
+		sides[key] = CompareSide{row.Conversions, row.Revenue, row.Share, rank, row.Unconverted}
 		if !known[key] {
 			order = append(order, group)
 		}

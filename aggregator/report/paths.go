@@ -5,8 +5,10 @@ package report
 type PathRow struct {
 	Path              []string `json:"path"`
 	Conversions       uint64   `json:"conversions"`
-	Share             float64  `json:"share"` // of the conversions
+	Share             float64  `json:"share"`   // of the conversions
+	Revenue           Decimal  `json:"revenue"` // in the result's currency
 	RevenueByCurrency []Money  `json:"revenue_by_currency"`
+	Unconverted       []Money  `json:"unconverted,omitempty"` // not in Revenue, for want of a rate
 }
 
 // PathLength counts conversions by the touches on their paths.
@@ -26,6 +28,7 @@ type PathLag struct {
 // conversions have a length of 0 and no lag.
 type PathsResult struct {
 	Conversions uint64       `json:"conversions"`
+	Currency    string       `json:"currency"`
 	Paths       []PathRow    `json:"paths"`
 	Lengths     []PathLength `json:"lengths"`
 	Lags        []PathLag    `json:"lags"`
@@ -33,7 +36,7 @@ type PathsResult struct {
 
 // PathsStatements are the statements of a paths report.
 type PathsStatements struct {
-	Top     Statement // path, conversions, currencies and the revenue in each in millionths as text
+	Top     Statement // path, conversions, currencies and for each of these conversions and sums as in CreditSum
 	Lengths Statement // touches, conversions
 	Lags    Statement // days, conversions
 }
@@ -48,9 +51,11 @@ func (q *Query) Paths() PathsStatements {
 		return s
 	}
 	var p PathsStatements
-	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(money, paid), groupArrayIf(toString(amount), paid) FROM (\n" +
-		"    SELECT touches_media_source AS path, has_revenue AS paid, if(has_revenue, currency, '') AS money, count() AS n, sum(toInt128(revenue)) AS amount\n    ")
-	from(&p.Top).add("\n    GROUP BY path, paid, money ORDER BY path, money)\nGROUP BY path ORDER BY conversions DESC, path LIMIT ?", q.limit())
+	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (\n"+
+		"    SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums").exact(q, "amount").
+		add("\n    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
+	from(&p.Top).add("\n    GROUP BY path, paid, currency, day)").rates(q).
+		add("\n    GROUP BY path, paid, currency ORDER BY path, currency)\nGROUP BY path ORDER BY conversions DESC, path LIMIT ?", q.limit())
 	p.Lengths.add("SELECT length(touches_id) AS touches, count()\n")
 	from(&p.Lengths).add("\nGROUP BY touches ORDER BY touches LIMIT ?", maxGroups)
 	p.Lags.add("SELECT intDiv(time - touches_time[1], 86400000) AS days, count()\n")
@@ -58,34 +63,59 @@ func (q *Query) Paths() PathsStatements {
 	return p
 }
 
-// PathSum is a row of the statement of the most frequent paths.
+// PathSum is a row of the statement of the most frequent paths. The fields that are
+// lists have an entry for each currency.
 type PathSum struct {
 	Path        []string
 	Conversions uint64
 	Currencies  []string
+	Paid        []uint64
 	Amounts     []string
+	Exact       []string
+	Unknown     []string
 }
 
-// PathsOf puts the report together.
+// PathsOf puts the report together. Without a currency of the query that of most of
+// the conversions is taken, as an attribution report does.
 func (q *Query) PathsOf(top []PathSum, lengths []PathLength, lags []PathLag) (PathsResult, error) {
 	result := PathsResult{Paths: []PathRow{}, Lengths: append([]PathLength{}, lengths...), Lags: append([]PathLag{}, lags...)}
 	for _, l := range lengths {
 		result.Conversions += l.Conversions
 	}
+	frequency := make(map[string]int64)
 	for _, s := range top {
-		var g amounts
 		for i, currency := range s.Currencies {
-			amount, err := amountOf(currency, s.Amounts[i], "", "")
-			if err != nil {
-				return result, err
-			}
-			g.add(amount)
+			frequency[currency] += int64(s.Paid[i])
 		}
-		row := PathRow{Path: append([]string{}, s.Path...), Conversions: s.Conversions, RevenueByCurrency: g.byCurrency()}
+	}
+	result.Currency = q.pickCurrency(frequency)
+	for _, s := range top {
+		row, err := q.pathRow(s, result.Currency)
+		if err != nil {
+			return result, err
+		}
 		if result.Conversions > 0 {
 			row.Share = float64(s.Conversions) / float64(result.Conversions)
 		}
 		result.Paths = append(result.Paths, row)
 	}
 	return result, nil
+}
+
+func (q *Query) pathRow(s PathSum, currency string) (PathRow, error) {
+	row := PathRow{Path: append([]string{}, s.Path...), Conversions: s.Conversions}
+	var all amounts
+	for i, name := range s.Currencies {
+		amount, err := amountOf(name, s.Amounts[i], s.Exact[i], s.Unknown[i])
+		if err != nil {
+			return row, err
+		}
+		all.add(amount)
+	}
+	row.Revenue = all.in(currency)
+	if q.Currency != "" {
+		row.Revenue = all.converted()
+	}
+	row.RevenueByCurrency, row.Unconverted = all.byCurrency(), all.unconverted()
+	return row, nil
 }

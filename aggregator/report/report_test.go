@@ -72,7 +72,7 @@ func TestSQL(t *testing.T) {
 		},
 		"converted": func(q Query) []Statement {
 			q.Currency, q.Metric = "USD", Revenue
-			return []Statement{q.Overview().Revenue, q.Timeseries(), q.Attribution(), q.Journeys()}
+			return []Statement{q.Overview().Revenue, q.Timeseries(), q.Attribution(), q.Journeys(), q.Paths().Top}
 		},
 		"attribution": func(q Query) []Statement {
 			first := q.Attribution()

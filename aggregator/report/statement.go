@@ -19,11 +19,11 @@ type Statement struct {
 // names no currency nothing is converted.
 func (s *Statement) exact(q *Query, amount string) *Statement {
 	if q.Currency == "" {
-		return s.add(", '0', '0'")
+		return s.add(", '0' AS exact, '0' AS unknown")
 	}
 	s.Converts, s.Rates = true, q.Rates
-	return s.add(", toString(sum(toInt256("+amount+") * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate))))"+
-		", toString(sumIf("+amount+", currency != ? AND rate = 0))", q.Currency, q.Currency)
+	return s.add(", toString(sum(toInt256("+amount+") * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact"+
+		", toString(sumIf("+amount+", currency != ? AND rate = 0)) AS unknown", q.Currency, q.Currency)
 }
 
 // rates joins a query inside of it, which has a day and a currency, with the rates.

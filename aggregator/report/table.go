@@ -57,8 +57,21 @@ func (r OverviewResult) Table() Table {
 	for _, m := range r.Revenue {
 		t.Header, row = append(t.Header, "revenue_"+m.Currency), append(row, string(m.Amount))
 	}
+	if c := r.Converted; c != nil {
+		t.Header = append(t.Header, "converted_"+c.Currency, "unconverted")
+		row = append(row, string(c.Amount), listed(c.Unconverted))
+	}
 	t.Rows = [][]string{row}
 	return t
+}
+
+// listed are amounts in one cell.
+func listed(amounts []Money) string {
+	texts := make([]string, len(amounts))
+	for i, m := range amounts {
+		texts[i] = string(m.Amount) + " " + m.Currency
+	}
+	return cell(strings.Join(texts, "; "))
 }
 
 // Table has a row for each point.
@@ -76,11 +89,11 @@ func (r AttributionResult) Table() Table {
 	for _, d := range r.GroupBy {
 		t.Header = append(t.Header, string(d))
 	}
-	t.Header = append(t.Header, "conversions", "share", "revenue", "currency")
+	t.Header = append(t.Header, "conversions", "share", "revenue", "currency", "unconverted")
 	for i := range r.Rows {
 		g := &r.Rows[i]
 		row := cells(r.GroupBy, g.MediaSource, g.Campaign, g.AdSet, g.Ad, g.Keyword)
-		t.Rows = append(t.Rows, append(row, string(g.Conversions), strconv.FormatFloat(g.Share, 'f', -1, 64), string(g.Revenue), cell(r.Currency)))
+		t.Rows = append(t.Rows, append(row, string(g.Conversions), strconv.FormatFloat(g.Share, 'f', -1, 64), string(g.Revenue), cell(r.Currency), listed(g.Unconverted)))
 	}
 	return t
 }
@@ -94,14 +107,14 @@ func (r CompareResult) Table() Table {
 	for _, model := range []string{r.A, r.B} {
 		t.Header = append(t.Header, model+"_conversions", model+"_revenue", model+"_share")
 	}
-	t.Header = append(t.Header, "currency")
+	t.Header = append(t.Header, "currency", r.A+"_unconverted", r.B+"_unconverted")
 	for i := range r.Rows {
 		g := &r.Rows[i]
 		row := cells(r.GroupBy, g.MediaSource, g.Campaign, g.AdSet, g.Ad, g.Keyword)
 		for _, side := range []CompareSide{g.A, g.B} {
 			row = append(row, string(side.Conversions), string(side.Revenue), strconv.FormatFloat(side.Share, 'f', -1, 64))
 		}
-		t.Rows = append(t.Rows, append(row, cell(r.Currency)))
+		t.Rows = append(t.Rows, append(row, cell(r.Currency), listed(g.A.Unconverted), listed(g.B.Unconverted)))
 	}
 	return t
 }
@@ -122,9 +135,10 @@ func cells(asked []Dimension, all ...*string) []string {
 
 // Table has a row for each path, its media sources in one cell.
 func (r PathsResult) Table() Table {
-	t := Table{Header: []string{"path", "touches", "conversions", "share"}}
+	t := Table{Header: []string{"path", "touches", "conversions", "share", "revenue", "currency", "unconverted"}}
 	for _, p := range r.Paths {
-		t.Rows = append(t.Rows, []string{cell(strings.Join(p.Path, " > ")), strconv.Itoa(len(p.Path)), strconv.FormatUint(p.Conversions, 10), strconv.FormatFloat(p.Share, 'f', -1, 64)})
+		t.Rows = append(t.Rows, []string{cell(strings.Join(p.Path, " > ")), strconv.Itoa(len(p.Path)), strconv.FormatUint(p.Conversions, 10), strconv.FormatFloat(p.Share, 'f', -1, 64),
+			string(p.Revenue), cell(r.Currency), listed(p.Unconverted)})
 	}
 	return t
 }

@@ -23,7 +23,7 @@ func (w *Warehouse) Paths(ctx context.Context, q report.Query) (report.PathsResu
 	g.Go(func() error {
 		return w.answer(ctx, sql.Top, func(rows driver.Rows) error {
 			var s report.PathSum
-			err := rows.Scan(&s.Path, &s.Conversions, &s.Currencies, &s.Amounts)
+			err := rows.Scan(&s.Path, &s.Conversions, &s.Currencies, &s.Paid, &s.Amounts, &s.Exact, &s.Unknown)
 			top = append(top, s)
 			return err
 		})

@@ -245,6 +245,34 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 		}
 		same(t, got.Total, `{"conversions":"4.000000","revenue":"188.500000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
 	}
+	for currency, want := range map[string]string{
+		"EUR": `[["140.000000",null],["17.083333",null],["0.000000",null]]`,
+		"USD": `[["168.000000",null],["20.500000",null],["0.000000",null]]`,
+		"JPY": `[["0.000000",[{"currency":"EUR","amount":"140.000000"}]],["0.000000",[{"currency":"USD","amount":"20.500000"}]],["0.000000",null]]`,
+	} {
+		paths, err := w.Paths(t.Context(), convert(currency, january, february))
+		if err != nil || paths.Currency != currency {
+			t.Fatal(err, paths.Currency)
+		}
+		var rows [][2]any
+		for _, p := range paths.Paths {
+			unconverted := p.Unconverted
+			if len(unconverted) == 0 {
+				unconverted = nil
+			}
+			rows = append(rows, [2]any{p.Revenue, unconverted})
+		}
+		same(t, rows, want)
+	}
+	compared, err := w.Attribution(t.Context(), convert("JPY", january))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sides, err := report.Compare(compared, compared)
+	if err != nil || len(sides.Rows) == 0 {
+		t.Fatal(err)
+	}
+	same(t, sides.Rows[0].A.Unconverted, `[{"currency":"EUR","amount":"140.000000"}]`)
 	overview, err := w.Overview(t.Context(), convert("EUR", january, february))
 	if err != nil {
 		t.Fatal(err)
@@ -311,10 +339,10 @@ func testPaths(t *testing.T, w *Warehouse, q report.Query) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, got, `{"conversions":4,"paths":[`+
-		`{"path":["Google Ads","Facebook","Google Ads"],"conversions":2,"share":0.5,"revenue_by_currency":[{"currency":"EUR","amount":"140.000000"}]},`+
-		`{"path":[],"conversions":1,"share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},`+
-		`{"path":["TikTok"],"conversions":1,"share":0.25,"revenue_by_currency":[]}],`+
+	same(t, got, `{"conversions":4,"currency":"EUR","paths":[`+
+		`{"path":["Google Ads","Facebook","Google Ads"],"conversions":2,"share":0.5,"revenue":"140.000000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"}]},`+
+		`{"path":[],"conversions":1,"share":0.25,"revenue":"0.000000","revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},`+
+		`{"path":["TikTok"],"conversions":1,"share":0.25,"revenue":"0.000000","revenue_by_currency":[]}],`+
 		`"lengths":[{"touches":0,"conversions":1},{"touches":1,"conversions":1},{"touches":3,"conversions":2}],"lags":[{"days":0,"conversions":3}]}`)
 	q.Limit = 1
 	if got, err = w.Paths(t.Context(), q); err != nil || len(got.Paths) != 1 || got.Conversions != 4 {
@@ -328,7 +356,7 @@ func testPaths(t *testing.T, w *Warehouse, q report.Query) {
 	if got, err = w.Paths(t.Context(), q); err != nil {
 		t.Error(err)
 	}
-	same(t, got, `{"conversions":0,"paths":[],"lengths":[],"lags":[]}`)
+	same(t, got, `{"conversions":0,"currency":"EUR","paths":[],"lengths":[],"lags":[]}`)
 }
 
 func testPages(t *testing.T, w *Warehouse, q report.Query) {

@@ -100,7 +100,7 @@ func walkApp(unique string) []step {
 		{method: "GET", path: "apps/{app}/reports/compare", query: "a=linear&b=shapley", want: 200},
 		{method: "GET", path: "apps/{app}/reports/sources", want: 200},
 		{method: "GET", path: "apps/{app}/reports/late", want: 200},
-		{method: "GET", path: "apps/{app}/reports/paths", query: "limit=10", want: 200},
+		{method: "GET", path: "apps/{app}/reports/paths", query: "limit=10&currency=USD", want: 200},
 		{method: "GET", path: "apps/{app}/reports/sources", query: "format=csv", want: 200, lines: true},
 		{method: "GET", path: "apps/{app}/conversions", want: 200},
 		{method: "GET", path: "apps/{app}/conversions", query: "format=csv", want: 200, lines: true},

@@ -1,4 +1,4 @@
-SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), '0', '0'
+SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), '0' AS exact, '0' AS unknown
 FROM (SELECT media_source, paid, currency, 0 AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
     SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, credit, share
     FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?

@@ -47,7 +47,7 @@ SELECT countIf(install), count() FROM (
   ← 1767225600000
   ← 1769904000000
 
-SELECT currency, toString(sum(amount)), '0', '0'
+SELECT currency, toString(sum(amount)), '0' AS exact, '0' AS unknown
 FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
     SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at
     FROM conversions FINAL

@@ -85,7 +85,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT quarter, currency, toString(sum(amount)), '0', '0'
+SELECT quarter, currency, toString(sum(amount)), '0' AS exact, '0' AS unknown
 FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)) AS amount FROM (
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
