@@ -48,6 +48,29 @@ func TestSignaturesFindARewrittenLog(t *testing.T) {
 	}
 }
 
+// TestEveryStoredHeadIsCompared: also one before the last, whose signature nobody needs.
+func TestEveryStoredHeadIsCompared(t *testing.T) {
+	a := logWith(t, 3)
+	first, _, err := a.SignAuditHead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Record(t.Context(), "test", Success, "", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, fresh, err := a.SignAuditHead(t.Context()); err != nil || !fresh {
+		t.Fatal(fresh, err)
+	}
+	if v := verify(t, a); !v.Valid {
+		t.Fatalf("untouched log: %+v", v)
+	}
+	exec(t, a, `ALTER TABLE audit_heads DISABLE TRIGGER ALL`)
+	exec(t, a, `UPDATE audit_heads SET hash = (SELECT hash FROM audit_log WHERE seq = 1) WHERE seq = $1`, first.Seq)
+	if v := verify(t, a); v.Valid || v.FirstBad != first.Seq || !strings.Contains(v.Reason, "rewritten") {
+		t.Errorf("an older head that does not fit: %+v", v)
+	}
+}
+
 func TestAuditFilters(t *testing.T) {
 	a := openTest(t)
 	ctx := t.Context()

@@ -180,6 +180,17 @@ func TestTheClientSecretIsSealed(t *testing.T) {
 			t.Errorf("%s is empty or holds the secret", table)
 		}
 	}
+	// Another issuer must not be sent the secret of this one, nor may it be lost by a slip.
+	other := change
+	other.Issuer, other.ClientSecret = "https://other.example.com", nil
+	var bad *InvalidError
+	if _, err := a.SetProvider(ctx, other); !errors.As(err, &bad) {
+		t.Errorf("another issuer with the secret of the one before: %v", err)
+	}
+	change.ClientSecret = nil
+	if p, err := a.SetProvider(ctx, change); err != nil || p.Secret != secret {
+		t.Errorf("the secret is not kept: %v", err)
+	}
 	none := ""
 	change.ClientSecret = &none
 	if p, err := a.SetProvider(ctx, change); err != nil || p.HasSecret {

@@ -230,3 +230,31 @@ func TestLimitsCountEveryApp(t *testing.T) {
 	_, err = a.CreateLink(within(t.Context(), mine), Link{App: theirs, MediaSource: "x", Fallback: "https://example.com/"})
 	wantError(t, "a link of another app", err, ErrNotFound)
 }
+
+// TestTheScopeComesBackAfterWhatIsCountedOverAllApps: in the same transaction.
+func TestTheScopeComesBackAfterWhatIsCountedOverAllApps(t *testing.T) {
+	a := openTest(t)
+	mine, _ := twoApps(t, a)
+	ctx := within(t.Context(), mine)
+	seen := func(tx pgx.Tx) (n int) {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM apps`).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	err := a.change(ctx, "look", func(tx pgx.Tx) error {
+		err := forEveryApp(ctx, tx, func() error {
+			if n := seen(tx); n != 2 {
+				t.Errorf("%d apps are seen with the scope lifted, want 2", n)
+			}
+			return nil
+		})
+		if n := seen(tx); n != 1 {
+			t.Errorf("%d apps are seen afterwards, want 1", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

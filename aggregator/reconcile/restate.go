@@ -238,4 +238,6 @@ func (r *Restater) differing(events []protocol.Event, stored *attribution.Facts,
 	return drop, again, facts
 }
 
-func lookOf(marks attribution.Marks, keys []string) look { return look{marks, strings.Join(keys, "\x00")} }
+func lookOf(marks attribution.Marks, keys []string) look {
+	return look{marks, strings.Join(keys, "\x00")}
+}
