@@ -66,7 +66,7 @@ func (r *reports) asked() report.Query {
 
 func (r *reports) Overview(_ context.Context, q report.Query) (report.OverviewResult, error) {
 	r.keep(q)
-	return report.OverviewResult{Events: 3, Revenue: []report.Money{{Currency: "EUR", Amount: "1.000000"}}}, nil
+	return report.OverviewResult{Events: 3 - uint64(min(len(q.Countries), 2)), Revenue: []report.Money{{Currency: "EUR", Amount: "1.000000"}}}, nil
 }
 
 func (r *reports) Timeseries(_ context.Context, q report.Query) (report.TimeseriesResult, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // asks counts how often the warehouse was asked for an overview.
@@ -61,9 +62,11 @@ func TestKeptAnswersAreForWhoMaySeeThem(t *testing.T) {
 	for i := range 2 { // the second time the session is remembered
 		owner.get(path).want(200)
 		foreign.get(path).want(404)
-		narrow.get(path + "&tz=UTC").want(200)
-		if q := s.reports.asked(); i == 0 && len(q.Countries) != 1 {
-			t.Errorf("the narrowed question was asked as %+v", q)
+		var whole, part report.OverviewResult
+		owner.get(path).want(200).decode(&whole)
+		narrow.get(path).want(200).decode(&part)
+		if q := s.reports.asked(); i == 0 && len(q.Countries) != 1 || whole.Events != 3 || part.Events != 2 {
+			t.Errorf("round %d: the narrowed question was asked as %+v; %d events are all, and %d the part", i, q, whole.Events, part.Events)
 		}
 		s.client().get(path).want(401)
 		if got := owner.send(http.MethodHead, path, nil, nil); got.status != 405 {
