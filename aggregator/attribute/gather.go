@@ -12,7 +12,7 @@ import (
 // single fact with more belongs to a robot, or to a device that a whole shop
 // shares, and its attributions go by the keys that were found first.
 const (
-	maxGathered = 200_000
+	maxGathered = 300_000
 	maxRounds   = 6
 
 	// maxFollowed is how many links away from a seed keys are read. A touch may be

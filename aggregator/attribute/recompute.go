@@ -142,6 +142,7 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 	for _, id := range s.ids {
 		wanted[id] = true
 	}
+	rows = make([]attribution.Row, 0, newRows(results, stamps))
 	for i := range results {
 		r := &results[i]
 		if repair && !wanted[r.ID] {
@@ -157,6 +158,17 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 		}
 	}
 	return rows, doubtful, nil
+}
+
+// newRows is how many results have no row yet.
+func newRows(results []attribution.Result, stamps map[string]attribution.Stamp) int {
+	n := 0
+	for i := range results {
+		if _, ok := stamps[results[i].ID]; !ok {
+			n++
+		}
+	}
+	return n
 }
 
 type verdict int
@@ -263,7 +275,7 @@ func (a *Attributor) over(facts *attribution.Facts, stamps map[string]attributio
 			wanted[c.ID] = c
 		}
 	}
-	var rows []attribution.Row
+	rows := make([]attribution.Row, 0, len(ids))
 	results := attribution.Settle(facts, a.o.Settings)
 	a.metrics.computed.Add(float64(len(results)))
 	for i := range results {

@@ -109,6 +109,9 @@ func (sel *selection) prepare(in *Inputs, app string) {
 	in.graph = newGraph(in.Links)
 	sel.touches = sel.touches[:0]
 	sel.dedupe(in.Touches, app)
+	if len(sel.touches) == len(in.Touches) && slices.IsSortedFunc(sel.touches, compareTouches) {
+		return // they are what they are to be
+	}
 	slices.SortFunc(sel.touches, compareTouches)
 	touches := make([]Touch, len(sel.touches))
 	for i, t := range sel.touches {

@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -13,52 +14,57 @@ import (
 // To attribute some conversions only, give the installs that may precede them
 // too, and the touches that these can reach.
 func Settle(facts *Facts, at func(app string, ms int64) *Settings) []Result {
-	type settled struct {
-		c *Conversion
-		r Result
-	}
 	var e Engine
-	var all []settled
-	for _, g := range people(facts) {
+	parts := people(facts)
+	count := 0
+	for i := range parts {
+		count += len(parts[i].Conversions)
+	}
+	all, of := make([]Result, count), make([]*Conversion, count)
+	n := 0
+	for _, g := range parts {
 		in := Inputs{Touches: g.Touches, Links: g.Links}
 		e.sel.prepare(&in, g.Conversions[0].App)
 		for i := range g.Conversions {
 			c := &g.Conversions[i]
-			var r Result
-			e.Attribute(&r, c, &in, at(c.App, c.Time))
-			all = append(all, settled{c, r})
+			e.Attribute(&all[n], c, &in, at(c.App, c.Time))
 			if c.Install {
-				in.Installs = append(in.Installs, PriorInstall{Conversion: *c, Install: r.Install})
+				in.Installs = append(in.Installs, PriorInstall{Conversion: *c, Install: all[n].Install})
 			}
+			of[n] = c
+			n++
 		}
 	}
-	slices.SortFunc(all, func(a, b settled) int { return compareConversions(a.c, b.c) })
-	results := make([]Result, len(all))
-	for i := range all {
-		results[i] = all[i].r
+	order := make([]int32, count)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(compareConversions(of[a], of[b]), cmp.Compare(a, b)) })
+	results := make([]Result, count)
+	for i, j := range order {
+		results[i] = all[j]
 	}
 	return results
 }
 
 // distinct orders conversions and takes each id of an app once, the variant that
 // was received first.
-func distinct(conversions []Conversion) []Conversion {
-	type name struct{ app, id string }
-	best := make(map[name]int, len(conversions))
+func distinct(conversions []Conversion) []*Conversion {
+	best := make(map[appKey]int32, len(conversions))
+	list := make([]*Conversion, 0, len(conversions))
 	for i := range conversions {
 		c := &conversions[i]
-		n := name{c.App, c.ID}
-		if j, ok := best[n]; !ok || firstVariant(c, &conversions[j]) {
-			best[n] = i
+		n := appKey{c.App, c.ID}
+		j, known := best[n]
+		switch {
+		case !known:
+			best[n] = int32(len(list))
+			list = append(list, c)
+		case firstVariant(c, list[j]):
+			list[j] = c
 		}
 	}
-	list := make([]Conversion, 0, len(best))
-	for i := range conversions {
-		if best[name{conversions[i].App, conversions[i].ID}] == i {
-			list = append(list, conversions[i])
-		}
-	}
-	slices.SortFunc(list, func(a, b Conversion) int { return compareConversions(&a, &b) })
+	slices.SortFunc(list, compareConversions)
 	return list
 }
 

@@ -69,15 +69,13 @@ func attributionColumns(rows []*attribution.Row) []column {
 	columns = append(columns, touchArrays(rows)...)
 	for m := range attribution.ModelCount {
 		columns = append(columns,
-			pick("credit_"+m.String(), rows, func(r *attribution.Row) []uint32 {
-				return values(r.Result.Touches, func(t *attribution.Credited) uint32 { return uint32(t.Credit[m]) })
-			}),
-			pick("revenue_"+m.String(), rows, func(r *attribution.Row) []int64 {
-				return values(r.Result.Touches, func(t *attribution.Credited) int64 { return t.Revenue[m] })
-			}))
+			nested("credit_"+m.String(), rows, touchesOf, func(t *attribution.Credited) uint32 { return uint32(t.Credit[m]) }),
+			nested("revenue_"+m.String(), rows, touchesOf, func(t *attribution.Credited) int64 { return t.Revenue[m] }))
 	}
 	return append(columns, candidateArrays(rows)...)
 }
+
+func touchesOf(r *attribution.Row) []attribution.Credited { return r.Result.Touches }
 
 func conversionOutcome(rows []*attribution.Row) []column {
 	type row = attribution.Row
@@ -133,17 +131,14 @@ func retargetingColumns(rows []*attribution.Row) []column {
 
 // touchArrays are the parallel arrays of the credited touches.
 func touchArrays(rows []*attribution.Row) []column {
-	type touch = attribution.Touch
-	text := func(name string, field func(*touch) string) column {
-		return pick("touches_"+name, rows, func(r *attribution.Row) []string {
-			return values(r.Result.Touches, func(t *attribution.Credited) string { return field(t.Touch) })
-		})
+	type credited = attribution.Credited
+	text := func(name string, field func(*attribution.Touch) string) column {
+		return nested("touches_"+name, rows, touchesOf, func(t *credited) string { return field(t.Touch) })
 	}
+	type touch = attribution.Touch
 	return []column{
 		text("id", func(t *touch) string { return t.ID }),
-		pick("touches_time", rows, func(r *attribution.Row) []int64 {
-			return values(r.Result.Touches, func(t *attribution.Credited) int64 { return t.Touch.Time })
-		}),
+		nested("touches_time", rows, touchesOf, func(t *credited) int64 { return t.Touch.Time }),
 		text("kind", func(t *touch) string { return t.Kind.String() }),
 		text("media_source", func(t *touch) string { return t.MediaSource }),
 		text("medium", func(t *touch) string { return t.Medium }),
@@ -152,19 +147,16 @@ func touchArrays(rows []*attribution.Row) []column {
 		text("ad", func(t *touch) string { return t.Ad }),
 		text("keyword", func(t *touch) string { return t.Keyword }),
 		text("link_id", func(t *touch) string { return t.LinkID }),
-		pick("touches_fraud", rows, func(r *attribution.Row) []string {
-			return values(r.Result.Touches, func(t *attribution.Credited) string { return string(t.Fraud) })
-		}),
+		nestedWords("touches_fraud", rows, touchesOf, func(t *credited) string { return string(t.Fraud) }),
 	}
 }
 
 // candidateArrays are the parallel arrays of what was considered for an install.
 func candidateArrays(rows []*attribution.Row) []column {
 	type candidate = attribution.Candidate
+	of := func(r *attribution.Row) []candidate { return r.Result.Candidates }
 	text := func(name string, field func(*candidate) string) column {
-		return pick("candidates_"+name, rows, func(r *attribution.Row) []string {
-			return values(r.Result.Candidates, field)
-		})
+		return nested("candidates_"+name, rows, of, field)
 	}
 	touch := func(c *candidate) *attribution.Touch {
 		if c.Touch == nil {
@@ -181,22 +173,11 @@ func candidateArrays(rows []*attribution.Row) []column {
 			}
 			return c.Touch.Kind.String()
 		}),
-		pick("candidates_time", rows, func(r *attribution.Row) []int64 {
-			return values(r.Result.Candidates, func(c *candidate) int64 { return touch(c).Time })
-		}),
+		nested("candidates_time", rows, of, func(c *candidate) int64 { return touch(c).Time }),
 		text("media_source", func(c *candidate) string { return touch(c).MediaSource }),
 		text("campaign", func(c *candidate) string { return touch(c).Campaign }),
 		text("match", func(c *candidate) string { return string(c.Match) }),
 		text("verdict", func(c *candidate) string { return string(c.Verdict) }),
-		text("fraud", func(c *candidate) string { return string(c.Fraud) }),
+		nestedWords("candidates_fraud", rows, of, func(c *candidate) string { return string(c.Fraud) }),
 	}
-}
-
-// values maps a slice.
-func values[T, V any](list []T, field func(*T) V) []V {
-	mapped := make([]V, len(list))
-	for i := range list {
-		mapped[i] = field(&list[i])
-	}
-	return mapped
 }

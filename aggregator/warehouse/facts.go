@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,29 +11,70 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Links returns the identity links of keys, each with A < B: of each key those that
-// may be followed from it, its first attribution.MaxLinks.
+// Links returns the identity links of keys, each once and with A < B: of each key those
+// that may be followed from it, its first attribution.MaxLinks. Links of a key that happens
+// to have the hash of another may be among them.
 func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error) {
-	var links []attribution.Link
+	links := make([]attribution.Link, 0, 2*len(keys))
+	count, many := make(map[string]int, len(keys)), []string(nil)
 	scan := func(rows driver.Rows) error {
 		l := attribution.Link{App: app}
 		if err := rows.Scan(&l.A, &l.B, &l.Received); err != nil {
 			return err
 		}
-		if l.A > l.B {
-			l.A, l.B = l.B, l.A
+		if count[l.A]++; count[l.A] == attribution.MaxLinks+1 {
+			many = append(many, l.A)
 		}
 		links = append(links, l)
 		return nil
 	}
-	err := w.lookup(ctx, keys, scan, `SELECT a, b, min(received) FROM identity_links
-PREWHERE app_id = ? AND `+w.hashed(ctx, "identity_links", "a_hash", len(keys))+` IN (SELECT hash FROM wanted)
-WHERE a IN (SELECT value FROM wanted)
-GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, app, attribution.MaxLinks)
+	// Which of a key's links come first is asked for only where there are too many: for
+	// all keys it costs as much as all else.
+	err := w.lookupHashes(ctx, hashesOf(keys), scan, `SELECT a, b, received FROM identity_links
+PREWHERE `+w.hashed(ctx, "identity_links", "a_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? LIMIT ? BY a`, app, attribution.MaxLinks+1)
+	if err == nil && len(many) > 0 {
+		links = slices.DeleteFunc(links, func(l attribution.Link) bool { return count[l.A] > attribution.MaxLinks })
+		err = w.firstLinks(ctx, app, many, &links)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read identity links: %w", err)
 	}
-	return links, nil
+	return earliest(links), nil
+}
+
+// earliest turns every link so that A < B, and keeps each once, with its first stamp.
+func earliest(links []attribution.Link) []attribution.Link {
+	type pair struct{ a, b string }
+	at, kept := make(map[pair]int, len(links)/2), links[:0]
+	for _, l := range links {
+		if l.A > l.B {
+			l.A, l.B = l.B, l.A
+		}
+		i, known := at[pair{l.A, l.B}]
+		switch {
+		case !known:
+			at[pair{l.A, l.B}] = len(kept)
+			kept = append(kept, l)
+		case l.Received < kept[i].Received:
+			kept[i].Received = l.Received
+		}
+	}
+	return kept
+}
+
+// firstLinks appends of each key's links as many as are read.
+func (w *Warehouse) firstLinks(ctx context.Context, app string, keys []string, links *[]attribution.Link) error {
+	scan := func(rows driver.Rows) error {
+		l := attribution.Link{App: app}
+		err := rows.Scan(&l.A, &l.B, &l.Received)
+		*links = append(*links, l)
+		return err
+	}
+	return w.lookup(ctx, keys, scan, `SELECT a, b, min(received) FROM identity_links
+PREWHERE a_hash IN (SELECT hash FROM wanted)
+WHERE app_id = ? AND a IN (SELECT value FROM wanted)
+GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, app, attribution.MaxLinks)
 }
 
 // Touches returns the touches with one of keys and from < time <= to. Of a
@@ -58,7 +100,8 @@ func (w *Warehouse) Touches(ctx context.Context, app string, keys []string, from
 		return u.fault()
 	}
 	err := w.lookupHashes(ctx, hashesOf(keys), scan, `SELECT touch FROM touch_lookup
-PREWHERE app_id = ? AND `+w.hashed(ctx, "touch_lookup", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)`, app)
+PREWHERE `+w.hashed(ctx, "touch_lookup", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ?`, app)
 	if err != nil {
 		return nil, fmt.Errorf("read touches: %w", err)
 	}
@@ -76,8 +119,8 @@ func (w *Warehouse) Openings(ctx context.Context, app string, keys []string, fro
 		return err
 	}
 	err := w.lookup(ctx, keys, scan, `SELECT touch_id, original, time, received, digest, keys FROM open_keys
-PREWHERE app_id = ? AND `+w.hashed(ctx, "open_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
-WHERE key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
+PREWHERE `+w.hashed(ctx, "open_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? AND key IN (SELECT value FROM wanted) AND time > ? AND time <= ?
 LIMIT 1 BY touch_id, version`, app, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read openings: %w", err)
@@ -100,8 +143,8 @@ func (w *Warehouse) ConversionsOf(ctx context.Context, app string, keys []string
 		return err
 	}
 	err := w.lookupHashes(ctx, hashesOf(keys), scan, `SELECT DISTINCT conversion_id FROM conversion_keys
-PREWHERE app_id = ? AND `+w.hashed(ctx, "conversion_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
-WHERE time >= ? OR install`, app, from)
+PREWHERE `+w.hashed(ctx, "conversion_keys", "key_hash", len(keys))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? AND (time >= ? OR install)`, app, from)
 	if err != nil {
 		return nil, fmt.Errorf("read conversions: %w", err)
 	}
@@ -111,20 +154,32 @@ WHERE time >= ? OR install`, app, from)
 // ConversionsByID returns the conversions of these ids, of each the variant that
 // counts.
 func (w *Warehouse) ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error) {
-	var conversions []attribution.Conversion
+	conversions, at := make([]attribution.Conversion, 0, len(ids)), make(map[string]int, len(ids))
 	scan := func(rows driver.Rows) error {
 		c, err := scanConversion(rows, app)
-		conversions = append(conversions, c)
+		i, known := at[c.ID]
+		switch {
+		case !known:
+			at[c.ID] = len(conversions)
+			conversions = append(conversions, c)
+		case counts(&c, &conversions[i]):
+			conversions[i] = c
+		}
 		return err
 	}
 	err := w.lookup(ctx, ids, scan, `SELECT `+conversionFields+` FROM conversion_ids
-PREWHERE app_id = ? AND `+w.hashed(ctx, "conversion_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
-WHERE conversion_id IN (SELECT value FROM wanted)
-ORDER BY version DESC LIMIT 1 BY conversion_id`, app)
+PREWHERE `+w.hashed(ctx, "conversion_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? AND conversion_id IN (SELECT value FROM wanted)`, app)
 	if err != nil {
 		return nil, fmt.Errorf("read conversions by id: %w", err)
 	}
 	return conversions, nil
+}
+
+// counts says which of two variants of a conversion counts: the one with the greater
+// version, as the tables have it.
+func counts(a, b *attribution.Conversion) bool {
+	return cmp.Or(cmp.Compare(a.Received, b.Received), cmp.Compare(a.Digest, b.Digest), cmp.Compare(uint16(a.Time), uint16(b.Time))) < 0
 }
 
 func scanConversion(rows driver.Rows, app string) (attribution.Conversion, error) {
@@ -180,8 +235,8 @@ func (w *Warehouse) winners(ctx context.Context, app string, ids []string) (map[
 		return err
 	}
 	err = w.lookup(ctx, several, scan, `SELECT touch_id, argMax(received, version), argMax(digest, version) FROM touch_ids
-PREWHERE app_id = ? AND `+w.hashed(ctx, "touch_ids", "id_hash", len(several))+` IN (SELECT hash FROM wanted)
-WHERE touch_id IN (SELECT value FROM wanted)
+PREWHERE `+w.hashed(ctx, "touch_ids", "id_hash", len(several))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? AND touch_id IN (SELECT value FROM wanted)
 GROUP BY touch_id HAVING min(version) != max(version)`, app)
 	if err != nil {
 		return nil, fmt.Errorf("read variants of touches: %w", err)
@@ -204,8 +259,8 @@ func (w *Warehouse) several(ctx context.Context, fact, app string, ids []string)
 	}
 	hashes := hashesOf(ids)
 	err := w.lookupHashes(ctx, hashes, scan, `SELECT id_hash FROM `+fact+`_ids
-PREWHERE app_id = ? AND `+w.hashed(ctx, fact+"_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
-GROUP BY id_hash HAVING count() > 1`, app)
+PREWHERE `+w.hashed(ctx, fact+"_ids", "id_hash", len(ids))+` IN (SELECT hash FROM wanted)
+WHERE app_id = ? GROUP BY id_hash HAVING count() > 1`, app)
 	if err != nil {
 		return nil, fmt.Errorf("count variants of %ss: %w", fact, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -80,10 +81,21 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	return rejections, w.quarantine(ctx, b.Rows, rejections)
 }
 
-// column is one column of an insert: a name and a slice with a value per row.
+// column is one column of an insert: a name, and a slice with a value per row, or what
+// appends the values.
 type column struct {
 	name   string
 	values any
+}
+
+// appender appends the values of a column.
+type appender func(driver.BatchColumn) error
+
+func (c *column) appendTo(to driver.BatchColumn) error {
+	if own, ok := c.values.(appender); ok {
+		return own(to)
+	}
+	return to.Append(c.values)
 }
 
 // pick makes a column of one field of every row.
@@ -93,6 +105,54 @@ func pick[R, V any](name string, rows []*R, field func(*R) V) column {
 		values[i] = field(r)
 	}
 	return column{name, values}
+}
+
+// nested makes a column of arrays: of one field of every element of a list that each row
+// has. The driver takes the elements by pointer, because anything else costs it memory for
+// each of them, and one list of pointers serves all rows of a length.
+func nested[R, E, V any](name string, rows []*R, list func(*R) []E, field func(*E) V) column {
+	return column{name, appender(func(c driver.BatchColumn) error {
+		var values []V
+		var pointers []*V
+		row := any(pointers)
+		for _, r := range rows {
+			room := cap(values)
+			values = appendFields(values[:0], list(r), field)
+			if len(values) != len(pointers) || cap(values) != room {
+				pointers = pointers[:0]
+				for i := range values {
+					pointers = append(pointers, &values[i])
+				}
+				row = pointers
+			}
+			if err := c.AppendRow(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})}
+}
+
+// nestedWords is nested for LowCardinality, which the driver takes for values only: it
+// would know a pointer again by its address.
+func nestedWords[R, E any](name string, rows []*R, list func(*R) []E, field func(*E) string) column {
+	return column{name, appender(func(c driver.BatchColumn) error {
+		var values []string
+		for _, r := range rows {
+			values = appendFields(values[:0], list(r), field)
+			if err := c.AppendRow(values); err != nil {
+				return err
+			}
+		}
+		return nil
+	})}
+}
+
+func appendFields[E, V any](values []V, elements []E, field func(*E) V) []V {
+	for i := range elements {
+		values = append(values, field(&elements[i]))
+	}
+	return values
 }
 
 // send inserts rows in one statement and waits until they are stored.
@@ -116,7 +176,7 @@ func (w *Warehouse) sendColumns(ctx context.Context, table string, columns []col
 	}
 	defer batch.Close()
 	for i, c := range columns {
-		if err := batch.Column(i).Append(c.values); err != nil {
+		if err := c.appendTo(batch.Column(i)); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
