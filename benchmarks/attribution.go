@@ -67,34 +67,27 @@ func (s *suite) addAttribution(c attributionCell) {
 
 // storedCells attribute conversions that lie in a large ClickHouse.
 func (s *suite) storedCells(ctx context.Context, dir string, asked func(string) bool) (err error) {
+	if s.keep != "" {
+		if dir, err = filepath.Abs(s.keep); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	server, err := startConsole(ctx, dir)
-	if server != nil {
-		defer func() { err = errors.Join(err, server.stop(), os.RemoveAll(dir)) }()
-	}
+	server, p, err := s.openStored(ctx, dir)
+	defer func() {
+		if p != nil {
+			err = errors.Join(err, p.close())
+		}
+		if server != nil {
+			err = errors.Join(err, server.stop())
+		}
+		if s.keep == "" {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	if err != nil {
-		return err
-	}
-	if err := server.program.Stop(); err != nil { // it would attribute what is generated
-		return err
-	}
-	server.program = nil
-	p, err := openPopulation(server.core.clickHouse.DSN("unmogrowp"), server.core.app, time.Now())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	fmt.Fprintf(s.log, "generating %s touch keys ", group(float64(s.keys)))
-	if err := p.touches(ctx, s.keys, func(int) { fmt.Fprint(s.log, ".") }); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.log, " and %s conversions\n", group(float64(s.people)))
-	if err := p.conversions(ctx, s.people); err != nil {
-		return err
-	}
-	if err := p.settle(ctx); err != nil {
 		return err
 	}
 	if asked("stored") {

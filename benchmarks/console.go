@@ -33,22 +33,10 @@ func startConsole(ctx context.Context, dir string) (*server, error) {
 	if err != nil {
 		return s, err
 	}
-	program, err := build(ctx, dir, "aggregator")
-	if err != nil {
+	if err := s.build(ctx, dir, env); err != nil {
 		return s, err
 	}
-	s.core.program, s.core.env = program, env
-	command := func(stdin string, args ...string) error {
-		cmd := exec.CommandContext(ctx, program, args...)
-		cmd.Env, cmd.Stdin = append(os.Environ(), env...), strings.NewReader(stdin+"\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("aggregator %s: %w: %s", args[0], err, out)
-		}
-		return nil
-	}
-	err = errors.Join(command("", "migrate"),
-		command(ownerPassword, "user", "create", "--email", ownerEmail, "--name", "Owner", "--role", "owner"))
-	if err != nil {
+	if err := s.core.command(ctx, ownerPassword, "user", "create", "--email", ownerEmail, "--name", "Owner", "--role", "owner"); err != nil {
 		return s, err
 	}
 	var listen [4]string
@@ -64,7 +52,7 @@ func startConsole(ctx context.Context, dir string) (*server, error) {
 	}
 	s.admin, s.core.agents = listen[1], listen[2]
 	s.program = &children.Program{
-		Command: children.Command{Name: console, Path: program, Args: []string{"run"}, Log: filepath.Join(dir, "aggregator.log"), StopTimeout: 15 * time.Second,
+		Command: children.Command{Name: console, Path: s.core.program, Args: []string{"run"}, Log: filepath.Join(dir, "aggregator.log"), StopTimeout: 15 * time.Second,
 			Env: append(env, "UNMOGROWP_LISTEN="+listen[0], "UNMOGROWP_ADMIN_LISTEN="+listen[1],
 				"UNMOGROWP_AGENTS_LISTEN="+listen[2], "UNMOGROWP_GOSSIP_LISTEN="+listen[3], "UNMOGROWP_LOG_LEVEL=warn")},
 		Ready: func(ctx context.Context) error {
@@ -76,6 +64,36 @@ func startConsole(ctx context.Context, dir string) (*server, error) {
 		return s, err
 	}
 	return s, s.prepareRead(ctx)
+}
+
+// reopenConsole starts the databases that startConsole made in a directory, and no aggregator.
+func reopenConsole(ctx context.Context, dir string) (*server, error) {
+	s := &server{core: &core{}}
+	env, err := s.startDatabases(ctx, dir)
+	if err != nil {
+		return s, err
+	}
+	return s, s.build(ctx, dir, env)
+}
+
+// build makes the aggregator and has it bring the databases' schemas up to date.
+func (s *server) build(ctx context.Context, dir string, env []string) error {
+	program, err := build(ctx, dir, "aggregator")
+	if err != nil {
+		return err
+	}
+	s.core.program, s.core.env = program, env
+	return s.core.command(ctx, "", "migrate")
+}
+
+// command runs one of the aggregator's commands.
+func (c *core) command(ctx context.Context, stdin string, args ...string) error {
+	cmd := exec.CommandContext(ctx, c.program, args...)
+	cmd.Env, cmd.Stdin = append(os.Environ(), c.env...), strings.NewReader(stdin+"\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("aggregator %s: %w: %s", args[0], err, out)
+	}
+	return nil
 }
 
 // startDatabases starts ClickHouse and Postgres and returns what an aggregator must know of them.
@@ -91,7 +109,7 @@ func (s *server) startDatabases(ctx context.Context, dir string) ([]string, erro
 	if err := errors.Join(clickHouse.Start(ctx), postgres.Start(ctx)); err != nil {
 		return nil, err
 	}
-	err = errors.Join(clickHouse.Exec(ctx, "CREATE DATABASE unmogrowp ENGINE = Atomic"), postgres.CreateDatabase(ctx, "unmogrowp"))
+	err = errors.Join(clickHouse.Exec(ctx, "CREATE DATABASE IF NOT EXISTS unmogrowp ENGINE = Atomic"), postgres.CreateDatabase(ctx, "unmogrowp"))
 	return []string{
 		"UNMOGROWP_CLICKHOUSE_DSN=" + clickHouse.DSN("unmogrowp"), "UNMOGROWP_POSTGRES_DSN=" + postgres.DSN("unmogrowp"),
 		"UNMOGROWP_MASTER_KEY=" + hex.EncodeToString(bytes.Repeat([]byte{1}, 32)),

@@ -32,6 +32,7 @@ type options struct {
 	dir              string
 	program          string
 	backlogMB        int
+	keep             string
 	keys, people     int // generated for the cells about attribution
 }
 
@@ -58,6 +59,7 @@ func commands(root *cobra.Command) {
 	f.StringVar(&o.program, "agent", "", "measure this built agent `program`; without it one is built from the source")
 	f.IntVar(&o.backlogMB, "backlog", 1000, "megabytes that the agent has on its disk before it ships them")
 	f.IntVar(&o.keys, "keys", 20_000_000, "touch keys to generate for attribution/stored and attribution/what-if")
+	f.StringVar(&o.keep, "keep", "", "generate them in this `directory`, keep them, and use them again the next time")
 	f.IntVar(&o.people, "conversions", 1_000_000, "conversions to generate for them")
 	root.AddCommand(targetCommand())
 }

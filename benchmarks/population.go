@@ -139,4 +139,14 @@ func (p *population) exec(ctx context.Context, statement string, parameters clic
 	return p.conn.Exec(ctx, statement)
 }
 
+// forget removes what was computed.
+func (p *population) forget(ctx context.Context) error {
+	for _, table := range []string{"attributions", "what_if_attributions", "what_if_runs"} {
+		if err := p.exec(ctx, "TRUNCATE TABLE "+table, nil); err != nil {
+			return fmt.Errorf("empty %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
 func (p *population) close() error { return p.conn.Close() }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
@@ -87,6 +88,10 @@ func (s *suite) recomputeCell(ctx context.Context, server *server, p *population
 	if err != nil {
 		return c, err
 	}
+	stop, err := s.profileSelf("stored")
+	if err != nil {
+		return c, err
+	}
 	began := time.Now()
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -108,6 +113,9 @@ func (s *suite) recomputeCell(ctx context.Context, server *server, p *population
 	wg.Wait()
 	took := time.Since(began)
 	here = ownCPU() - here
+	if err := stop(); err != nil {
+		return c, err
+	}
 	if there, err = database.since(); err != nil {
 		return c, err
 	}
@@ -151,6 +159,9 @@ func (s *suite) whatIfCell(ctx context.Context, server *server, p *population, d
 	}
 	c.cost(took, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), there)
 	c.Met = c.PerSecond*60 >= 1_000_000
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		c.Note = fmt.Sprintf("the aggregator's command had %d MB of memory at most", usage.Maxrss>>10)
+	}
 	if !strings.Contains(string(out), "linear") {
 		return c, fmt.Errorf("the what-if tells of no model: %.300q", out)
 	}

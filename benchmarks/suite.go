@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -241,6 +243,27 @@ func (s *suite) saveProfile(ctx context.Context, server *server, c *cell) error 
 		}
 	}
 	return nil
+}
+
+// profileSelf keeps a CPU profile of this program until the function that it returns is called.
+func (s *suite) profileSelf(name string) (stop func() error, err error) {
+	if s.profile == "" {
+		return func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(s.profile, 0o755); err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	f, err := os.Create(filepath.Join(s.profile, name+"-cpu.prof"))
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // ownCPU is the CPU time of this process: what the load costs.

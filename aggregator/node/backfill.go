@@ -23,7 +23,7 @@ import (
 
 // How many conversions a command computes at once, and how many times that.
 const (
-	backfillPage    = 40_000
+	backfillPage    = 50_000
 	backfillWorkers = 2
 )
 
@@ -150,7 +150,7 @@ func backfillCommand() *cobra.Command {
 	var name, file string
 	var second bool
 	cmd := onStored("backfill", "attribute a range again, or under other settings as a named what-if", func(ctx context.Context, std daemon.Streams, s *stored) error {
-		tuneMemory(std, int64(DefaultConfig().IntakeMemory))
+		tuneMemory(std, 2*int64(DefaultConfig().IntakeMemory)) // for its pages are larger than what a node takes together
 		span, err := flags.span(backfillPage)
 		if err == nil {
 			err = s.known(span.App)
