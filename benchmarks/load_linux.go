@@ -53,10 +53,36 @@ type driver struct {
 	*load
 	epoll, timer int
 	all          []connection
-	idle         []int32
+	idle         waiting
 	began        time.Time
 	issued       int
 	outcome      outcome
+}
+
+// waiting are the connections without a request, in the order in which they became free: so all
+// of them are used, also when a few would do. A server hangs up on one that never asks anything.
+type waiting struct {
+	ring        []int32
+	next, count int
+}
+
+func (w *waiting) init(n int) {
+	w.ring, w.count = make([]int32, n), n
+	for i := range w.ring {
+		w.ring[i] = int32(i)
+	}
+}
+
+func (w *waiting) take() int32 {
+	i := w.ring[w.next]
+	w.next = (w.next + 1) % len(w.ring)
+	w.count--
+	return i
+}
+
+func (w *waiting) add(i int32) {
+	w.ring[(w.next+w.count)%len(w.ring)] = i
+	w.count++
 }
 
 // run runs until the time is over or ctx ends. Whoever measures the server is told when the
@@ -70,9 +96,7 @@ func (l *load) run(ctx context.Context, warm func()) (*outcome, error) {
 		return nil, fmt.Errorf("connect to %s: %w", l.server, err)
 	}
 	d.began = time.Now()
-	for i := range d.all {
-		d.idle = append(d.idle, int32(len(d.all)-1-i))
-	}
+	d.idle.init(len(d.all))
 	events := make([]unix.EpollEvent, 256)
 	for told := false; ; {
 		now := time.Since(d.began)
@@ -162,15 +186,14 @@ func (d *driver) dueAt(request int) time.Duration {
 // dispatch starts what can be started. A paced request that finds no free connection stays due,
 // and its latency counts from when it was due: waiting for a slow server is part of it.
 func (d *driver) dispatch(now time.Duration) error {
-	for len(d.idle) > 0 {
+	for d.idle.count > 0 {
 		due := now
 		if d.rate != 0 {
 			if due = d.dueAt(d.issued); due > now {
 				return nil
 			}
 		}
-		c := &d.all[d.idle[len(d.idle)-1]]
-		d.idle = d.idle[:len(d.idle)-1]
+		c := &d.all[d.idle.take()]
 		t := &d.templates[d.issued%len(d.templates)]
 		d.issued++
 		c.out, c.sent, c.in, c.due, c.waiting = t.fill(c.out, &d.next), 0, c.in[:0], due, true
@@ -217,7 +240,7 @@ func (d *driver) handle(i int) error {
 		return err
 	}
 	c.waiting = false
-	d.idle = append(d.idle, int32(i))
+	d.idle.add(int32(i))
 	now := time.Since(d.began)
 	if now < d.warmup || now >= d.warmup+d.duration {
 		return nil

@@ -39,6 +39,7 @@ func thisMachine(dir string) (machine, error) {
 	m.MemoryGB = float64(int(kilobytes/1024/1024*10)) / 10
 	first, _, _ := strings.Cut(read("/proc/loadavg"), " ")
 	m.Load, _ = strconv.ParseFloat(first, 64)
+	settle()
 	var err error
 	if m.Disk, err = filesystem(dir); err != nil {
 		return m, err
@@ -84,6 +85,10 @@ func filesystem(dir string) (string, error) {
 	}
 	return fmt.Sprintf("type %#x", s.Type), nil
 }
+
+// settle waits until everything that was written before is on the disk: else the kernel would
+// write what others have left to it while a cell is measured, and the cell waits for the disk.
+func settle() { syscall.Sync() }
 
 // probeSync says how long it takes until 4 KiB are on the disk.
 func probeSync(path string) (p50, p99 ms, err error) {

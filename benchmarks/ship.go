@@ -66,6 +66,7 @@ func (s *suite) shipCell(ctx context.Context) (*shipment, error) {
 	if err := s.fillAgent(ctx, dir, conn.LocalAddr().String(), out); err != nil {
 		return nil, err
 	}
+	settle()
 	server, took, err := s.timedStart(ctx, dir, conn.LocalAddr().String())
 	if err != nil {
 		return nil, err

@@ -100,6 +100,7 @@ func (s *suite) cell(ctx context.Context, target, name string, size size) (c cel
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return c, fmt.Errorf("make directory: %w", err)
 	}
+	settle()
 	server, err := s.start(ctx, target, dir)
 	defer func() {
 		if server == nil {

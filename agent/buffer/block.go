@@ -36,8 +36,7 @@ func (q *Queue) write(seq uint64, block []byte, m mark) error {
 	if err != nil {
 		return fmt.Errorf("commit block %d: %w", seq, err)
 	}
-	s.bytes += int64(len(block))
-	s.blocks++
+	q.store.wrote(s, len(block))
 	return nil
 }
 

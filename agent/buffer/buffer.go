@@ -170,6 +170,7 @@ func Open(opts Options) (*Queue, error) {
 		return nil, fmt.Errorf("open buffer %s: %w", opts.Dir, err)
 	}
 	q.collector.init(opts.groupBytes)
+	q.store.want()
 	q.wg.Go(q.prepareSegments)
 	q.wg.Go(q.sealSegments)
 	q.wg.Go(q.compressGroups)
@@ -195,7 +196,7 @@ func (q *Queue) open() error {
 	}
 	q.metrics.init(q)
 	q.store = store{dir: realPath(q.opts.Dir), log: q.log, disk: &diskLog{log: q.log}, segmentBytes: q.opts.segmentBytes, unsynced: q.opts.unsyncedForTest,
-		spares: make(chan spare), rolled: make(chan *segment, 1), sealed: map[*segment]int64{}}
+		wanted: make(chan struct{}, 1), spares: make(chan spare), rolled: make(chan *segment, 1), sealed: map[*segment]int64{}}
 	if err := q.store.load(); err != nil {
 		return err
 	}

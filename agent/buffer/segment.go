@@ -185,6 +185,11 @@ func (s *segment) update(st *store, bytes int, f func(txn *badger.Txn) error) er
 	return s.db.Update(f)
 }
 
+// part is how full the segment is, in hundredths.
+func (s *segment) part(limit int64) int64 {
+	return max(100*s.bytes/limit, int64(100*s.blocks/maxSegmentBlocks))
+}
+
 // errSealed says that a segment takes nothing any more.
 var errSealed = errors.New("segment is sealed")
 
@@ -253,6 +258,16 @@ func (s *segment) touched(st *store, bytes int) {
 	s.mapped.Store(0)
 	if err := trimMapped(s.dir, ".vlog"); err != nil {
 		st.log.Debug("buffer memory is not trimmed", "error", err)
+	}
+}
+
+// writtenMapped prepares the mapped logs of a new segment for being written. The
+// caller holds s.mu.
+func (s *segment) writtenMapped(st *store) {
+	for _, ending := range []string{".vlog", ".mem"} {
+		if err := writeMapped(s.dir, ending); err != nil {
+			st.log.Debug("buffer writes with read-ahead", "error", err)
+		}
 	}
 }
 

@@ -53,11 +53,13 @@ type store struct {
 	segmentBytes int64
 	unsynced     bool
 
+	wanted chan struct{} // holds a token when the next spare is to be made
 	spares chan spare    // filled by prepareSegments
 	rolled chan *segment // emptied by sealSegments
 
 	// Owned by the committer once the queue is open.
 	newest *segment
+	full   *segment // the one before it, until it is handed to sealSegments
 
 	reading sync.Mutex // opening segments to read; taken before mu
 	readers []*segment // the last one was used last
@@ -180,6 +182,9 @@ func (st *store) make() (*segment, error) {
 	st.mu.Unlock()
 	s.mu.Lock()
 	err := s.openLocked(st, false)
+	if err == nil {
+		s.writtenMapped(st)
+	}
 	s.mu.Unlock()
 	if err == nil {
 		err = errors.Join(s.finish(), syncDir(filepath.Dir(s.dir)))
@@ -197,7 +202,7 @@ func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
 	if s != nil && s.blocks < maxSegmentBlocks && s.bytes+int64(bytes) <= st.segmentBytes {
 		return s, nil
 	}
-	next, ok := <-st.spares
+	next, ok := st.nextSpare()
 	if !ok || next.err != nil { // the queue is being closed, or this was some time ago
 		next.segment, next.err = st.make()
 	}
@@ -211,23 +216,77 @@ func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
 	st.mu.Lock()
 	st.list = append(st.list, next.segment)
 	st.mu.Unlock()
-	st.newest = next.segment
-	if s != nil {
-		st.rolled <- s
-	}
+	st.handOver()
+	st.newest, st.full = next.segment, s
 	return next.segment, nil
 }
+
+// nextSpare takes the spare, and waits for it if it was not wanted early enough.
+func (st *store) nextSpare() (next spare, ok bool) {
+	select {
+	case next, ok = <-st.spares:
+	default:
+		st.want()
+		next, ok = <-st.spares
+	}
+	return next, ok
+}
+
+// want has a spare made, if none is being made.
+func (st *store) want() {
+	select {
+	case st.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// handOver has the last full segment closed.
+func (st *store) handOver() {
+	if st.full != nil {
+		st.rolled <- st.full
+		st.full = nil
+	}
+}
+
+// wrote counts a block of the newest segment. To make a segment and to close one
+// takes a dozen fsyncs each, and whatever is committed meanwhile waits for them
+// in the file system's journal. So neither is done when the first block of a
+// segment needs the journal most, nor both at once. Only the committer calls it.
+func (st *store) wrote(s *segment, bytes int) {
+	before := s.part(st.segmentBytes)
+	s.bytes += int64(bytes)
+	s.blocks++
+	after := s.part(st.segmentBytes)
+	if before < closeAt && after >= closeAt {
+		st.handOver()
+	}
+	if before < makeAt && after >= makeAt {
+		st.want()
+	}
+}
+
+// How full the newest segment is, in hundredths, when the one before it is closed
+// and the next one is made.
+const (
+	closeAt = 25
+	makeAt  = 60
+)
 
 // prepareRetry is the pause after a segment could not be made.
 const prepareRetry = time.Second
 
-// prepareSegments keeps one empty segment ready, so that no commit waits for
-// one to be made. If one cannot be made now, it is tried again: that fails the
-// queue only once a commit needs the segment.
+// prepareSegments makes segments ahead, so that no commit waits for one to be
+// made. If one cannot be made now, it is tried again: that fails the queue only
+// once a commit needs the segment.
 func (q *Queue) prepareSegments() {
 	st := &q.store
 	defer close(st.spares)
 	for {
+		select {
+		case <-st.wanted:
+		case <-q.closing:
+			return
+		}
 		s, err := st.make()
 		var again <-chan time.Time
 		if err != nil {
@@ -237,6 +296,7 @@ func (q *Queue) prepareSegments() {
 		case st.spares <- spare{s, err}:
 		case <-again:
 			q.log.Warn("buffer cannot make its next segment", "error", err)
+			st.want()
 		case <-q.closing:
 			if s != nil {
 				err = s.remove()
