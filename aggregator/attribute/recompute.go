@@ -218,7 +218,9 @@ func (a *Attributor) Forget(ctx context.Context, from Eraser, app string, keys [
 	if err != nil {
 		return size(&facts), 0, err
 	}
-	changed, err = a.Recompute(ctx, &facts)
+	if changed, err = a.Recompute(ctx, &facts); err != nil {
+		err = fmt.Errorf("what shared something with what was erased is not attributed anew, reconcile it: %w", err)
+	}
 	return size(&facts), changed, err
 }
 

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -33,42 +35,101 @@ type erasureResult struct {
 	Attributions int `json:"attributions"` // of others that changed for it
 }
 
-// erase removes a person: what names the id, or another id that is only theirs,
-// and was received before the erasure was ordered. Whom it means is noted first,
-// for afterwards no link tells.
-func (x eraser) erase(ctx context.Context, job accounts.Job, progress runs.Progress) (any, error) {
+// maxReached bounds the keys that a run notes; what reaches further is left to the reconciler.
+const maxReached = 10_000
+
+// erasing is what a run notes of itself before anything is gone: afterwards no link tells whom it means, and
+// no row whose results shared something with what went.
+type erasing struct {
+	Keys    []string `json:"keys"`
+	Reached []string `json:"reached,omitempty"` // match keys of what goes
+	From    int64    `json:"from"`              // no conversion before it shared anything
+}
+
+// note adds what is to go, or has gone.
+func (e *erasing) note(facts *attribution.Facts) {
+	known := make(map[string]bool, len(e.Reached))
+	for _, key := range e.Reached {
+		known[key] = true
+	}
+	add := func(from int64, keys ...string) {
+		e.From = min(e.From, from)
+		for _, key := range keys {
+			if !known[key] && len(e.Reached) < maxReached {
+				known[key] = true
+				e.Reached = append(e.Reached, key)
+			}
+		}
+	}
+	for i := range facts.Touches {
+		add(facts.Touches[i].Time, facts.Touches[i].Keys...)
+	}
+	for i := range facts.Conversions {
+		add(facts.Conversions[i].Time, attribution.PersonKeys(facts.Conversions[i].Keys)...)
+	}
+	for _, l := range facts.Links {
+		add(0, l.A, l.B)
+	}
+}
+
+// begin reads what a run noted before, or finds out whom it means.
+func (x eraser) begin(ctx context.Context, job accounts.Job) (e erasing, err error) {
 	var who struct {
 		Key string `json:"key"`
 	}
 	if err := json.Unmarshal(job.Parameters, &who); err != nil || !strings.Contains(who.Key, ":") {
-		return nil, &report.InvalidError{Reason: "the erasure does not name anybody"}
+		return e, &report.InvalidError{Reason: "the erasure does not name anybody"}
 	}
-	var keys []string
-	var err error
-	if job.Mark != "" {
-		err = json.Unmarshal([]byte(job.Mark), &keys)
-	} else {
-		keys, err = x.warehouse.OwnKeys(ctx, job.App, who.Key)
+	if job.Mark == "" {
+		e.Keys, err = x.warehouse.OwnKeys(ctx, job.App, who.Key)
+		e.From = job.Created.UnixMilli()
+		return e, err
 	}
+	if json.Unmarshal([]byte(job.Mark), &e.Keys) == nil { // of an earlier version
+		return e, nil
+	}
+	return e, json.Unmarshal([]byte(job.Mark), &e)
+}
+
+// erase removes a person: what names the id, or another id that is only theirs,
+// and was received before the erasure was ordered. What it means and reaches is noted
+// first. Where a run was broken off, everything that it had noted is attributed anew.
+func (x eraser) erase(ctx context.Context, job accounts.Job, progress runs.Progress) (any, error) {
+	e, err := x.begin(ctx, job)
 	if err != nil {
 		return nil, err
 	}
-	mark, err := json.Marshal(keys)
-	if err != nil {
-		return nil, fmt.Errorf("encode mark: %w", err)
+	at := job.Created.UnixMilli()
+	again := attribution.Touch{App: job.App, Keys: slices.Clone(e.Reached), Time: e.From}
+	tell := func(done float64, facts attribution.Facts) error {
+		e.note(&facts)
+		mark, err := json.Marshal(e)
+		progress(done, string(mark))
+		return err
 	}
-	progress(0.05, string(mark))
 	var out erasureResult
 	for i, wait := range x.waits {
-		if err := pause(ctx, wait); err != nil {
-			return nil, err
+		done := 0.05 + 0.9*float64(i)/float64(len(x.waits))
+		found, err := x.warehouse.Erasable(ctx, job.App, e.Keys, at)
+		if err == nil {
+			err = errors.Join(tell(done, found), pause(ctx, wait))
 		}
-		gone, changed, err := x.attributor.Forget(ctx, x.warehouse, job.App, keys, job.Created.UnixMilli())
 		if err != nil {
 			return nil, err
 		}
-		out.Facts, out.Attributions = out.Facts+gone, out.Attributions+changed
-		progress(0.05+0.9*float64(i+1)/float64(len(x.waits)), string(mark))
+		gone, err := x.warehouse.Erase(ctx, job.App, e.Keys, at)
+		if err = errors.Join(tell(done, gone), err); err != nil {
+			return nil, err
+		}
+		out.Facts += len(gone.Touches) + len(gone.Conversions) + len(gone.Links)
+		if i == 0 && len(again.Keys) > 0 {
+			gone.Touches = append(gone.Touches, again)
+		}
+		changed, err := x.attributor.Recompute(ctx, &gone)
+		if err != nil {
+			return nil, err
+		}
+		out.Attributions += changed
 	}
 	return out, nil
 }

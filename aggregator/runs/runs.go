@@ -120,18 +120,27 @@ func (r *Runner) do(ctx context.Context, job accounts.Job) {
 	case err == nil:
 		err = r.o.Store.FinishRun(last, job, result, "")
 	case ctx.Err() != nil:
-		err = r.o.Store.ReleaseRun(last, job)
+		err = r.giveBack(last, job, k, func() error { return r.o.Store.ReleaseRun(last, job) })
 	case errors.As(err, &bad):
 		err = r.o.Store.FinishRun(last, job, nil, bad.Reason)
 	default:
 		log.Error("run failed, and is tried again after a pause", "error", err)
-		err = r.o.Store.PostponeRun(last, job, r.o.Lease)
+		err = r.giveBack(last, job, k, func() error { return r.o.Store.PostponeRun(last, job, r.o.Lease) })
 	}
 	if err != nil && !errors.Is(err, accounts.ErrFenced) {
 		log.Error("run could not be ended", "error", err)
 		return
 	}
 	log.Info("run ends")
+}
+
+// giveBack stores what the run has told of itself last, and gives it back.
+func (r *Runner) giveBack(ctx context.Context, job accounts.Job, k *keeper, give func() error) error {
+	done, mark := k.read()
+	if err := r.o.Store.KeepRun(ctx, job, done, mark, r.o.Lease); err != nil {
+		return err
+	}
+	return give()
 }
 
 func (r *Runner) compute(ctx context.Context, job accounts.Job, progress Progress) ([]byte, error) {

@@ -166,3 +166,18 @@ func TestFaultsOfThePersonAreFinalOthersAreTriedAgain(t *testing.T) {
 	}
 	until(t, a, app, other.ID, accounts.RunFailed)
 }
+
+func TestATryThatFailsLeavesItsMark(t *testing.T) {
+	a, app := ledger(t)
+	run := order(t, a, app)
+	running(t, Options{Store: a, Owner: "node", Kinds: map[string]Kind{"test": func(_ context.Context, job accounts.Job, progress Progress) (any, error) {
+		if job.Mark == "" {
+			progress(0.5, "half")
+			return nil, errors.New("ClickHouse went away")
+		}
+		return job.Mark, nil
+	}}})
+	if done := until(t, a, app, run.ID, accounts.RunDone); string(done.Result) != `"half"` {
+		t.Errorf("%s", done.Result)
+	}
+}

@@ -24,14 +24,13 @@ const maxErasedKeys = attribution.MaxKeys
 // again, and returns where recomputation of what others shared with them begins.
 // Doing it again finds what another node was storing meanwhile.
 func (w *Warehouse) Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
-	var facts attribution.Facts
-	if app == "" || len(keys) == 0 || len(keys) > maxErasedKeys || slices.ContainsFunc(keys, func(k string) bool { return !strings.Contains(k, ":") }) {
-		return facts, fmt.Errorf("erase: give an app and 1 to %d match keys such as user:42", maxErasedKeys)
+	e, err := w.erasure(app, keys, at)
+	if err != nil {
+		return attribution.Facts{}, err
 	}
 	if err := w.tombstones(ctx, app, keys, at); err != nil {
-		return facts, err
+		return e.facts, err
 	}
-	e := erasure{w: w, app: app, keys: keys, at: at, touches: make(map[string]bool), conversions: make(map[string]bool)}
 	if err := e.find(ctx); err != nil {
 		return e.facts, fmt.Errorf("find what to erase: %w", err)
 	}
@@ -39,6 +38,25 @@ func (w *Warehouse) Erase(ctx context.Context, app string, keys []string, at int
 		return e.facts, fmt.Errorf("erase: %w", err)
 	}
 	return e.facts, nil
+}
+
+// Erasable returns what Erase would remove now.
+func (w *Warehouse) Erasable(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
+	e, err := w.erasure(app, keys, at)
+	if err == nil {
+		err = e.find(ctx)
+	}
+	if err != nil {
+		return attribution.Facts{}, fmt.Errorf("find what to erase: %w", err)
+	}
+	return e.facts, nil
+}
+
+func (w *Warehouse) erasure(app string, keys []string, at int64) (*erasure, error) {
+	if app == "" || len(keys) == 0 || len(keys) > maxErasedKeys || slices.ContainsFunc(keys, func(k string) bool { return !strings.Contains(k, ":") }) {
+		return nil, fmt.Errorf("erase: give an app and 1 to %d match keys such as user:42", maxErasedKeys)
+	}
+	return &erasure{w: w, app: app, keys: keys, at: at, touches: make(map[string]bool), conversions: make(map[string]bool)}, nil
 }
 
 func (w *Warehouse) tombstones(ctx context.Context, app string, keys []string, at int64) error {
