@@ -19,6 +19,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -49,6 +50,7 @@ type reports struct {
 	mu    sync.Mutex
 	last  report.Query
 	count int
+	pass  pass.Pass // of the overview that was asked for last
 }
 
 func (r *reports) keep(q report.Query) {
@@ -64,8 +66,11 @@ func (r *reports) asked() report.Query {
 	return r.last
 }
 
-func (r *reports) Overview(_ context.Context, q report.Query) (report.OverviewResult, error) {
+func (r *reports) Overview(ctx context.Context, q report.Query) (report.OverviewResult, error) {
 	r.keep(q)
+	r.mu.Lock()
+	r.pass, _ = pass.Of(ctx)
+	r.mu.Unlock()
 	return report.OverviewResult{Events: 3 - uint64(min(len(q.Countries), 2)), Revenue: []report.Money{{Currency: "EUR", Amount: "1.000000"}}}, nil
 }
 

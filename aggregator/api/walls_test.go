@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,34 @@ func TestARequestReachesNoFurtherThanItsRoute(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
+}
+
+// TestTheWarehouseIsAskedWithThePassOfTheRequest: also for whoever may see everything.
+func TestTheWarehouseIsAskedWithThePassOfTheRequest(t *testing.T) {
+	s := newSystem(t)
+	owner, shop := s.owner(), s.app("Shop")
+	s.app("Other")
+	owner.get("apps/" + shop + "/reports/overview").want(200)
+	if got := s.reports.pass; got.All || !slices.Equal(got.Apps, []string{shop}) {
+		t.Errorf("the pass is for %+v, want %s alone", got, shop)
+	}
+}
+
+// TestWhatIsAboutWholeAppsIsNotForWhoSeesAPart: nothing of it could be narrowed.
+func TestWhatIsAboutWholeAppsIsNotForWhoSeesAPart(t *testing.T) {
+	s := newSystem(t)
+	owner, shop := s.owner(), s.app("Shop")
+	at := "apps/" + shop
+	s.user("analyst@example.com", access.Assignment{Role: access.Analyst, Apps: []string{shop}, MediaSources: []string{"mail"}})
+	s.user("marketer@example.com", access.Assignment{Role: access.Marketer, Apps: []string{shop}, Countries: []string{"DE"}})
+	analyst, marketer := s.login("analyst@example.com"), s.login("marketer@example.com")
+	for _, path := range []string{"/conversions/known/around", "/late-touches", "/conflicts"} {
+		owner.get(at + path).want(200)
+		analyst.get(at + path).want(403)
+	}
+	owner.post(at+"/attribution/preview", map[string]any{"settings": map[string]any{}}).want(200)
+	marketer.post(at+"/attribution/preview", map[string]any{"settings": map[string]any{}}).want(403)
+	marketer.post(at+"/backfills", map[string]any{"name": "x", "settings": map[string]any{}}).want(403)
 }
 
 func TestAQuestionBeyondTheLimitsIsNoInternalError(t *testing.T) {
