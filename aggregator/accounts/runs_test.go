@@ -150,3 +150,35 @@ func TestARunThatCannotBeDoneWaitsAndAnErasureIsNeverGivenUp(t *testing.T) {
 		}
 	}
 }
+
+func TestRunsAreBounded(t *testing.T) {
+	a := openTest(t)
+	ctx, app := as(t.Context(), owner(t, a, "o@example.com")), newApp(t, a, "Shop")
+	fill := func(kind, state string, n int) {
+		t.Helper()
+		exec(t, a, `DELETE FROM runs`)
+		exec(t, a, `INSERT INTO runs (id, app, kind, name, parameters, created_by, state) SELECT 'r' || n, $1, $2, '', '{}', 'x', $3 FROM generate_series(1, $4) n`, app.ID, kind, state, n)
+	}
+	for _, c := range []struct {
+		kind, state string
+		n           int
+		order       string
+		refused     bool
+	}{
+		{"data_driven", RunPending, maxUnfinished, "what_if", true},
+		{"data_driven", RunPending, maxUnfinished - 1, "what_if", false},
+		{"data_driven", RunDone, maxRuns, "data_driven", true},
+		{"data_driven", RunDone, maxRuns - 1, "data_driven", false},
+		{"data_driven", RunPending, maxUnfinished, erasureKind, false}, // people have a right to them
+		{erasureKind, RunPending, maxErasures, erasureKind, true},
+		{erasureKind, RunPending, maxErasures, "data_driven", false},
+		{erasureKind, RunDone, 2 * maxErasures, erasureKind, false}, // a record that stays
+	} {
+		fill(c.kind, c.state, c.n)
+		_, err := a.CreateRun(ctx, app.ID, c.order, "", nil)
+		var bad *InvalidError
+		if c.refused != errors.As(err, &bad) || !c.refused && err != nil {
+			t.Errorf("a %s beside %d %s of %s: %v", c.order, c.n, c.state, c.kind, err)
+		}
+	}
+}
