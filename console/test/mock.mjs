@@ -137,6 +137,7 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
       const body = request.method === 'GET' ? undefined : JSON.parse((await read(request)) || 'null');
       const asked = { method: request.method, path, query: url.searchParams, body, email: token.email };
       const [answered, status] = path.startsWith('me') ? own(asked) : manage(asked);
+      if (url.searchParams.get('format') === 'csv') return csv(response);
       return answered === undefined ? response.writeHead(204).end() : json(response, status ?? 200, answered);
     } catch (error) {
       if (error instanceof Refusal) return problem(response, error.status, 'Refused', error.code, error.message);
@@ -152,6 +153,11 @@ async function read(request) {
   let text = '';
   for await (const chunk of request) text += chunk;
   return text;
+}
+
+/** Only what the console does with a file is looked at, not what is in it. */
+function csv(response) {
+  response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8; header=present', 'Cache-Control': 'no-store' }).end('path,touches,conversions,share,revenue,currency,unconverted\r\n');
 }
 
 function json(response, status, body) {

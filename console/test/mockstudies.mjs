@@ -37,10 +37,10 @@ function paths(attribution, app, query) {
   const { rows, total } = under(attribution, app, query, 'linear');
   const all = Number(micros(total.conversions) / 1_000_000n);
   const names = rows.map((row) => row.media_source);
-  const row = (path, part) => ({ path, conversions: Math.round(all * part), share: part, revenue_by_currency: part > 0.05 ? [{ currency: app.currency, amount: decimal(micros(total.revenue) / BigInt(Math.round(1 / part))) }] : [] });
+  const row = (path, part) => ({ path, conversions: Math.round(all * part), share: part, revenue: part > 0.05 ? decimal(micros(total.revenue) / BigInt(Math.round(1 / part))) : '0.000000', revenue_by_currency: part > 0.05 ? [{ currency: app.currency, amount: decimal(micros(total.revenue) / BigInt(Math.round(1 / part))) }] : [], ...(part === 0.04 ? { revenue_by_currency: [{ currency: 'JPY', amount: '9000.000000' }], unconverted: [{ currency: 'JPY', amount: '9000.000000' }] } : {}) });
   const lengths = [0.15, 0.34, 0.21, 0.12, 0.07, 0.05, 0.03, 0.02, 0.01].map((part, touches) => ({ touches, conversions: Math.round(all * part) }));
   return {
-    conversions: all,
+    conversions: all, currency: app.currency,
     paths: all ? [row([names[0]], 0.18), row([], 0.15), row([names[1], names[0]], 0.09), row([names[3], names[1], names[0], names[4]], 0.04), row(Array.from({ length: 9 }, (_, i) => names[i % 4]), 0.01)] : [],
     lengths: all ? lengths : [],
     lags: all ? [0.44, 0.14, 0.1, 0.07, 0.05, 0.04, 0.03, 0.03, 0.02, 0.02, 0.01, 0.01].map((part, days) => ({ days, conversions: Math.round(all * part) })) : [],

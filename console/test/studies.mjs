@@ -1,4 +1,5 @@
 import { ok } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { equal } from './steps.mjs';
 
 /** The views of the model comparison. */
@@ -121,4 +122,8 @@ async function checkPaths(visit) {
   equal(await page.locator('[data-path]').count(), report.paths.length, 'every path is a row');
   ok(report.lengths.reduce((sum, { conversions }) => sum + conversions, 0) > 0, 'there are lengths');
   equal(await page.getByRole('region', { name: 'Lag' }).count() > 0, true, 'the lag is shown');
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as CSV' }).click()]);
+  equal(saved.suggestedFilename(), 'paths.csv', 'the paths are saved as a file');
+  const [header] = readFileSync(await saved.path(), 'utf8').split('\r\n');
+  equal(header, 'path,touches,conversions,share,revenue,currency,unconverted', 'what was saved is what the server answers as CSV');
 }

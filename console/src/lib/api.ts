@@ -145,7 +145,7 @@ export class Api {
     if (!response.ok) throw await problemOf(response);
     if (response.status === 204) return undefined as T;
     try {
-      return (await response.json()) as T;
+      return (await response[/csv|ndjson/.test(response.headers.get('Content-Type') ?? '') ? 'blob' : 'json']()) as T;
     } catch (error) {
       if (isAbort(error)) throw error;
       throw new Problem(response.status, 'The answer could not be read', { detail: 'The server sent something that is not JSON.' });

@@ -15,6 +15,7 @@ export interface Side {
   revenue: string;
   share: number;
   rank: number;
+  unconverted?: Money[];
 }
 
 export interface ComparedSides {
@@ -38,15 +39,16 @@ export function twoModels(api: Api, { app, zone, range }: Scope, question: { a: 
 
 export interface Paths {
   conversions: number;
-  paths: { path: string[]; conversions: number; share: number; revenue_by_currency: Money[] }[];
+  currency: string;
+  paths: { path: string[]; conversions: number; share: number; revenue: string; revenue_by_currency: Money[]; unconverted?: Money[] }[];
   lengths: { touches: number; conversions: number }[];
   lags: { days: number; conversions: number }[];
 }
 
 const TOP_PATHS = 50;
 
-export function paths(api: Api, { app, zone, range }: Scope, signal: AbortSignal): Promise<Paths> {
-  return api.get(path(app, 'reports/paths'), { ...rangeQuery(range, zone), limit: TOP_PATHS }, signal);
+export function paths(api: Api, { app, zone, range }: Scope, currency: string, signal: AbortSignal): Promise<Paths> {
+  return api.get(path(app, 'reports/paths'), { ...rangeQuery(range, zone), currency, limit: TOP_PATHS }, signal);
 }
 
 export interface Bar {
