@@ -84,19 +84,47 @@ func appendUntilKilled(dir string) {
 	wg.Wait()
 }
 
-// TestKilledProcessLosesNothing kills a real process with SIGKILL at random
-// moments and reopens what it leaves. UNMOGROWP_BUFFER_KILLS says how often.
+// TestKilledProcessLosesNothing kills real processes with SIGKILL at random
+// moments and reopens what they leave. Several directories have victims of their
+// own at the same time. UNMOGROWP_BUFFER_KILLS says how often in all.
 func TestKilledProcessLosesNothing(t *testing.T) {
-	kills := 12
+	const victims = 4
+	kills := 3 * victims
 	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_KILLS")); err == nil {
 		kills = n
 	}
+	var starting starting
+	var mu sync.Mutex
+	var all toll
+	t.Run("victims", func(t *testing.T) {
+		for v := range victims {
+			t.Run(strconv.Itoa(v), func(t *testing.T) {
+				t.Parallel()
+				own := killAgain(t, &starting, kills/victims)
+				mu.Lock()
+				defer mu.Unlock()
+				all.kills += own.kills
+				all.acked += own.acked
+				all.forgot += own.forgot
+			})
+		}
+	})
+	t.Logf("%d kills, %d events acknowledged, %d of them shipped; none is missing, none there twice", all.kills, all.acked, all.forgot)
+	if all.acked < kills {
+		t.Fatalf("only %d events in %d runs: the test is too weak", all.acked, kills)
+	}
+}
+
+// toll is what a number of kills came to.
+type toll struct{ kills, acked, forgot int }
+
+// killAgain kills the users of one directory one after the other.
+func killAgain(t *testing.T, starting *starting, kills int) (sum toll) {
 	dir := filepath.Join(t.TempDir(), "buffer")
-	acked, forgot := map[string]bool{}, map[string]bool{}
+	acked, forgot, before := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	epoch := ""
 	for n := range kills {
-		var more []string
-		killChild(t, dir, time.Duration(20+rand.IntN(180))*time.Millisecond, func(line string) {
+		killChild(t, starting, dir, time.Duration(10+rand.IntN(140))*time.Millisecond, func(line string) {
 			verb, rest, _ := strings.Cut(line, " ")
 			switch verb {
 			case "open":
@@ -105,7 +133,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 				}
 				epoch = rest
 			case "acked":
-				more = append(more, rest)
+				acked[rest] = true
 			case "forgot":
 				for id := range strings.FieldsSeq(rest) {
 					forgot[id] = true
@@ -114,22 +142,32 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 				t.Fatalf("kill %d: child says %q", n, line)
 			}
 		})
-		for _, id := range more {
-			acked[id] = true
+		sum.kills++
+		if n%5 < 4 && n < kills-1 { // what is left has to survive several kills
+			continue
 		}
-		if n%5 == 4 || n == kills-1 {
-			checkSurvivors(t, dir, acked, forgot)
+		for id := range checkSurvivors(t, starting, dir, acked, forgot) {
+			if before[id] {
+				t.Fatalf("kill %d: event %s is there again, although it was shipped before the last clean stop", n, id)
+			}
+			before[id] = true
 		}
+		sum.acked += len(acked)
+		sum.forgot += len(forgot)
+		clear(acked)
+		clear(forgot)
 	}
-	t.Logf("%d kills, %d events acknowledged, %d of them shipped", kills, len(acked), len(forgot))
-	if len(acked) < kills {
-		t.Fatalf("only %d events in %d runs: the test is too weak", len(acked), kills)
-	}
+	return sum
 }
+
+// starting is held by who starts a process, and shared by who opens a directory
+// in this one: a child has all files of its parent, and so the locks of the
+// directory, until it has become another program.
+type starting struct{ sync.RWMutex }
 
 // killChild starts the child, kills it after the given time and hands on the
 // complete lines that it wrote.
-func killChild(t *testing.T, dir string, after time.Duration, line func(string)) {
+func killChild(t *testing.T, starting *starting, dir string, after time.Duration, line func(string)) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
@@ -139,7 +177,10 @@ func killChild(t *testing.T, dir string, after time.Duration, line func(string))
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
+	starting.Lock()
+	err = cmd.Start()
+	starting.Unlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(out)
@@ -163,8 +204,13 @@ func killChild(t *testing.T, dir string, after time.Duration, line func(string))
 	}
 }
 
-func checkSurvivors(t *testing.T, dir string, acked, forgot map[string]bool) {
+// checkSurvivors opens what a killed process has left: every event that was
+// acknowledged must be there once, or have been shipped. It ships what is there,
+// and returns it.
+func checkSurvivors(t *testing.T, starting *starting, dir string, acked, forgot map[string]bool) map[string]bool {
 	t.Helper()
+	starting.RLock()
+	defer starting.RUnlock()
 	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -178,23 +224,28 @@ func checkSurvivors(t *testing.T, dir string, acked, forgot map[string]bool) {
 		t.Errorf("%d blocks are lost after a kill", lost)
 	}
 	found := map[string]bool{}
-	if err := q.Each(t.Context(), func(_ uint64, block []byte) error {
-		for _, e := range events(t, block) {
+	twice := 0
+	drain(t, q, func(seq uint64, list []protocol.Event) {
+		for _, e := range list {
+			if found[e.ID] {
+				twice++
+			}
 			found[e.ID] = true
 		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+		if err := q.Forget(seq); err != nil {
+			t.Error(err)
+		}
+	})
 	missing := 0
 	for id := range acked {
 		if !found[id] && !forgot[id] {
 			missing++
 		}
 	}
-	if missing > 0 {
-		t.Fatalf("%d acknowledged events are gone", missing)
+	if missing > 0 || twice > 0 {
+		t.Fatalf("%d acknowledged events are gone, %d are there twice", missing, twice)
 	}
+	return found
 }
 
 // TestFlippedBytesAreNamed damages each file at UNMOGROWP_BUFFER_FLIPS places. Whatever

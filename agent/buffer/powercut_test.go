@@ -2,100 +2,269 @@ package buffer
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 )
 
 // TestPowerCutLosesNothing cuts the power of the disk under a real process and
-// looks at what is left. It needs root, loop devices and a program that
-// UNMOGROWP_POWERCUT names: called with -img FILE -mnt DIR -mode MODE -seed N it
-// serves FILE as DIR/disk.img, prints "ready", loses on SIGUSR1 what was not
-// synced (mode drop: all of it; subset: a random half; prefix: the later part)
-// and serves nothing from then on. UNMOGROWP_POWERCUTS says how often.
+// looks at what is left. It needs root, loop devices, /dev/fuse and a program
+// that UNMOGROWP_POWERCUT names, deploy/powercut; `make powercut` sees to it.
+// UNMOGROWP_POWERCUTS says how often.
 func TestPowerCutLosesNothing(t *testing.T) {
-	tool := os.Getenv("UNMOGROWP_POWERCUT")
-	if tool == "" {
-		t.Skip("UNMOGROWP_POWERCUT names no program that cuts the power")
-	}
-	cuts := 3
+	tool := powercutTool(t)
+	cuts := 4
 	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_POWERCUTS")); err == nil {
 		cuts = n
 	}
+	var starting starting
+	var mu sync.Mutex
 	acked := 0
-	for n := range cuts {
-		mode := []string{"drop", "subset", "prefix"}[n%3]
-		t.Run(fmt.Sprintf("%s-%d", mode, n), func(t *testing.T) { acked += cutPower(t, tool, mode, n) })
+	t.Run("cuts", func(t *testing.T) {
+		for n := range cuts {
+			mode := []string{"drop", "subset", "prefix", "torn"}[n%4]
+			t.Run(fmt.Sprintf("%s-%d", mode, n), func(t *testing.T) {
+				t.Parallel()
+				count := cutPower(t, &starting, tool, mode, n)
+				mu.Lock()
+				defer mu.Unlock()
+				acked += count
+			})
+		}
+	})
+	t.Logf("%d cuts, %d events acknowledged, all of them there", cuts, acked)
+}
+
+// TestFailingDiskAcknowledgesNothing makes the disk under a real process fail,
+// and cuts its power then: what was acknowledged has to be there all the same.
+func TestFailingDiskAcknowledgesNothing(t *testing.T) {
+	tool := powercutTool(t)
+	for _, fault := range []string{"fail flushes", "fail writes"} {
+		t.Run(fault, func(t *testing.T) {
+			d := startDisk(t, new(starting), tool, "drop", 1)
+			acked, forgot := map[string]bool{}, map[string]bool{}
+			failed, after := "", 0
+			fail := time.AfterFunc(time.Second, func() { d.tell(t, fault) })
+			defer fail.Stop()
+			killChild(t, d.starting, filepath.Join(d.mounted, "buffer"), 5*time.Second, func(line string) {
+				verb, rest, _ := strings.Cut(line, " ")
+				switch verb {
+				case "acked":
+					acked[rest] = true
+					if failed != "" {
+						after++
+					}
+				case "forgot":
+					note(forgot, rest)
+				case "error":
+					failed = rest
+				}
+			})
+			if failed == "" {
+				t.Error("no writer was told that the disk fails")
+			}
+			if after > 16 { // other writers may say so a little later, of what was stored before
+				t.Errorf("%d events were acknowledged after the disk had failed: %s", after, failed)
+			}
+			d.tell(t, "cut")
+			d.again(t)
+			checkSurvivors(t, d.starting, filepath.Join(d.mounted, "buffer"), acked, forgot)
+			t.Logf("%d events acknowledged before %q", len(acked), failed)
+		})
 	}
-	t.Logf("%d cuts, %d events acknowledged", cuts, acked)
+}
+
+// TestSlowDiskIsWaitedFor lets each flush take a fifth of a second for a while.
+func TestSlowDiskIsWaitedFor(t *testing.T) {
+	d := startDisk(t, new(starting), powercutTool(t), "drop", 1)
+	acked, forgot := map[string]bool{}, map[string]bool{}
+	var mu sync.Mutex
+	slow := false
+	during, later := 0, 0
+	begin := time.AfterFunc(time.Second, func() {
+		d.tell(t, "slow 200ms")
+		mu.Lock()
+		defer mu.Unlock()
+		slow = true
+	})
+	defer begin.Stop()
+	end := time.AfterFunc(4*time.Second, func() {
+		d.tell(t, "heal")
+		mu.Lock()
+		defer mu.Unlock()
+		slow = false
+	})
+	defer end.Stop()
+	killChild(t, d.starting, filepath.Join(d.mounted, "buffer"), 6*time.Second, func(line string) {
+		verb, rest, _ := strings.Cut(line, " ")
+		mu.Lock()
+		defer mu.Unlock()
+		switch verb {
+		case "acked":
+			acked[rest] = true
+			if slow {
+				during++
+			} else {
+				later++
+			}
+		case "forgot":
+			note(forgot, rest)
+		case "error":
+			t.Errorf("a slow disk is taken for a broken one: %s", rest)
+		}
+	})
+	if during == 0 || later == 0 {
+		t.Errorf("%d events acknowledged while the disk was slow, %d otherwise", during, later)
+	}
+	d.tell(t, "cut")
+	d.again(t)
+	checkSurvivors(t, d.starting, filepath.Join(d.mounted, "buffer"), acked, forgot)
+	t.Logf("%d events acknowledged while each flush took 200 ms more, %d otherwise", during, later)
+}
+
+func note(ids map[string]bool, list string) {
+	for id := range strings.FieldsSeq(list) {
+		ids[id] = true
+	}
+}
+
+func powercutTool(t *testing.T) string {
+	t.Helper()
+	tool := os.Getenv("UNMOGROWP_POWERCUT")
+	if tool == "" {
+		t.Skip("UNMOGROWP_POWERCUT names no program that cuts the power; run `make powercut`")
+	}
+	return tool
 }
 
 // cutPower fills a disk through one cut, and checks what it holds after it.
-func cutPower(t *testing.T, tool, mode string, seed int) int {
-	dir := t.TempDir()
-	image, fuse, mounted := filepath.Join(dir, "image"), filepath.Join(dir, "fuse"), filepath.Join(dir, "mounted")
-	for _, d := range []string{fuse, mounted} {
-		if err := os.Mkdir(d, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	shell(t, "truncate", "-s", "512M", image)
-	disk := exec.Command(tool, "-img", image, "-mnt", fuse, "-mode", mode, "-seed", strconv.Itoa(seed))
-	out, err := disk.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := disk.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatal(line, err)
-	}
-	loop := shell(t, "losetup", "-f", "--show", filepath.Join(fuse, "disk.img"))
-	shell(t, "mkfs.ext4", "-q", loop)
-	shell(t, "mount", loop, mounted)
+func cutPower(t *testing.T, starting *starting, tool, mode string, seed int) int {
+	d := startDisk(t, starting, tool, mode, seed)
 	acked, forgot := map[string]bool{}, map[string]bool{}
-	cut := time.AfterFunc(time.Duration(500+rand.IntN(1500))*time.Millisecond, func() { _ = disk.Process.Signal(syscall.SIGUSR1) })
-	killChild(t, filepath.Join(mounted, "buffer"), 3*time.Second, func(line string) {
+	cut := time.AfterFunc(time.Duration(500+rand.IntN(1500))*time.Millisecond, func() { d.tell(t, "cut") })
+	defer cut.Stop()
+	killChild(t, d.starting, filepath.Join(d.mounted, "buffer"), 3*time.Second, func(line string) {
 		verb, rest, _ := strings.Cut(line, " ")
 		switch verb {
 		case "acked":
 			acked[rest] = true
 		case "forgot":
-			for id := range strings.FieldsSeq(rest) {
-				forgot[id] = true
-			}
+			note(forgot, rest)
 		}
 	})
-	cut.Stop()
-	shell(t, "umount", "-l", mounted)
-	shell(t, "losetup", "-d", loop)
-	_ = disk.Process.Signal(syscall.SIGTERM)
-	_ = disk.Wait()
-
-	loop = shell(t, "losetup", "-f", "--show", image)
-	defer shell(t, "losetup", "-d", loop)
-	shell(t, "mount", loop, mounted)
-	defer shell(t, "umount", mounted)
-	checkSurvivors(t, filepath.Join(mounted, "buffer"), acked, forgot)
+	d.again(t)
+	checkSurvivors(t, d.starting, filepath.Join(d.mounted, "buffer"), acked, forgot)
 	if len(acked) == 0 {
 		t.Error("nothing was acknowledged before the cut: the test is too weak")
 	}
 	return len(acked)
 }
 
-func shell(t *testing.T, name string, args ...string) string {
+// testDisk is an ext4 on a disk that powercut serves.
+type testDisk struct {
+	starting             *starting
+	image, mounted, loop string
+	program              *exec.Cmd
+	orders               io.WriteCloser
+	answers              *bufio.Reader
+	stopped              bool
+}
+
+func startDisk(t *testing.T, starting *starting, tool, mode string, seed int) *testDisk {
 	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	dir := t.TempDir()
+	served := filepath.Join(dir, "served")
+	d := &testDisk{starting: starting, image: filepath.Join(dir, "image"), mounted: filepath.Join(dir, "mounted")}
+	for _, path := range []string{served, d.mounted} {
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return strings.TrimSpace(string(out))
+	d.shell(t, "truncate", "-s", "512M", d.image)
+	d.program = exec.Command(tool, "--image", d.image, "--mount", served, "--mode", mode, "--seed", strconv.Itoa(seed))
+	d.program.Stderr = os.Stderr
+	out, err := d.program.StdoutPipe()
+	if err == nil {
+		d.orders, err = d.program.StdinPipe()
+	}
+	if err == nil {
+		starting.Lock()
+		err = d.program.Start()
+		starting.Unlock()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.stop(t) })
+	d.answers = bufio.NewReader(out)
+	if line, err := d.answers.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("powercut says %q: %v", line, err)
+	}
+	d.loop = d.shell(t, "losetup", "--find", "--show", filepath.Join(served, "disk"))
+	d.shell(t, "mkfs.ext4", "-q", d.loop)
+	d.shell(t, "mount", d.loop, d.mounted)
+	return d
+}
+
+// tell gives an order and waits until it is obeyed.
+func (d *testDisk) tell(t *testing.T, order string) {
+	if _, err := fmt.Fprintln(d.orders, order); err != nil {
+		t.Errorf("tell the disk to %s: %v", order, err)
+		return
+	}
+	if line, err := d.answers.ReadString('\n'); err != nil {
+		t.Errorf("disk told to %s: %q: %v", order, line, err)
+	}
+}
+
+// again mounts what the disk holds after a cut, without the program between.
+func (d *testDisk) again(t *testing.T) {
+	t.Helper()
+	d.stop(t)
+	loop := d.shell(t, "losetup", "--find", "--show", d.image)
+	t.Cleanup(func() { d.shell(t, "losetup", "-d", loop) })
+	d.shell(t, "mount", loop, d.mounted)
+	t.Cleanup(func() { d.shell(t, "umount", d.mounted) })
+}
+
+func (d *testDisk) stop(t *testing.T) {
+	t.Helper()
+	if d.stopped {
+		return
+	}
+	d.stopped = true
+	if d.loop != "" {
+		d.shell(t, "umount", "-l", d.mounted)
+		d.shell(t, "losetup", "-d", d.loop)
+	}
+	_ = d.orders.Close()
+	if err := d.program.Wait(); err != nil {
+		t.Errorf("powercut: %v", err)
+	}
+}
+
+func (d *testDisk) shell(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	d.starting.Lock()
+	err := cmd.Start()
+	d.starting.Unlock()
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, &out)
+	}
+	return strings.TrimSpace(out.String())
 }

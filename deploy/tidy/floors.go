@@ -73,6 +73,7 @@ func Floors() map[string]Entry {
 		"deploy/children/withservers": {Floor: 4, Beside: []string{"deploy/children", "deploy/children/childtest"}, Why: "the same, around one command"},
 		"deploy/system":               {Floor: 4, Beside: []string{"deploy/children"}, Why: "whole clusters, in one process or as processes that can be killed"},
 		"deploy/attack":               {Floor: 4, Beside: []string{"deploy/system"}, Why: "every attack of the security requirements, against a live system"},
+		"deploy/powercut":             {Floor: 4, Why: "a disk for tests that loses what was not flushed, or fails"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 
 		"deploy/standalone/traffic": {Floor: 4, Why: "believable sample traffic, the same from the same seed"},
