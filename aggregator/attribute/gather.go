@@ -134,6 +134,8 @@ type gathering struct {
 	ids   map[string]bool
 	fresh []string // keys that were not yet followed
 	full  bool     // keys were left out
+
+	before computed // conversions that are not to be read
 }
 
 func (g *gathering) addKeys(keys []string) {
@@ -153,7 +155,7 @@ func (g *gathering) addKeys(keys []string) {
 func (g *gathering) conversions(ctx context.Context, ids []string) error {
 	fresh := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if !g.ids[id] {
+		if !g.ids[id] && !g.before.has(g.app, id) {
 			g.ids[id] = true
 			fresh = append(fresh, id)
 		}

@@ -145,7 +145,7 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 	rows = make([]attribution.Row, 0, newRows(results, stamps))
 	for i := range results {
 		r := &results[i]
-		if repair && !wanted[r.ID] {
+		if s.exact && !wanted[r.ID] {
 			continue
 		}
 		stored, ok := stamps[r.ID]

@@ -9,12 +9,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// WatermarkName names the watermark and the lease of the sweep.
-const WatermarkName = "attribution-sweep"
-
 const (
-	leaseTime = 30 * time.Second
-	maxSlice  = time.Hour // stored facts of no longer a time are swept between two watermarks
+	maxSlice = 5 * time.Minute // stored facts of no longer a time are swept between two watermarks
 
 	// youngOverlap is how long nearly every insert takes at most. What takes longer
 	// is left to the full sweep.
@@ -25,45 +21,32 @@ const (
 	mismatchAge = 60 * time.Second
 )
 
-// errLost says that another node sweeps now.
-var errLost = errors.New("sweep attributions: the lease went to another node")
-
 // Sweep recomputes what was stored since the watermark and moves it. It does
 // nothing while another node holds the lease.
 func (a *Attributor) Sweep(ctx context.Context) error {
-	epoch, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime)
-	if err != nil {
-		return fmt.Errorf("lease the sweep: %w", err)
-	}
-	if !held {
-		return nil
-	}
-	mark, err := a.o.Watermarks.Watermark(ctx, WatermarkName)
-	if err != nil {
-		return fmt.Errorf("read the sweep's watermark: %w", err)
-	}
-	return a.sweepFrom(ctx, mark, epoch)
+	return a.leased(ctx, func(ctx context.Context, epoch int64) error {
+		mark, err := a.o.Watermarks.Watermark(ctx, WatermarkName)
+		if err != nil {
+			return fmt.Errorf("read the sweep's watermark: %w", err)
+		}
+		return a.sweepFrom(ctx, mark, epoch)
+	})
 }
 
 // sweepYoung looks only at what was stored a moment ago, where the fast path of
 // another node may have missed something, and leaves the watermark alone.
 func (a *Attributor) sweepYoung(ctx context.Context) error {
-	_, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime)
-	if err != nil {
-		return fmt.Errorf("lease the sweep: %w", err)
-	}
-	if !held {
-		return nil
-	}
-	now, err := a.o.Feed.Now(ctx)
-	if err != nil {
+	return a.leased(ctx, func(ctx context.Context, _ int64) error {
+		now, err := a.o.Feed.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = a.sweepRange(ctx, later(now.Add(-a.o.Young), a.last.Add(-youngOverlap)), now, a.young)
+		if err == nil {
+			a.last = now
+		}
 		return err
-	}
-	_, err = a.sweepRange(ctx, later(now.Add(-a.o.Young), a.last.Add(-youngOverlap)), now, a.young)
-	if err == nil {
-		a.last = now
-	}
-	return err
+	})
 }
 
 func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, epoch int64) error {
@@ -117,7 +100,7 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 	if !since.Before(until) {
 		return 0, nil
 	}
-	total, cursor := 0, ""
+	total, cursor, before := 0, "", computed{}
 	var faults []error
 	for {
 		facts, next, err := a.o.Feed.Since(ctx, since, until, cursor, pageFacts)
@@ -126,7 +109,10 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 		}
 		fresh := a.unseen(facts, mark)
 		if size(&fresh) > 0 {
-			n, err := a.Recompute(ctx, &fresh)
+			if mark == a.young { // some of these facts were not readable when the page before was computed
+				before = computed{}
+			}
+			n, err := a.recomputeOnce(ctx, &fresh, before)
 			total += n
 			if variants := attribution.Conflicts(&fresh); len(variants) > 0 {
 				err = errors.Join(err, a.o.Store.RecordConflicts(ctx, variants))
@@ -141,9 +127,6 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 			return total, errors.Join(append(faults, ctx.Err())...)
 		}
 		cursor = next
-		if _, held, err := a.o.Watermarks.Lease(ctx, WatermarkName, a.o.Owner, leaseTime); err != nil || !held {
-			return total, errors.Join(append(faults, err, errLost)...)
-		}
 	}
 }
 

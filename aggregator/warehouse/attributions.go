@@ -50,12 +50,16 @@ ORDER BY conversion_id LIMIT ?`, app, from, after, generation, limit)
 	return list, nil
 }
 
+// maxInsertAttributions is how many rows go into one insert: they are large, and an insert
+// has its time.
+const maxInsertAttributions = 25_000
+
 // InsertAttributions stores rows; of each conversion the row with the greatest
 // version stays.
 func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
 	all := pointers(rows)
 	for len(all) > 0 {
-		n := min(len(all), maxInsertRows)
+		n := min(len(all), maxInsertAttributions)
 		if err := w.send(ctx, "attributions", attributionColumns(all[:n]), n); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (w *WhatIf) Stamps(context.Context, string, []string) (map[string]attributi
 func (w *WhatIf) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
 	all := pointers(rows)
 	for len(all) > 0 {
-		n := min(len(all), maxInsertRows)
+		n := min(len(all), maxInsertAttributions)
 		columns := append(attributionColumns(all[:n]), pick("run", all[:n], func(*attribution.Row) string { return w.run }))
 		if err := w.send(ctx, "what_if_attributions", columns, n); err != nil {
 			return err
