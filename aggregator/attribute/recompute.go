@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -149,7 +150,7 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 			continue
 		}
 		stored, ok := stamps[r.ID]
-		version, verdict := judge(r, stored, ok, repair)
+		version, verdict := judge(r, stored, ok, repair, a.newest(s.app))
 		switch verdict {
 		case replace:
 			rows = append(rows, attribution.Row{Conversion: *byID[r.ID], Result: *r, Version: version})
@@ -179,10 +180,12 @@ const (
 	doubt
 )
 
+// newest is the generation of the newest settings of an app that this node has heard of.
+func (a *Attributor) newest(app string) uint64 { return a.o.Settings(app, math.MaxInt64).Generation }
+
 // judge compares a result with the stored row and returns the version to write
-// it with. A row of newer settings is never written over: this node has not
-// heard of them yet.
-func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (uint64, verdict) {
+// it with. A row of newer settings than this node has heard of is never written over.
+func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool, newest uint64) (uint64, verdict) {
 	if !ok {
 		return r.Version(0), replace
 	}
@@ -193,14 +196,14 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool) (ui
 		return version, same
 	case version > stored.Version:
 		return version, replace
-	case attribution.Generation(stored.Version) > r.Generation:
+	case attribution.Generation(stored.Version) > newest:
 		return version, same
 	case !repair:
 		return version, doubt
 	case count == 255:
 		return version, same // repaired too often: a fault that the mismatch metric shows
 	}
-	return r.Version(count + 1), replace
+	return r.Above(stored.Version), replace
 }
 
 // Eraser forgets people. The warehouse does.
@@ -261,12 +264,12 @@ func (a *Attributor) rewrite(ctx context.Context, s seeds) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	rows := a.over(facts, stamps, s.ids)
+	rows := a.over(s.app, facts, stamps, s.ids)
 	return len(rows), a.write(ctx, rows)
 }
 
 // over makes the rows of ids, each with a version above the stored one's.
-func (a *Attributor) over(facts *attribution.Facts, stamps map[string]attribution.Stamp, ids []string) []attribution.Row {
+func (a *Attributor) over(app string, facts *attribution.Facts, stamps map[string]attribution.Stamp, ids []string) []attribution.Row {
 	wanted := make(map[string]*attribution.Conversion, len(ids))
 	for _, id := range ids {
 		wanted[id] = nil
@@ -278,6 +281,7 @@ func (a *Attributor) over(facts *attribution.Facts, stamps map[string]attributio
 		}
 	}
 	rows := make([]attribution.Row, 0, len(ids))
+	newest := a.newest(app)
 	results := attribution.Settle(facts, a.o.Settings)
 	a.metrics.computed.Add(float64(len(results)))
 	for i := range results {
@@ -289,8 +293,9 @@ func (a *Attributor) over(facts *attribution.Facts, stamps map[string]attributio
 		stored, ok := stamps[r.ID]
 		version := r.Version(0)
 		if count := attribution.Repair(stored.Version); ok {
-			if version = r.Version(count); version <= stored.Version && count < 255 {
-				version = r.Version(count + 1)
+			version = r.Version(count)
+			if version <= stored.Version && count < 255 && attribution.Generation(stored.Version) <= newest {
+				version = r.Above(stored.Version)
 			}
 		}
 		if !ok || version > stored.Version {

@@ -315,3 +315,46 @@ func TestErasureRecomputes(t *testing.T) {
 		t.Errorf("what they did since: %s", got)
 	}
 }
+
+// TestAnOlderContentReplacesOneOfNewerSettings: of a message id the content that
+// counts arrives last, and its time is before settings by which the other was
+// attributed. A node that has not heard of these leaves the row alone.
+func TestAnOlderContentReplacesOneOfNewerSettings(t *testing.T) {
+	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
+	short := attribution.Default()
+	short.Generation, short.Lookback = 2, attribution.Hour
+	settings := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
+	settings.tell(short, start)
+	ignorant := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
+	attributor := func(s *told) *attribute.Attributor {
+		a, err := attribute.New(attribute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{}, Settings: s.at, Owner: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	knows, stale := attributor(settings), attributor(ignorant)
+	click := clicked("t", "", "meta", start-day)
+	click.AnonymousID = "a1"
+	loser, winner := ordered("o", "a1", start+minute), ordered("o", "a1", start-minute)
+	loser.Received, loser.Digest, winner.Received, winner.Digest = start+2*minute, 1, start+minute, 2
+	for _, step := range []struct {
+		name   string
+		by     *attribute.Attributor
+		events []protocol.Event
+		want   string
+	}{
+		{"the one that loses, by newer settings", knows, []protocol.Event{click, loser}, "[]"},
+		{"the one that counts, on a node that has not heard of them", stale, []protocol.Event{winner}, "[]"},
+		{"the same on one that has", knows, []protocol.Event{winner}, "[meta]"},
+		{"the loser again", knows, []protocol.Event{loser}, "[meta]"},
+	} {
+		facts := n.insert(t, step.events)
+		if _, err := step.by.Recompute(t.Context(), &facts); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.sources(t, "o"); got != step.want {
+			t.Errorf("%s: %s, want %s", step.name, got, step.want)
+		}
+	}
+}

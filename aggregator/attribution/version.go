@@ -19,3 +19,13 @@ func (r *Result) Version(repair uint8) uint64 {
 
 // Repair returns the repair count of a version.
 func Repair(version uint64) uint8 { return uint8(version >> 32) }
+
+// Above returns a version of the result that replaces a stored one: one repair more
+// and, where the stored row is of newer settings, counted as theirs. A conversion
+// gets older settings when a message id's content that counts arrives after another
+// one with a later time.
+func (r *Result) Above(stored uint64) uint64 {
+	version := r.Version(Repair(stored) + 1)
+	const generation = uint64(maxGeneration) << 40
+	return max(version, version&^generation|stored&generation)
+}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -23,12 +24,13 @@ func (r *Reconciler) compare(ctx context.Context, app string, page []attribution
 	if err != nil {
 		return nil, 0, err
 	}
+	newest := r.o.Settings(app, math.MaxInt64).Generation
 	before, after := byID(stored), byID(computed)
 	for _, c := range page {
 		row, result := before[c.ID], after[c.ID]
 		switch {
 		case result == nil: // erased meanwhile
-		case row != nil && row.Result.Generation > result.Result.Generation: // of settings this node has not heard of yet
+		case row != nil && row.Result.Generation > newest: // of settings this node has not heard of yet
 		case row == nil || attribution.SameRow(row, result) != nil:
 			differ = append(differ, c)
 		}

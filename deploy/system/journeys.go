@@ -30,6 +30,7 @@ type Journeys struct {
 	Distinct    int    // ids among them
 	Sum         uint64 // of the hashes of the distinct ids, exclusive or
 	Conversions int    // distinct
+	Contents    int    // of the distinct ids: more, where an id is used for several
 }
 
 // NewJourneys makes the journeys of so many people.
@@ -65,6 +66,7 @@ func (j *Journeys) fill() {
 	j.pool = append(j.pool, p.messages...)
 	j.Distinct += p.ids
 	j.Conversions += p.conversions
+	j.Contents += p.ids + p.conflicts
 	j.Sum ^= p.sum
 }
 
@@ -101,6 +103,7 @@ type life struct {
 	messages []Message
 
 	ids, conversions int
+	conflicts        int // further contents of ids
 	sum              uint64
 }
 
@@ -184,6 +187,7 @@ func (p *life) tell(id string, touch, conversion bool, body map[string]any, othe
 	case 1:
 		other(body)
 		add()
+		p.conflicts++
 	}
 }
 

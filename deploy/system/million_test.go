@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -21,12 +22,13 @@ import (
 
 // TestMillion sends journeys at the edges of what counts through the running system,
 // in mixed order, over two agents and two aggregators, while aggregators and the
-// ClickHouse are killed. Then every stored attribution must equal, in every column,
+// ClickHouse are killed and somebody changes the settings through the API. Then every stored attribution must equal, in every column,
 // what the second implementation computes in SQL, and what the oracle computes from
 // the stored events: to the last millionth.
 //
 // UNMOGROWP_CHAOS_PEOPLE says how many people there are, each with five conversions;
-// 200,000 make the million. UNMOGROWP_CHAOS_KILLS and _SEED are as in the chaos test.
+// 200,000 make the million. UNMOGROWP_CHAOS_KILLS and _SEED are as in the chaos test;
+// UNMOGROWP_CHAOS_CHANGES is how often settings are changed at most.
 func TestMillion(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a minute")
@@ -35,14 +37,19 @@ func TestMillion(t *testing.T) {
 	moment := time.Now().Add(-time.Second).Truncate(time.Millisecond)
 	p := startProcesses(t, childtest.Postgres(t), 2, 2, func(c *Cluster) { c.settleOn(moment, people) })
 	f := &flood{storm: storm{p: p, kills: kills, due: make(chan int, kills)}, journeys: NewJourneys(uint64(seed), people, moment), people: people}
+	live := &changes{f: f, most: setting(t, "CHANGES", 12)}
 	began := time.Now()
-	f.run()
+	f.runWith(live)
 	t.Logf("%d messages of %d people with %d conversions, %d kills, acknowledged after %s", f.journeys.Sent, people, f.journeys.Conversions, f.killed, since(began))
 	m := &ledger{Cluster: p.Cluster, people: people}
-	m.open(moment)
-	m.awaitStored(f.journeys)
+	m.open()
+	m.awaitStored(f.journeys, live)
+	m.awaitContents(f.journeys, live)
 	t.Logf("all stored after %s", since(began))
-	m.awaitAttributed(f.journeys.Conversions)
+	lively := m.awaitLive()
+	t.Logf("%d people with %d conversions while settings changed %d times, attributed after %s", live.people, lively, live.made, since(began))
+	total := f.journeys.Conversions + lively
+	m.awaitAttributed(total)
 	t.Logf("all attributed after %s", since(began))
 	began = time.Now()
 	m.twin()
@@ -52,8 +59,8 @@ func TestMillion(t *testing.T) {
 	began = time.Now()
 	compared := m.recompute()
 	t.Logf("%d rows equal to the oracle's, %s", compared, since(began))
-	if compared != f.journeys.Conversions {
-		t.Errorf("%d rows compared, want %d", compared, f.journeys.Conversions)
+	if compared != total {
+		t.Errorf("%d rows compared, want %d", compared, total)
 	}
 }
 
@@ -93,6 +100,16 @@ type flood struct {
 }
 
 const perFlood = 500
+
+// runWith sends everything while settings are changed.
+func (f *flood) runWith(live *changes) {
+	ended := make(chan struct{})
+	var both sync.WaitGroup
+	both.Go(func() { live.run(ended) })
+	f.run()
+	close(ended)
+	both.Wait()
+}
 
 func (f *flood) run() {
 	var senders, nemesis sync.WaitGroup
@@ -187,15 +204,14 @@ func (f *flood) deliver(agent *Part, r request) {
 type ledger struct {
 	*Cluster
 	people   int
-	versions []attribution.Settings
-	from     []time.Time
+	versions []accounts.SettingsVersion
 	store    *warehouse.Warehouse
 	run      *warehouse.WhatIf
 }
 
-func (m *ledger) open(moment time.Time) {
+func (m *ledger) open() {
 	m.T.Helper()
-	m.versions, m.from = JourneySettings(moment, m.people)
+	m.versions = versionsOf(m.Cluster)
 	var err error
 	if m.store, err = warehouse.Open(m.T.Context(), warehouse.Options{DSN: m.ClickHouseDSN}); err != nil {
 		m.T.Fatal(err)
@@ -207,12 +223,12 @@ func (m *ledger) open(moment time.Time) {
 }
 
 func (m *ledger) at(ms int64) *attribution.Settings {
-	for i := len(m.from) - 1; i > 0; i-- {
-		if m.from[i].UnixMilli() <= ms {
-			return &m.versions[i]
+	for i := len(m.versions) - 1; i > 0; i-- {
+		if m.versions[i].From.UnixMilli() <= ms {
+			return &m.versions[i].Settings
 		}
 	}
-	return &m.versions[0]
+	return &m.versions[0].Settings
 }
 
 // count runs a query of numbers.
@@ -226,9 +242,16 @@ func (m *ledger) count(query string, to ...any) error {
 }
 
 // awaitStored waits until exactly the ids that were sent are stored.
-func (m *ledger) awaitStored(j *Journeys) {
+func (m *ledger) awaitStored(j *Journeys, live *changes) {
 	m.T.Helper()
-	m.awaitWhileGrowing("message ids stored", `SELECT count(), groupBitXor(cityHash64(event_id)) FROM (SELECT DISTINCT event_id FROM events)`, uint64(j.Distinct), j.Sum)
+	m.awaitWhileGrowing("message ids stored", `SELECT count(), groupBitXor(cityHash64(event_id)) FROM (SELECT DISTINCT event_id FROM events)`, uint64(j.Distinct+live.distinct), j.Sum^live.sum)
+}
+
+// awaitContents waits until every content of every id is stored: which one counts
+// cannot be told before.
+func (m *ledger) awaitContents(j *Journeys, live *changes) {
+	m.T.Helper()
+	m.awaitWhileGrowing("contents of messages stored", `SELECT uniqExact((id_hash, digest)), toUInt64(0) FROM event_ids`, uint64(j.Contents+live.distinct), 0)
 }
 
 // awaitAttributed waits until every conversion has a row.
@@ -272,6 +295,7 @@ func (m *ledger) pages(do func(first, end string) error) {
 			return do(fmt.Sprintf("p%07d", from), fmt.Sprintf("p%07d", from+peoplePerPage))
 		})
 	}
+	pages.Go(func() error { return do("q", "r") }) // those who acted while settings changed
 	if err := pages.Wait(); err != nil {
 		m.T.Fatal(err)
 	}
@@ -312,16 +336,16 @@ func (m *ledger) ids(query string, args ...any) ([]string, error) {
 }
 
 // awaitSame waits until no stored row differs from the one computed in SQL, in any
-// column but the clock's and the repair count in the version. Rows that the sweep
+// column but the clock's and what is above the inputs in the version. Rows that the sweep
 // has not yet come to are the only ones that may differ at first.
 func (m *ledger) awaitSame() {
 	m.T.Helper()
 	m.Await("no row that differs from the SQL", func() error {
 		differ, err := m.ids(`SELECT conversion_id FROM
 (
-    SELECT conversion_id, cityHash64(tuple(bitAnd(version, bitNot(bitShiftLeft(toUInt64(255), 32))), * EXCEPT (version, inserted_at))) AS row FROM attributions FINAL
+    SELECT conversion_id, cityHash64(tuple(bitAnd(version, toUInt64(0xFFFFFFFF)), * EXCEPT (version, inserted_at))) AS row FROM attributions FINAL
     UNION ALL
-    SELECT conversion_id, cityHash64(tuple(bitAnd(version, bitNot(bitShiftLeft(toUInt64(255), 32))), * EXCEPT (version, inserted_at, run))) AS row FROM what_if_attributions FINAL WHERE run = 'twin'
+    SELECT conversion_id, cityHash64(tuple(bitAnd(version, toUInt64(0xFFFFFFFF)), * EXCEPT (version, inserted_at, run))) AS row FROM what_if_attributions FINAL WHERE run = 'twin'
 )
 GROUP BY conversion_id HAVING count() != 2 OR min(row) != max(row) LIMIT 100000`)
 		if err != nil || len(differ) == 0 {
@@ -349,26 +373,32 @@ func (m *ledger) recompute() int {
 	m.T.Helper()
 	var compared atomic.Int64
 	m.pages(func(first, end string) error {
-		events, err := m.eventsWhere("event_id >= ? AND event_id < ?", first, end)
-		if err != nil {
-			return err
-		}
-		stored, err := m.attributionsWhere("conversion_id >= ? AND conversion_id < ?", first, end)
-		if err != nil {
-			return err
-		}
-		want := oracle.RecomputeAt(events, func(_ string, ms int64) *attribution.Settings { return m.at(ms) })
-		for id, result := range want {
-			got, ok := stored[id.Conversion]
-			if expected := expectation(&result); !ok || fmt.Sprint(got) != fmt.Sprint(expected) {
-				return fmt.Errorf("%s: stored (%t) %v, want %v", id.Conversion, ok, got, expected)
-			}
-			compared.Add(1)
-		}
-		if len(stored) != len(want) {
-			return fmt.Errorf("people from %s on: %d rows, want %d", first, len(stored), len(want))
-		}
-		return nil
+		n, err := m.recomputePage(first, end)
+		compared.Add(int64(n))
+		return err
 	})
 	return int(compared.Load())
+}
+
+// recomputePage compares the rows of some people.
+func (m *ledger) recomputePage(first, end string) (int, error) {
+	events, err := m.eventsWhere("event_id >= ? AND event_id < ?", first, end)
+	if err != nil {
+		return 0, err
+	}
+	stored, err := m.attributionsWhere("conversion_id >= ? AND conversion_id < ?", first, end)
+	if err != nil {
+		return 0, err
+	}
+	want := oracle.RecomputeAt(events, func(_ string, ms int64) *attribution.Settings { return m.at(ms) })
+	for id, result := range want {
+		got, ok := stored[id.Conversion]
+		if expected := expectation(&result); !ok || fmt.Sprint(got) != fmt.Sprint(expected) {
+			return 0, fmt.Errorf("%s: stored (%t) %v, want %v", id.Conversion, ok, got, expected)
+		}
+	}
+	if len(stored) != len(want) {
+		return 0, fmt.Errorf("people from %s on: %d rows, want %d", first, len(stored), len(want))
+	}
+	return len(want), nil
 }
