@@ -126,6 +126,7 @@ func stored(t *testing.T, w *warehouse.Warehouse) []string {
 	for i := range page {
 		ids[i] = page[i].ID
 	}
+	slices.Sort(ids)
 	return ids
 }
 
