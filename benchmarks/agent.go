@@ -19,6 +19,9 @@ import (
 // writeKey is the key of the app that the agents here serve.
 const writeKey = "benchmark-write-key"
 
+// greedyKey is another key of it.
+const greedyKey = "benchmark-greedy-key"
+
 // maxProfile bounds what is read of a profile.
 const maxProfile = 64 << 20
 
@@ -57,8 +60,9 @@ func prepareAgent(dir string, ca *authority) error {
 	return writeSettings(filepath.Join(dir, "settings"))
 }
 
-// launchAgent starts the program for a directory that is prepared.
-func launchAgent(ctx context.Context, program, dir, aggregator string) (*server, error) {
+// launchAgent starts the program for a directory that is prepared, with further settings as
+// environment variables.
+func launchAgent(ctx context.Context, program, dir, aggregator string, settings ...string) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -70,8 +74,8 @@ func launchAgent(ctx context.Context, program, dir, aggregator string) (*server,
 	s := &server{address: address, admin: admin.String()}
 	s.program = &children.Program{
 		Command: children.Command{Name: "agent", Path: program, Args: []string{"run"}, Log: dir + ".log", StopTimeout: 15 * time.Second,
-			Env: []string{"UNMOGROWP_DATA_DIR=" + dir, "UNMOGROWP_LISTEN=" + address.String(), "UNMOGROWP_ADMIN_LISTEN=" + s.admin,
-				"UNMOGROWP_UPLINK_BIND=127.0.0.1:0", "UNMOGROWP_AGGREGATORS=" + aggregator, "UNMOGROWP_BALLAST=0", "UNMOGROWP_LOG_LEVEL=warn"}},
+			Env: append([]string{"UNMOGROWP_DATA_DIR=" + dir, "UNMOGROWP_LISTEN=" + address.String(), "UNMOGROWP_ADMIN_LISTEN=" + s.admin,
+				"UNMOGROWP_UPLINK_BIND=127.0.0.1:0", "UNMOGROWP_AGGREGATORS=" + aggregator, "UNMOGROWP_BALLAST=0", "UNMOGROWP_LOG_LEVEL=warn"}, settings...)},
 		Ready: func(ctx context.Context) error {
 			_, err := s.ask(ctx, "/readyz")
 			return err
@@ -98,13 +102,17 @@ func (s *server) ask(ctx context.Context, path string) ([]byte, error) {
 	return body, err
 }
 
-// writeSettings leaves what an aggregator would have sent: one app and its key.
+// writeSettings leaves what an aggregator would have sent: one app, its keys and a link.
 func writeSettings(path string) error {
 	table, err := links.Open(path)
 	if err != nil {
 		return err
 	}
-	hash := sha256.Sum256([]byte(writeKey))
-	return table.Replace(protocol.Settings{Generation: 1, Apps: []protocol.App{{ID: "bench", Name: "Benchmark"}},
-		Keys: []protocol.Key{{Hash: hash[:], App: "bench", Kind: protocol.KeyClient}}})
+	settings := protocol.Settings{Generation: 1, Apps: []protocol.App{{ID: "bench", Name: "Benchmark"}},
+		Links: []protocol.Link{{ID: "bench", Slug: "bench", App: "bench", MediaSource: "google", Fallback: "https://shop.example/"}}}
+	for _, key := range []string{writeKey, greedyKey} {
+		hash := sha256.Sum256([]byte(key))
+		settings.Keys = append(settings.Keys, protocol.Key{Hash: hash[:], App: "bench", Kind: protocol.KeyClient})
+	}
+	return table.Replace(settings)
 }

@@ -32,6 +32,7 @@ type options struct {
 	dir              string
 	program          string
 	backlogMB        int
+	cutoffEvents     int
 	keep             string
 	keys, people     int // generated for the cells about attribution
 }
@@ -58,14 +59,18 @@ func commands(root *cobra.Command) {
 	f.StringVar(&o.dir, "dir", data, "`directory` for the agents' data: on the disk that is to be measured")
 	f.StringVar(&o.program, "agent", "", "measure this built agent `program`; without it one is built from the source")
 	f.IntVar(&o.backlogMB, "backlog", 1000, "megabytes that the agent has on its disk before it ships them")
+	f.IntVar(&o.cutoffEvents, "cutoff", 3600*liveRate, "events that an agent has in its buffer after it was cut off, for agent/cutoff")
 	f.IntVar(&o.keys, "keys", 20_000_000, "touch keys to generate for attribution/stored and attribution/what-if")
 	f.StringVar(&o.keep, "keep", "", "generate them in this `directory`, keep them, and use them again the next time")
 	f.IntVar(&o.people, "conversions", 1_000_000, "conversions to generate for them")
 	root.AddCommand(targetCommand())
 }
 
-// maxBacklogMB is less than the agent's quota.
-const maxBacklogMB = 4000
+// Less than the agent's quota.
+const (
+	maxBacklogMB = 4000
+	maxCutoff    = 40_000_000
+)
 
 // runSuite measures and reports.
 func runSuite(ctx context.Context, std daemon.Streams, o options) error {
@@ -77,6 +82,9 @@ func runSuite(ctx context.Context, std daemon.Streams, o options) error {
 	}
 	if o.backlogMB < 1 || o.backlogMB > maxBacklogMB {
 		return daemon.Usagef("--backlog is %d, 1 to %d megabytes are possible", o.backlogMB, maxBacklogMB)
+	}
+	if o.cutoffEvents < 1 || o.cutoffEvents > maxCutoff {
+		return daemon.Usagef("--cutoff is %d, 1 to %d events are possible", o.cutoffEvents, maxCutoff)
 	}
 	if o.keys < 1 || o.people < 1 || o.keys > 1_000_000_000 || o.people > 100_000_000 {
 		return daemon.Usagef("--keys must be 1 to 1000000000 and --conversions 1 to 100000000")

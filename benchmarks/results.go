@@ -20,6 +20,7 @@ type results struct {
 	Cells   []cell    `json:"cells,omitempty"`
 
 	Ship        *shipment         `json:"ship,omitempty"`
+	Trials      []trial           `json:"trials,omitempty"`
 	Attribution []attributionCell `json:"attribution,omitempty"`
 }
 
@@ -134,6 +135,9 @@ func (r *results) table(w io.Writer) error {
 			return fmt.Errorf("print: %w", err)
 		}
 	}
+	if err := trialTable(w, r.Trials); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
 	if err := peerTable(w); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
@@ -174,6 +178,11 @@ func (r *results) markdown(w io.Writer) {
 	}
 	if r.Ship != nil {
 		fmt.Fprintf(w, "\n| %s |\n|%s\n| %s |\n", strings.Join(shipHeader(), " | "), strings.Repeat("---:|", len(shipHeader())), strings.Join(r.Ship.row(), " | "))
+	}
+	if len(r.Trials) > 0 {
+		var text bytes.Buffer
+		_ = trialTable(&text, r.Trials) // memory takes everything
+		fmt.Fprintf(w, "\n```\n%s\n```\n", bytes.TrimSpace(text.Bytes()))
 	}
 }
 

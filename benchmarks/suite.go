@@ -77,11 +77,14 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 			return nil, fmt.Errorf("measure %s: %w", ship, err)
 		}
 	}
+	if err := s.trials(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.attributions(ctx); err != nil {
 		return nil, err
 	}
-	if len(s.results.Cells) == 0 && s.results.Ship == nil && len(s.results.Attribution) == 0 {
-		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read), both (agent/100), ship, or attribution/ with engine, visible, stored or what-if", s.only)
+	if len(s.results.Cells) == 0 && s.results.Ship == nil && len(s.results.Trials) == 0 && len(s.results.Attribution) == 0 {
+		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read), both (agent/100), ship, cutoff, abuse, or attribution/ with engine, visible, stored or what-if", s.only)
 	}
 	s.results.compare()
 	return &s.results, nil

@@ -89,8 +89,8 @@ func (s *segment) tableBytes() int64 {
 	return size
 }
 
-// moveAway is how to go on when Badger's own bookkeeping is damaged.
-const moveAway = "move this directory away: what it held is then reported as lost, the rest is read"
+// rebuildHint is how to go on when Badger's own bookkeeping is damaged.
+const rebuildHint = "stop the agent and run `agent buffer rebuild`: it saves the blocks that can be read, and the next start reports the others as lost"
 
 // openLocked opens the store of the segment. The caller holds s.mu.
 func (s *segment) openLocked(st *store, readOnly bool) (err error) {
@@ -101,7 +101,7 @@ func (s *segment) openLocked(st *store, readOnly bool) (err error) {
 	// damaged directory is an error, not a stack trace.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("open segment %s: its files are damaged: %v; %s", s.dir, r, moveAway)
+			err = fmt.Errorf("open segment %s: its files are damaged: %v; %s", s.dir, r, rebuildHint)
 		}
 	}()
 	if err := st.mendTables(s.dir); err != nil {
@@ -110,7 +110,7 @@ func (s *segment) openLocked(st *store, readOnly bool) (err error) {
 	s.readOnly = readOnly
 	db, err := badger.Open(st.badgerOptions(s))
 	if err != nil {
-		return fmt.Errorf("open segment %s: %w; if its files are damaged, %s", s.dir, err, moveAway)
+		return fmt.Errorf("open segment %s: %w; if its files are damaged, %s", s.dir, err, rebuildHint)
 	}
 	s.db = db
 	return nil

@@ -30,10 +30,29 @@ func bufferCommand(c *Config) *cobra.Command {
 			return withBuffer(ctx, std, c, sub.do)
 		}))
 	}
+	cmd.AddCommand(daemon.Command("rebuild", "make segments anew that cannot be opened, of the blocks that can be read in their files", c,
+		func(_ context.Context, std daemon.Streams, _ []string) error { return rebuild(std, c) }))
 	cmd.AddCommand(replayCommand(c))
 	cmd.AddCommand(deadCommand(c, "resend", "put dead letters into the queue again; the agent sends them when it starts", resend))
 	cmd.AddCommand(deadCommand(c, "discard", "remove dead letters for good", discard))
 	return cmd
+}
+
+// rebuild puts right what keeps the buffer from opening.
+func rebuild(std daemon.Streams, c *Config) error {
+	if !buffer.Exists(c.bufferDir()) {
+		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
+	}
+	list, err := buffer.Rebuild(c.bufferDir(), slog.New(slog.NewTextHandler(std.Err, nil)))
+	for _, r := range list {
+		if _, err := fmt.Fprintf(std.Out, "%s: %d blocks saved, from %d to %d; its old files are in %s (%s)\n", r.Segment, r.Blocks, r.First, r.Last, r.Aside, r.Cause); err != nil {
+			return err
+		}
+	}
+	if err == nil && len(list) == 0 {
+		_, err = fmt.Fprintln(std.Out, "every segment can be opened; `agent buffer verify` reads every block")
+	}
+	return err
 }
 
 // deadCommand does something with the dead letters that are named, or all.
