@@ -104,7 +104,7 @@ type Options struct {
 const (
 	queueFacts = 20_000 // conversions waiting in the fast path, and touches; more are left to the sweep
 	chunkFacts = 80_000 // facts recomputed together
-	pageFacts  = 20_000 // facts read by the sweep at once
+	pageFacts  = 40_000 // facts read by the sweep at once
 	seenFacts  = 1_000_000
 
 	fullEvery = 6 // sweeps: the others look at the youngest facts only
