@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -203,8 +204,14 @@ func TestFastBlockThatDeclaresAnotherLengthIsRefused(t *testing.T) {
 		{Epoch: 1, Seq: 1, Count: 1, RawLen: MaxBlockRaw, Codec: CodecS2, Payload: payload[:len(payload)-1]},
 		{Epoch: 1, Seq: 1, Count: 1, RawLen: MaxBlockRaw, Codec: CodecS2, Payload: []byte{0xff, 0xff, 0xff, 0xff, 0x0f}},
 	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		if _, err := c.Events(&b); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%d bytes of payload in a block that declares %d: %v", len(b.Payload), b.RawLen, err)
+		}
+		runtime.ReadMemStats(&after)
+		if room := after.TotalAlloc - before.TotalAlloc; room > 2*MaxBlockRaw {
+			t.Errorf("room for %d bytes was made in a block that declares %d", room, b.RawLen)
 		}
 	}
 	b := Block{Epoch: 1, Seq: 1, Count: 1, RawLen: 5, Codec: CodecS2 + 1, Payload: payload}

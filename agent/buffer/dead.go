@@ -60,6 +60,9 @@ func (d *deadLetters) open() error {
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), deadEnding)
 		if !ok {
+			if strings.HasSuffix(e.Name(), deadEnding+".tmp") { // of a process that was killed while it wrote
+				_ = os.Remove(filepath.Join(d.dir, e.Name()))
+			}
 			continue
 		}
 		letter, _, err := d.read(name)

@@ -153,3 +153,41 @@ func TestDamagedLettersAreListedAndNotSent(t *testing.T) {
 		t.Fatalf("letters %+v", q.Dead())
 	}
 }
+
+func TestDeadLettersAreBoundedInNumber(t *testing.T) {
+	d := deadLetters{dir: t.TempDir(), limit: 1 << 30}
+	for i := range maxDead {
+		d.list = append(d.list, DeadLetter{Name: fmt.Sprint(i)})
+	}
+	dropped, err := d.write(DeadLetter{Name: "new"}, []byte("block"))
+	if err != nil || dropped != 1 || len(d.list) != maxDead || d.list[0].Name != "1" || d.list[maxDead-1].Name != "new" {
+		t.Errorf("%d letters after %d gave way: %v", len(d.list), dropped, err)
+	}
+}
+
+// A letter that cannot be written leaves nothing, nor does a process that was
+// killed while it wrote one.
+func TestHalfALetterIsNotLeft(t *testing.T) {
+	d := deadLetters{dir: t.TempDir(), limit: 1 << 30}
+	if err := os.Mkdir(d.path("taken"), 0o700); err != nil { // no file can have the name
+		t.Fatal(err)
+	}
+	if _, err := d.write(DeadLetter{Name: "taken"}, []byte("block")); err == nil {
+		t.Fatal("written over a directory")
+	}
+	if err := os.WriteFile(d.path("killed")+".tmp", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(d.dir, "*.tmp")); err != nil || len(left) != 1 {
+		t.Errorf("%v %v", left, err)
+	}
+	if err := os.Remove(d.path("taken")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.open(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(d.dir); err != nil || len(left) != 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}

@@ -71,7 +71,8 @@ func writeEpoch(dir string, epoch uint64) error {
 func writeFile(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
 
 // writeFileSync replaces a file so that after a power cut there is the old or
-// the new content, never half of it.
+// the new content, never half of it. Where it fails it leaves nothing: the disk
+// may be full.
 func writeFileSync(path string, data []byte) error {
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -79,11 +80,12 @@ func writeFileSync(path string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
 	}
 	return syncDir(filepath.Dir(path))
 }
