@@ -36,7 +36,7 @@
 // the longest probabilistic window, the latest 100.
 //
 // The input digest is XXH64 with seed 0 over: Revision, generation, conversion
-// (id, time, received, digest), the number of touches and each (id, time,
+// (id, time, received, digest, marks), the number of touches and each (id, time,
 // received, digest, opened + 2·marks) in order, the number of distinct links within the person
 // that are followed from either end and each (A, B) in order of (A, B), the number of earlier installs and each (id,
 // time, received, digest, outcome, reason, match, touch id, media source, campaign, ad set,

@@ -8,7 +8,7 @@ import (
 
 // Revision is part of every input digest. It grows when the same facts and
 // settings begin to give other results, so that stored rows are seen to be old.
-const Revision = 4
+const Revision = 5
 
 // digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
 // considered, and how many facts that were. The layout is in the package
@@ -17,7 +17,7 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 	sel := &e.sel
 	b := appendNumbers(e.buf[:0], Revision, s.Generation)
 	b = appendText(b, c.ID)
-	b = appendNumbers(b, uint64(c.Time), uint64(c.Received), c.Digest, uint64(len(sel.touches)))
+	b = appendNumbers(b, uint64(c.Time), uint64(c.Received), c.Digest, uint64(c.Marks), uint64(len(sel.touches)))
 	b = appendTouches(b, sel.touches)
 	b = appendNumbers(b, uint64(len(sel.links)))
 	for _, l := range sel.links {

@@ -106,3 +106,17 @@ func TestASharedDeviceIsCutAlike(t *testing.T) {
 		t.Errorf("%d conversions", len(want))
 	}
 }
+
+// TestTheMarksOfAnInstallAreAnInput: they decide whether its touches are rejected, so
+// a row that was made by other marks must be seen to be old.
+func TestTheMarksOfAnInstallAreAnInput(t *testing.T) {
+	s := attribution.Default()
+	s.Fraud.BlockedAddress = attribution.Reject
+	c := attribution.Conversion{App: "app", ID: "i", Install: true, Time: zero, Received: zero, Keys: []string{"user:u"}}
+	in := attribution.Inputs{Touches: []attribution.Touch{{App: "app", ID: "t", Kind: attribution.Click, Time: zero - 1, Received: zero - 1, Keys: []string{"user:u"}}}}
+	plain := attribution.Attribute(c, in, s)
+	c.Marks = attribution.MarkBlockedAddress
+	if marked := attribution.Attribute(c, in, s); marked.InputDigest == plain.InputDigest || marked.Install.Outcome == plain.Install.Outcome {
+		t.Errorf("marked %s %x, plain %s %x", marked.Install.Outcome, marked.InputDigest, plain.Install.Outcome, plain.InputDigest)
+	}
+}

@@ -277,7 +277,7 @@ func (v *view) digest() uint64 {
 			}
 		}
 	}
-	put(attribution.Revision, v.s.Generation, v.c.ID, v.c.Time, v.c.Received, v.c.Digest)
+	put(attribution.Revision, v.s.Generation, v.c.ID, v.c.Time, v.c.Received, v.c.Digest, int(v.c.Marks))
 	put(len(v.touches))
 	flags := func(t *touch) int {
 		if t.Opened {

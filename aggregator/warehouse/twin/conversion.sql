@@ -2,7 +2,7 @@
 -- of an id the one that was received first, with the number of the settings that
 -- stood at its time.
 SELECT conversion_id AS id, wanted.asked AS asked, wanted.part AS part, time, received, digest, name, install,
-    revenue, has_revenue, currency, click_id, referrer, withheld, install_begin, referrer_click, mark_bits(marks) AS own_marks,
+    revenue, has_revenue, currency, click_id, referrer, withheld, install_begin, referrer_click, mark_bits(marks) AS own_marks, toUInt64(marks) AS raw_marks,
     arrayFilter(k -> NOT startsWith(k, 'fp:'), keys) AS person_keys,
     arrayFilter(k -> NOT startsWith(k, 'user:') AND NOT startsWith(k, 'click:'), person_keys) AS device_keys,
     arrayFilter(k -> startsWith(k, 'fp:'), keys) AS fingerprints,

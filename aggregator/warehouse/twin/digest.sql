@@ -2,7 +2,7 @@
 SELECT c.id AS id, terms.generation AS generation,
     toUInt32(length(seen.touches) + length(joined.links) + length(told.installs) + length(seen.probables) + length(opened.openings)) AS inputs,
     xxHash64(concat(
-        number(toUInt64({revision:UInt64})), number(generation), text(c.id), number(c.time), number(c.received), number(c.digest),
+        number(toUInt64({revision:UInt64})), number(generation), text(c.id), number(c.time), number(c.received), number(c.digest), number(c.raw_marks),
         number(length(seen.touches)),
         arrayStringConcat(arrayMap(t -> concat(text(t.place.2), number(t.place.1), number(t.received), number(t.digest), number(t.stamp)), seen.touches)),
         number(length(joined.links)),
