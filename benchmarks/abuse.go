@@ -18,7 +18,7 @@ const (
 	honestRate  = 2000  // single events a second
 	greedyRate  = 50000 // ten times the quota, 100 events a request
 	slowCount   = 2000  // connections that send a byte a second
-	bombRate    = 20    // a second
+	bombRate    = 2     // a second
 	bombBytes   = 256 << 20
 	abuseWarmup = 3 * time.Second
 	abuseTime   = 12 * time.Second // more than twice as long as a slow client is waited for

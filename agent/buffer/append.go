@@ -367,6 +367,7 @@ func (q *Queue) committed(m mark, sz size) {
 	s.liveBytes += sz.bytes
 	s.liveEvents += sz.events
 	s.liveBlocks++
+	s.courtesy.came(q.opts.Now(), sz.bytes)
 	m = s.mark
 	q.wakeLocked(&s.stored)
 	q.mu.Unlock()

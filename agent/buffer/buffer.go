@@ -145,6 +145,7 @@ type state struct {
 	acked      map[uint64]size   // acknowledged out of order: above the low-water mark
 	holes      []span            // sequences above the low-water mark that are lost, in order
 	spans      map[uint64]uint64 // last sequence of an Append in several blocks → its first
+	courtesy   courtesy          // of the reader towards what arrives
 	kept       retention         // the acknowledged blocks that are still on disk
 	lostBlocks int64             // found missing or damaged since Open
 	stored     chan struct{}     // closed and replaced when a block was committed

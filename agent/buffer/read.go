@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -43,8 +44,24 @@ func (q *Queue) Next(ctx context.Context, after uint64) (block []byte, seq uint6
 		if seq > q.state.mark.low {
 			q.state.handed[seq] = size{bytes: int64(len(block)), events: int64(b.Count)}
 		}
+		pause := q.state.courtesy.gave(q.opts.Now(), int64(len(block)))
 		q.mu.Unlock()
-		return block, seq, nil
+		return block, seq, rest(ctx, pause)
+	}
+}
+
+// rest waits, at most until ctx ends.
+func rest(ctx context.Context, pause time.Duration) error {
+	if pause <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
