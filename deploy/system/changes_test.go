@@ -83,7 +83,8 @@ func (c *changes) put(at *Part) error {
 	}
 	delete(settings, "from")
 	delete(settings, "by")
-	lists := [][]string{{"Order Completed", "Application Opened", "Signed Up"}, {"Signed Up"}, {"Order Completed", "Application Opened"}, {"Signed Up", "Order Completed"}}
+	// Journeys have openings of two contents, one ahead of its time: both must be conversions, whatever is changed.
+	lists := [][]string{{"Application Opened", "Order Completed", "Signed Up"}, {"Application Opened", "Signed Up"}, {"Application Opened", "Order Completed"}, {"Signed Up", "Order Completed", "Application Opened"}}
 	blocked := [][]string{{}, {"198.51.100.0/24"}, {"198.51.100.0/25", "203.0.113.7"}}
 	settings["conversion_events"], settings["blocked_ranges"] = lists[c.made%len(lists)], blocked[c.made%len(blocked)]
 	settings["lookback_ms"] = []int64{attribution.Day, 10 * attribution.Day, 30 * attribution.Day}[c.made%3]
