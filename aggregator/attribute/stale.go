@@ -94,7 +94,7 @@ func endOf(list []Version, i int) int64 {
 func (a *Attributor) searchStale(ctx context.Context, all map[string][]due) {
 	for app, list := range all {
 		rest := list[:0]
-		for _, d := range list {
+		for i, d := range list {
 			begun := time.Now()
 			n, err := a.renew(ctx, app, d, !begun.Before(d.until))
 			switch {
@@ -106,10 +106,12 @@ func (a *Attributor) searchStale(ctx context.Context, all map[string][]due) {
 			case n > 0:
 				a.o.Logger.Info("attributed again by newer settings", "app", app, "generation", d.version.Generation, "conversions", n)
 			}
-			if err == nil {
-				d.made++
+			if err != nil {
+				rest = append(rest, list[i:]...) // what failed one would fail the others
+				break
 			}
-			if err != nil || begun.Before(d.until) {
+			d.made++
+			if begun.Before(d.until) {
 				rest = append(rest, d)
 			}
 		}
