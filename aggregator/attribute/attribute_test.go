@@ -278,3 +278,53 @@ func TestRowsEqualTheOracle(t *testing.T) {
 		t.Fatalf("seed %d: %d rows differ", seed, len(faults))
 	}
 }
+
+// meanwhile does something between the facts that are read and the stamps.
+type meanwhile struct {
+	attribute.Store
+	once sync.Once
+	do   func()
+}
+
+func (m *meanwhile) Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error) {
+	m.once.Do(m.do)
+	return m.Store.Stamps(ctx, app, ids)
+}
+
+// TestOldFactsDoNotReplaceNewer: while a node computes, another one stores the same
+// orders as another agent had received them earlier, and attributes them.
+func TestOldFactsDoNotReplaceNewer(t *testing.T) {
+	marks := &watermarks{}
+	quick := newNode(t, childtest.ClickHouse(t), "quick", marks)
+	var events, earlier []protocol.Event
+	for i := range 24 { // of half of them the older digest is the greater one
+		id := fmt.Sprintf("order-%d", i)
+		e := protocol.Event{App: "app", ID: id, Kind: protocol.KindTrack, Name: "Order Completed", UserID: id, Original: start, Time: start, Received: start + 447}
+		events = append(events, e)
+		e.Received = start + 307
+		earlier = append(earlier, e)
+	}
+	facts := quick.insert(t, events)
+	if _, err := quick.a.Recompute(t.Context(), &facts); err != nil {
+		t.Fatal(err)
+	}
+	s := settings()
+	slow, err := attribute.New(attribute.Options{
+		Store: &meanwhile{Store: quick.store, do: func() {
+			facts := quick.insert(t, earlier)
+			if n, err := quick.a.Recompute(t.Context(), &facts); err != nil || n != len(earlier) {
+				t.Error(n, err)
+			}
+		}},
+		Feed: quick.store, Watermarks: marks, Owner: "slow", Settings: func(string, int64) *attribution.Settings { return &s },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := slow.Recompute(t.Context(), &facts); err != nil || n != 0 {
+		t.Errorf("%d rows written, %v", n, err)
+	}
+	for _, fault := range settled(t, quick.store, append(events, earlier...)) {
+		t.Error(fault)
+	}
+}

@@ -60,23 +60,30 @@ func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 	return total, fmt.Errorf("%d attributions changed while they were repaired", len(doubtful))
 }
 
-// repair settles rows whose stored version is greater than the computed one
-// although their inputs differ. Either another node knew more, and then a second
-// look agrees with it, or inputs were replaced by others of the same message id,
-// and then the row must be written over. Because the stamps are read before the
+// repair settles rows that are stored with other inputs than were computed from.
+// Either another node knew more, and then a second look agrees with it, or this
+// one does, and then the row is replaced. Because the stamps are read before the
 // facts, what was stored cannot have been computed from more than is read here.
-// A repaired row is looked at again, for a node that knew more may have been
-// writing meanwhile.
+// Read the other way round, a row could give way to one that is made of less, as
+// a version tells more inputs from fewer, but not a message id's content from
+// another one. A row that had to be written over is looked at again, for a node
+// that knew more may have been writing meanwhile.
 func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int, []string, error) {
-	rows, doubtful, err := a.compute(ctx, seeds{app: app, ids: ids, exact: true}, true)
+	s := seeds{app: app, ids: ids, exact: true}
+	rows, doubtful, err := a.compute(ctx, s, true)
+	if first, second, ok := s.halves(); ok && s.divide(err) {
+		n, doubtful, err := a.repair(ctx, app, first.ids)
+		if err != nil {
+			return n, nil, err
+		}
+		m, more, err := a.repair(ctx, app, second.ids)
+		return n + m, append(doubtful, more...), err
+	}
 	if err != nil {
 		return 0, nil, err
 	}
 	if err := a.write(ctx, rows); err != nil {
 		return 0, nil, err
-	}
-	for i := range rows {
-		doubtful = append(doubtful, rows[i].Conversion.ID)
 	}
 	return len(rows), doubtful, nil
 }
@@ -101,8 +108,9 @@ func (a *Attributor) write(ctx context.Context, rows []attribution.Row) error {
 }
 
 // compute attributes what seeds can reach and returns the rows to be written,
-// and the ids of those whose stored row differs without giving way. It fails
-// with errDivide when the seeds are too many to be read together.
+// and the ids of those that have to be looked at again: all that have a row of
+// other inputs, and in a repair those that are written over. It fails with
+// errDivide when the seeds are too many to be read together.
 func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []attribution.Row, doubtful []string, err error) {
 	var before map[string]attribution.Stamp
 	if repair {
@@ -115,7 +123,7 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 		return nil, nil, err
 	}
 	if !whole {
-		if _, _, ok := s.halves(); ok && !repair {
+		if _, _, ok := s.halves(); ok {
 			return nil, nil, errDivide
 		}
 		a.metrics.truncated.Inc()
@@ -154,6 +162,9 @@ func (a *Attributor) compute(ctx context.Context, s seeds, repair bool) (rows []
 		switch verdict {
 		case replace:
 			rows = append(rows, attribution.Row{Conversion: *byID[r.ID], Result: *r, Version: version})
+			if attribution.Repair(version) > attribution.Repair(stored.Version) {
+				doubtful = append(doubtful, r.ID)
+			}
 		case doubt:
 			doubtful = append(doubtful, r.ID)
 		}
@@ -194,12 +205,12 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool, new
 	switch {
 	case stored.InputDigest == r.InputDigest:
 		return version, same
-	case version > stored.Version:
-		return version, replace
-	case attribution.Generation(stored.Version) > newest:
+	case version <= stored.Version && attribution.Generation(stored.Version) > newest:
 		return version, same
 	case !repair:
-		return version, doubt
+		return version, doubt // these stamps are newer than the facts
+	case version > stored.Version:
+		return version, replace
 	case count == 255:
 		return version, same // repaired too often: a fault that the mismatch metric shows
 	}
