@@ -14,7 +14,6 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
-	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -22,19 +21,7 @@ import (
 // install by a click of the day before, all attributed.
 func laboratory(t *testing.T) (studies, string, runs.Span) {
 	t.Helper()
-	a, err := accounts.Open(t.Context(), accounts.Options{DSN: childtest.Postgres(t), MasterKey: bytes.Repeat([]byte{0xab}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Close)
-	w, err := warehouse.Open(t.Context(), warehouse.Options{DSN: childtest.ClickHouse(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	if err := migrate(t.Context(), a, w); err != nil {
-		t.Fatal(err)
-	}
+	a, w := databases(t)
 	app, err := a.CreateApp(t.Context(), accounts.App{Name: "Shop", Currency: "EUR"})
 	if err != nil {
 		t.Fatal(err)
