@@ -23,15 +23,12 @@ func (q *Queue) write(seq uint64, block []byte, m mark) error {
 	}
 	s, err := q.store.segmentFor(seq, len(block))
 	if err == nil {
-		err = s.update(&q.store, len(block), func(txn *badger.Txn) error {
+		err = s.update(len(block), func(txn *badger.Txn) error {
 			if err := txn.Set(blockKey(q.epoch, seq), block); err != nil {
 				return err
 			}
 			return txn.Set(markKey(), m.encode())
 		})
-	}
-	if err == nil {
-		err = q.store.disk.failed() // Badger only logs an fsync of its value log that failed
 	}
 	if err != nil {
 		return fmt.Errorf("commit block %d: %w", seq, err)

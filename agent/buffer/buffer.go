@@ -58,23 +58,22 @@ func (e *FullError) RetryAfter() time.Duration { return e.After }
 // Options configure a queue. Dir is required; zero values of the rest are the
 // defaults in brackets.
 type Options struct {
-	Dir             string                // the queue's own directory, made if missing
-	QuotaBytes      int64                 // bytes of blocks that are not acknowledged [8 GiB]
-	MinFree         int64                 // bytes that must stay free on the disk [1 GiB]
-	BallastBytes    int64                 // size of a file that is given up when the disk is full at start [64 MiB]; negative: none
-	Retention       time.Duration         // how long acknowledged blocks are kept [24 h]
-	RetentionBytes  int64                 // how many bytes of them [a fifth of QuotaBytes]
-	DeadBytes       int64                 // how many bytes of dead letters are kept [64 MiB, at most a fifth of QuotaBytes]
-	Registerer      prometheus.Registerer // nil: no metrics
-	Logger          *slog.Logger          // nil: no log
-	Now             func() time.Time      // [time.Now]
-	FreeSpace       func(dir string) (int64, error)
-	groupBytes      int   // bytes of one group commit
-	segmentBytes    int64 // bytes of the blocks of one segment
-	zstdBelow       int64 // bytes of events a second up to which zstd compresses them
-	sweepEvery      time.Duration
-	commitFault     func() error // test: an error of the disk
-	unsyncedForTest bool
+	Dir            string                // the queue's own directory, made if missing
+	QuotaBytes     int64                 // bytes of blocks that are not acknowledged [8 GiB]
+	MinFree        int64                 // bytes that must stay free on the disk [1 GiB]
+	BallastBytes   int64                 // size of a file that is given up when the disk is full at start [64 MiB]; negative: none
+	Retention      time.Duration         // how long acknowledged blocks are kept [24 h]
+	RetentionBytes int64                 // how many bytes of them [a fifth of QuotaBytes]
+	DeadBytes      int64                 // how many bytes of dead letters are kept [64 MiB, at most a fifth of QuotaBytes]
+	Registerer     prometheus.Registerer // nil: no metrics
+	Logger         *slog.Logger          // nil: no log
+	Now            func() time.Time      // [time.Now]
+	FreeSpace      func(dir string) (int64, error)
+	groupBytes     int   // bytes of one group commit
+	segmentBytes   int64 // bytes of the blocks of one segment
+	zstdBelow      int64 // bytes of events a second up to which zstd compresses them
+	sweepEvery     time.Duration
+	commitFault    func() error // test: an error of the disk
 }
 
 func (o *Options) defaults() {
@@ -196,12 +195,11 @@ func (q *Queue) open() error {
 		return err
 	}
 	q.metrics.init(q)
-	q.store = store{dir: realPath(q.opts.Dir), log: q.log, disk: &diskLog{log: q.log}, segmentBytes: q.opts.segmentBytes, unsynced: q.opts.unsyncedForTest,
+	q.store = store{dir: realPath(q.opts.Dir), log: q.log, segmentBytes: q.opts.segmentBytes,
 		wanted: make(chan struct{}, 1), spares: make(chan spare), rolled: make(chan *segment, 1), sealed: map[*segment]int64{}}
 	if err := q.store.load(); err != nil {
 		return err
 	}
-	q.store.disk.opened.Store(true)
 	if err := q.recover(); err != nil {
 		return err
 	}

@@ -451,11 +451,30 @@ func TestDiskErrorIsFinal(t *testing.T) {
 	}
 }
 
-func TestBadgerErrorLogIsADiskError(t *testing.T) {
-	q := open(t, testOptions(t))
-	q.store.disk.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
-	if _, err := q.Append(t.Context(), event("a"), 1); err == nil {
-		t.Fatal("acknowledged although Badger logged a failed sync")
+// What cannot be synced stands for a disk that fails an fsync.
+func TestFailedSyncIsNotAcknowledged(t *testing.T) {
+	for _, which := range []string{"value log", "key log"} {
+		q := open(t, testOptions(t))
+		mustAppend(t, q, event("a"), 1)
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := q.store.newest.logs
+		if which == "value log" {
+			null, l.values, l.size = l.values, null, 0
+		} else {
+			null, l.keys = l.keys, null
+		}
+		if err := null.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Append(t.Context(), event("b"), 1); err == nil {
+			t.Fatalf("acknowledged although the %s was not synced", which)
+		}
+		if q.Healthy() == nil {
+			t.Fatalf("healthy although the %s was not synced", which)
+		}
 	}
 }
 

@@ -4,50 +4,74 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// trimMapped takes the files of a directory with an ending out of this process's
-// memory. They are mapped and shared, so that the kernel keeps what they hold,
-// written back or not; it is only no longer counted as ours.
-func trimMapped(dir, ending string) error { return adviseMapped(dir, ending, unix.MADV_DONTNEED) }
+// mapping is where a file is mapped in this process's memory. Advice about other
+// memory would clear it, so whoever uses one sees to it that the file stays
+// mapped there.
+type mapping struct{ from, to uintptr }
 
-// writeMapped keeps the kernel from reading ahead in files that are written
-// through their mapping. They are holes before they are written: a page that is
-// touched first would have it fill everything around with zeros, as far as the
-// disk's read-ahead goes. With one of 8 MiB that held a commit up for 20 ms.
-func writeMapped(dir, ending string) error { return adviseMapped(dir, ending, unix.MADV_RANDOM) }
-
-// adviseMapped tells the kernel how the mapped files of a directory with an
-// ending are used. The caller sees to it that they stay mapped meanwhile: some
-// advice about other memory would clear it. dir is absolute, without symbolic
+// mapped looks for the mapping of a file. path is absolute, without symbolic
 // links.
-func adviseMapped(dir, ending string, advice uintptr) error {
+func mapped(path string) (mapping, error) {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
-		return err
+		return mapping{}, err
 	}
 	defer maps.Close()
-	prefix := dir + string(filepath.Separator)
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
-		line := lines.Text()
-		at := strings.IndexByte(line, '/')
-		if at < 0 || !strings.HasPrefix(line[at:], prefix) || !strings.HasSuffix(line, ending) {
+		line, ok := strings.CutSuffix(lines.Text(), path)
+		if !ok || !strings.HasSuffix(line, " ") {
 			continue
 		}
-		var from, to uintptr
-		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil || to <= from {
+		var m mapping
+		if _, err := fmt.Sscanf(line, "%x-%x", &m.from, &m.to); err != nil || m.to <= m.from {
 			continue
 		}
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, advice); errno != 0 {
-			return fmt.Errorf("advise on %s: %w", line[at:], errno)
+		return m, nil
+	}
+	if err := lines.Err(); err != nil {
+		return mapping{}, err
+	}
+	return mapping{}, fmt.Errorf("%s is not mapped", path)
+}
+
+// writeOnly keeps the kernel from reading ahead. Files that are written through
+// their mapping are holes before: a page that is touched first would have it
+// fill everything around with zeros, as far as the disk's read-ahead goes. With
+// one of 8 MiB that held a commit up for 20 ms.
+func (m mapping) writeOnly() error { return m.advise(unix.MADV_RANDOM) }
+
+// release takes the bytes from low to high of the file out of this process's
+// memory. They are shared with the kernel, which keeps what they hold, written
+// back or not; they are only no longer counted as ours. Only speed and memory
+// depend on it.
+func (m mapping) release(low, high int64) {
+	page := int64(os.Getpagesize())
+	low, high = low&^(page-1), min(high, int64(m.to-m.from)) //nolint:gosec // a length
+	if low < high {
+		_ = mapping{m.from + uintptr(low), m.from + uintptr(high)}.advise(unix.MADV_DONTNEED)
+	}
+}
+
+func (m mapping) advise(advice uintptr) error {
+	if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, advice); errno != 0 {
+		return fmt.Errorf("advise the kernel on memory: %w", errno)
+	}
+	return nil
+}
+
+// syncData returns once what was written to a file is on the disk.
+func syncData(f *os.File) error {
+	for {
+		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR { //nolint:gosec // a descriptor
+			return err
 		}
 	}
-	return lines.Err()
 }
 
 // reserve gives a file real blocks of the disk.

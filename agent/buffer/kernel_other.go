@@ -7,11 +7,16 @@ import (
 	"os"
 )
 
-// trimMapped does nothing where the kernel cannot be asked.
-func trimMapped(string, string) error { return nil }
+// mapping is for kernels that can be asked and advised.
+type mapping struct{}
 
-// writeMapped does nothing likewise.
-func writeMapped(string, string) error { return nil }
+func mapped(string) (mapping, error) { return mapping{}, errors.ErrUnsupported }
+
+func (mapping) writeOnly() error        { return errors.ErrUnsupported }
+func (mapping) release(low, high int64) {}
+
+// syncData returns once what was written to a file is on the disk.
+func syncData(f *os.File) error { return f.Sync() }
 
 // reserve is for file systems that can.
 func reserve(*os.File, int64) error { return errors.ErrUnsupported }

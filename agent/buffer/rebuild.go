@@ -39,7 +39,7 @@ func Rebuild(dir string, log *slog.Logger) (list []Rebuilt, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("rebuild buffer: %w", err)
 	}
-	st := &store{dir: realPath(dir), log: opts.Logger, disk: &diskLog{log: opts.Logger}, segmentBytes: opts.segmentBytes}
+	st := &store{dir: realPath(dir), log: opts.Logger, segmentBytes: opts.segmentBytes}
 	entries, err := os.ReadDir(filepath.Join(dir, segmentsDir))
 	if err != nil {
 		return nil, fmt.Errorf("rebuild buffer: %w", err)
@@ -110,9 +110,6 @@ func (st *store) rebuild(s *segment, epoch uint64) (r Rebuilt, err error) {
 	}
 	r.Blocks, r.First, r.Last = len(sequences), sequences[0], sequences[len(sequences)-1]
 	if err := made.closeLocked(); err != nil {
-		return r, err
-	}
-	if err := st.disk.failed(); err != nil {
 		return r, err
 	}
 	if err := made.finish(); err != nil {

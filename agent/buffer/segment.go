@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,10 +26,11 @@ type segment struct {
 
 	mu       sync.RWMutex
 	db       *badger.DB // nil while the segment is closed
+	logs     *logs      // what is written, nil if the segment is read only
 	readOnly bool
 	gone     bool // deleted: never opened again
 
-	mapped atomic.Int64 // bytes read or written since the last trim
+	mapped atomic.Int64 // bytes read since the last trim
 
 	// Owned by the committer while the segment is the newest.
 	bytes  int64
@@ -57,7 +59,7 @@ const (
 // memory table is ever full before the segment is.
 func (st *store) badgerOptions(s *segment) badger.Options {
 	o := badger.DefaultOptions(s.dir).
-		WithSyncWrites(!st.unsynced).
+		WithSyncWrites(false). // update does
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
 		WithMemTableSize(s.tableBytes()).
@@ -72,7 +74,7 @@ func (st *store) badgerOptions(s *segment) badger.Options {
 		WithVerifyValueChecksum(true).
 		WithChecksumVerificationMode(options.OnBlockRead). // mendTables has read whole tables
 		WithReadOnly(s.readOnly).
-		WithLogger(st.disk)
+		WithLogger(diskLog{st.log})
 	return o
 }
 
@@ -151,9 +153,9 @@ func (s *segment) closeLocked() error {
 	if s.db == nil {
 		return nil
 	}
-	db := s.db
-	s.db = nil
-	if err := db.Close(); err != nil {
+	db, written := s.db, s.logs
+	s.db, s.logs = nil, nil
+	if err := errors.Join(written.close(), db.Close()); err != nil {
 		return fmt.Errorf("close segment %s: %w", s.dir, err)
 	}
 	return nil
@@ -174,15 +176,18 @@ func (s *segment) view(st *store, f func(db *badger.DB) error) error {
 	}
 }
 
-// update runs f, which writes so many bytes, in a synced transaction.
-func (s *segment) update(st *store, bytes int, f func(txn *badger.Txn) error) error {
+// update runs f, which writes a block of so many bytes, in a transaction, and
+// returns after its fsync.
+func (s *segment) update(bytes int, f func(txn *badger.Txn) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.db == nil || s.readOnly {
+	if s.db == nil || s.logs == nil {
 		return errSealed
 	}
-	defer s.touched(st, bytes)
-	return s.db.Update(f)
+	if err := s.db.Update(f); err != nil {
+		return err
+	}
+	return s.logs.sync(bytes)
 }
 
 // part is how full the segment is, in hundredths.
@@ -248,26 +253,22 @@ func (s *segment) remove() error {
 }
 
 // touched gives back the memory in which the value log is mapped once so many
-// bytes have been read or written: it would count as resident for as long as the
-// segment is open. The caller holds the segment's lock, which keeps the mapping
+// bytes have been read: it would count as resident for as long as the segment is
+// open. The caller holds the segment's lock, which keeps the mapping
 // where it is.
 func (s *segment) touched(st *store, bytes int) {
 	if s.mapped.Add(int64(bytes)) < trimBytes {
 		return
 	}
 	s.mapped.Store(0)
-	if err := trimMapped(s.dir, ".vlog"); err != nil {
-		st.log.Debug("buffer memory is not trimmed", "error", err)
-	}
-}
-
-// writtenMapped prepares the mapped logs of a new segment for being written. The
-// caller holds s.mu.
-func (s *segment) writtenMapped(st *store) {
-	for _, ending := range []string{".vlog", ".mem"} {
-		if err := writeMapped(s.dir, ending); err != nil {
-			st.log.Debug("buffer writes with read-ahead", "error", err)
+	paths, _ := filepath.Glob(filepath.Join(s.dir, "*.vlog"))
+	for _, path := range paths {
+		m, err := mapped(path)
+		if err != nil {
+			st.log.Debug("buffer memory is not trimmed", "error", err)
+			continue
 		}
+		m.release(0, math.MaxInt64)
 	}
 }
 

@@ -124,7 +124,7 @@ func (q *Queue) deleteRange(t testing.TB, first, last uint64) {
 		if !ok {
 			t.Fatalf("no segment has block %d", seq)
 		}
-		if err := s.update(&q.store, 0, func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
+		if err := s.update(0, func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
 			t.Fatal(err)
 		}
 	}

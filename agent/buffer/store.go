@@ -49,9 +49,7 @@ func markKey() []byte { return []byte("m") }
 type store struct {
 	dir          string // the queue's
 	log          *slog.Logger
-	disk         *diskLog
 	segmentBytes int64
-	unsynced     bool
 
 	wanted chan struct{} // holds a token when the next spare is to be made
 	spares chan spare    // filled by prepareSegments
@@ -183,7 +181,7 @@ func (st *store) make() (*segment, error) {
 	s.mu.Lock()
 	err := s.openLocked(st, false)
 	if err == nil {
-		s.writtenMapped(st)
+		s.logs, err = openLogs(s.dir, st.log)
 	}
 	s.mu.Unlock()
 	if err == nil {
