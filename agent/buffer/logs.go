@@ -20,10 +20,15 @@ type logs struct {
 	mapping      mapping // of values
 	size         int64   // of values: Badger changes it only if it begins another
 	low, high    int64   // between these offsets the next block begins
+	released     int64   // below it nothing is mapped
 }
 
-// entryBytes is more than what Badger writes around a value.
-const entryBytes = 128
+const (
+	// entryBytes is more than what Badger writes around a value.
+	entryBytes = 128
+	// releaseBytes is from when on it is worth the call.
+	releaseBytes = 16 << 10
+)
 
 // openLogs opens the logs of a segment that Badger has just made.
 func openLogs(dir string, log *slog.Logger) (l *logs, err error) {
@@ -83,10 +88,12 @@ func (l *logs) sync(bytes int) error {
 	if info.Size() != l.size {
 		return fmt.Errorf("sync %s: it is %d bytes long instead of %d: Badger has begun another", l.values.Name(), info.Size(), l.size)
 	}
-	low := l.low
 	l.low += int64(bytes)
 	l.high += int64(bytes) + entryBytes
-	l.mapping.release(low, l.high) // what is not mapped is written without interrupting anybody
+	if l.low-l.released >= releaseBytes { // what is not mapped is written without interrupting anybody
+		l.mapping.release(l.released, l.high)
+		l.released = l.low
+	}
 	if err := syncData(l.values); err != nil {
 		return fmt.Errorf("sync %s: %w", l.values.Name(), err)
 	}
