@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -63,8 +64,12 @@ func (c *call) decode(encoding string) error {
 		if c.gzip == nil {
 			c.gzip = new(gzip.Reader)
 		}
+		size := c.gzipSize()
+		if size > limit && size/maxDeflate <= len(c.raw.bytes) { // else it is cut off or no size
+			return errTooLarge
+		}
 		if err = c.gzip.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
-			c.body, err = c.fill(c.body[:0], c.gzip, limit, min(c.gzipSize(), limit))
+			c.body, err = c.fill(c.body[:0], c.gzip, limit, min(size, limit))
 		}
 	case "br":
 		if err = checkBrotliWindow(c.raw.bytes); err != nil {
@@ -84,11 +89,13 @@ func (c *call) decode(encoding string) error {
 	return err
 }
 
-// usualRatio is what JSON shrinks by.
-const usualRatio = 8
+const (
+	usualRatio = 8    // what JSON shrinks by
+	maxDeflate = 1032 // what anything does at most in gzip
+)
 
-// gzipSize is what the end of the stream says of its length, so that room is made
-// once. RFC 1952, section 2.3.1.
+// gzipSize is what the end of the stream says of its length: more than that may
+// come, of several members, but not less. RFC 1952, section 2.3.1.
 func (c *call) gzipSize() int {
 	if n := len(c.raw.bytes); n >= 4 {
 		return int(binary.LittleEndian.Uint32(c.raw.bytes[n-4:]))
@@ -148,6 +155,9 @@ func (c *call) fill(b []byte, r io.Reader, limit, expect int) ([]byte, error) {
 		}
 		n, err := r.Read(b[len(b):min(cap(b), limit+1)])
 		b = b[:len(b)+n]
+		if len(b) > ratioFloor { // whoever sends that much lets others go first
+			runtime.Gosched()
+		}
 		switch {
 		case len(b) > limit:
 			return b[:limit], errTooLarge

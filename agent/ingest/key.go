@@ -68,8 +68,11 @@ func (c *call) trusted() bool { return c.key.Kind == protocol.KeyServer }
 // which events lie.
 func (c *call) open(shallow int) *problem {
 	key := headerKey(c.r)
-	if key != "" { // before the body is read: the cheapest refusal
+	if key != "" { // before the body is read: the cheapest refusals
 		if p := c.authorize(key); p != nil {
+			return p
+		}
+		if p := c.checkSpent(); p != nil {
 			return p
 		}
 	}

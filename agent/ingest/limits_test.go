@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -110,6 +111,9 @@ func TestLimitsOfABody(t *testing.T) {
 		"2501 events":                  {events(2501), "gzip", 413, "too_many_events"},
 		"1 MiB and a byte":             {strings.Repeat(" ", 1<<20) + "{", "", 413, "body_too_large"},
 		"gzip bomb":                    {zeros, "gzip", 413, "body_too_large"},
+		"gzip bomb that claims less":   {zeros, "claims 1000", 413, "body_too_large"},
+		"gzip that claims too much":    {"{}", "claims 4000000000", 400, "unreadable_body"},
+		"two gzip streams":             {`{"batch":[` + strings.Repeat(" ", 300<<10) + `]}`, "two", 200, ""},
 		"zstd bomb":                    {zeros, "zstd", 413, "body_too_large"},
 		"brotli bomb":                  {zeros, "br", 413, "body_too_large"},
 		"grows more than 100-fold":     {`{"batch":[` + strings.Repeat(" ", 3<<20) + `]}`, "gzip", 413, "body_too_large"},
@@ -136,6 +140,15 @@ func TestLimitsOfABody(t *testing.T) {
 				encoding, body = "gzip", append(compress(t, "gzip", []byte(events(1))), "garbage that is no second stream"...)
 			case "none":
 				encoding = "gzip"
+			case "claims 1000", "claims 4000000000":
+				var size uint32
+				if _, err := fmt.Sscanf(c.encoding, "claims %d", &size); err != nil {
+					t.Fatal(err)
+				}
+				encoding, body = "gzip", compress(t, "gzip", body)
+				binary.LittleEndian.PutUint32(body[len(body)-4:], size)
+			case "two":
+				encoding, body = "gzip", append(compress(t, "gzip", body[:len(body)-3]), compress(t, "gzip", body[len(body)-3:])...)
 			default:
 				body = compress(t, c.encoding, body)
 			}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,8 +16,18 @@ type quotas struct {
 	whole int // events that a request may have
 
 	mu   sync.Mutex
-	keys map[string]*rate.Limiter
+	keys map[string]*quota
 }
+
+// quota is that of one key.
+type quota struct {
+	*rate.Limiter
+	until atomic.Int64 // in nanoseconds: what was refused last may come then
+}
+
+// maxUnread is how long a key is refused unread at most: a large request that
+// has to wait does not keep small ones out for longer.
+const maxUnread = time.Second
 
 // maxQuotas bounds the keys that are remembered. Only keys of the directory get
 // that far; it is reached when keys come and go.
@@ -28,15 +39,28 @@ func (q *quotas) take(key string, n, perSecond int, now time.Time) time.Duration
 	if perSecond <= 0 || n == 0 {
 		return 0
 	}
-	r := q.limiter(key, perSecond).ReserveN(now, n)
+	l := q.of(key, perSecond)
+	r := l.ReserveN(now, n)
 	if !r.OK() {
 		return time.Second
 	}
 	wait := r.DelayFrom(now)
 	if wait > 0 {
 		r.CancelAt(now)
+		l.until.Store(now.Add(min(wait, maxUnread)).UnixNano())
 	}
 	return wait
+}
+
+// spent reports how long a key has to wait before a request of it is looked at;
+// 0 if it may come now. That costs next to nothing, where to read a request and
+// to refuse it then costs as much as to take it.
+func (q *quotas) spent(key string, perSecond int, now time.Time) time.Duration {
+	wait := time.Duration(q.of(key, perSecond).until.Load() - now.UnixNano())
+	if wait > maxUnread { // the clock was set back
+		return 0
+	}
+	return max(wait, 0)
 }
 
 // forget drops what is known, for rules that changed.
@@ -46,15 +70,15 @@ func (q *quotas) forget() {
 	q.keys = nil
 }
 
-func (q *quotas) limiter(key string, perSecond int) *rate.Limiter {
+func (q *quotas) of(key string, perSecond int) *quota {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.keys[key]
 	if l == nil {
 		if q.keys == nil || len(q.keys) >= maxQuotas {
-			q.keys = make(map[string]*rate.Limiter)
+			q.keys = make(map[string]*quota)
 		}
-		l = rate.NewLimiter(rate.Limit(perSecond), max(2*perSecond, q.whole))
+		l = &quota{Limiter: rate.NewLimiter(rate.Limit(perSecond), max(2*perSecond, q.whole))}
 		q.keys[key] = l
 	}
 	return l
@@ -70,11 +94,31 @@ func (c *call) checkQuota() *problem {
 	for _, part := range c.chunks {
 		n += part.count
 	}
-	wait := c.h.quotas.take(c.app.ID+"/"+string(c.key.Kind)+"/"+string(c.key.Hash), n, c.rules.EventsPerSecond, c.began)
+	wait := c.h.quotas.take(c.quotaKey(), n, c.rules.EventsPerSecond, c.began)
 	if wait == 0 {
 		return nil
 	}
 	c.h.metrics.refuse(n)
+	return c.quotaProblem(wait)
+}
+
+// checkSpent refuses a request unread whose key has to wait.
+func (c *call) checkSpent() *problem {
+	if c.rules.EventsPerSecond <= 0 {
+		return nil
+	}
+	wait := c.h.quotas.spent(c.quotaKey(), c.rules.EventsPerSecond, c.began)
+	if wait == 0 {
+		return nil
+	}
+	return c.quotaProblem(wait)
+}
+
+func (c *call) quotaKey() string {
+	return c.app.ID + "/" + string(c.key.Kind) + "/" + string(c.key.Hash)
+}
+
+func (c *call) quotaProblem(wait time.Duration) *problem {
 	return &problem{status: http.StatusTooManyRequests, code: "rate_limited", retryAfter: wait,
 		text: "this key sends more than " + itoa(c.rules.EventsPerSecond) + " events a second to this agent; send the request again later"}
 }

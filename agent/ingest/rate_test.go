@@ -1,8 +1,13 @@
 package ingest
 
 import (
+	"errors"
+	"io"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -37,6 +42,46 @@ func TestFloodOfOneKeyDoesNotTouchOthers(t *testing.T) {
 	}
 	if w := d.send("POST", "/v1/batch", flood); w.Code != 429 {
 		t.Errorf("at once again: %d", w.Code)
+	}
+}
+
+// To refuse what was read would cost as much as to take it.
+func TestKeyOverItsQuotaIsRefusedUnread(t *testing.T) {
+	now := noon()
+	d := newDoor(t, func(o *Options) {
+		o.EventsPerSecond = 5000 // two seconds' worth may come at once
+		o.Buffer = sink{}
+		o.Now = func() time.Time { return now }
+	})
+	send := func(body io.Reader, key string) int {
+		r := httptest.NewRequest("POST", "/v1/batch", body)
+		name, value, _ := strings.Cut(basic(key), ": ")
+		r.Header.Set(name, value)
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, r)
+		return w.Code
+	}
+	batch := string(sampleBatch(2000))
+	for i := range 6 { // the sixth has to wait for 2000 events, 400 ms
+		if code := send(strings.NewReader(batch), clientKey); code != map[bool]int{true: 200, false: 429}[i < 5] {
+			t.Fatalf("request %d: %d", i, code)
+		}
+	}
+	unread := iotest.ErrReader(errors.New("read"))
+	now = now.Add(399 * time.Millisecond)
+	if code := send(unread, clientKey); code != 429 {
+		t.Errorf("a request that must not be read: %d", code)
+	}
+	if code := send(strings.NewReader(batch), serverKey); code != 200 {
+		t.Errorf("another key: %d", code)
+	}
+	now = now.Add(time.Millisecond)
+	if code := send(strings.NewReader(batch), clientKey); code != 200 {
+		t.Errorf("when it was told to come again: %d", code)
+	}
+	now = now.Add(-time.Hour) // no reason to refuse anything unread for an hour
+	if code := send(unread, clientKey); code == 429 {
+		t.Errorf("after the clock was set back: %d", code)
 	}
 }
 
