@@ -18,6 +18,15 @@ func (h *histogram) add(d time.Duration) {
 	h.counts[min(bucket(uint64(max(d, 0).Microseconds())), len(h.counts)-1)]++
 }
 
+// merge counts what another one has.
+func (h *histogram) merge(other *histogram) {
+	h.max = max(h.max, other.max)
+	h.total += other.total
+	for i, n := range other.counts {
+		h.counts[i] += n
+	}
+}
+
 // bucket is the number of the bucket of so many microseconds: each up to 1023 has its own, and
 // above, the ten leading bits decide.
 func bucket(us uint64) int {

@@ -71,6 +71,13 @@ func (s *suite) trials(ctx context.Context) error {
 	return nil
 }
 
+// add counts what another load has seen.
+func (o *outcome) add(other *outcome) {
+	o.requests += other.requests
+	o.failed += other.failed
+	o.latency.merge(&other.latency)
+}
+
 // until runs a load until ctx ends, which is no error.
 func (l *load) until(ctx context.Context) (*outcome, error) {
 	o, err := l.run(ctx, func() {})
