@@ -95,6 +95,8 @@ type Handler struct {
 	addresses addresses
 	opened    opened
 
+	complained atomic.Int64 // when the log said last that events cannot be stored, in nanoseconds
+
 	jsonType, nosniff []string // header values that are never changed
 
 	serving context.Context // ends with Close

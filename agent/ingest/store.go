@@ -67,11 +67,20 @@ func (c *call) bufferProblem(err error) *problem {
 		return &problem{status: http.StatusTooManyRequests, code: "buffer_full", retryAfter: full.RetryAfter(),
 			text: "this agent's disk quota is used up until an aggregator has taken events; send the request again later"}
 	}
-	if c.r.Context().Err() == nil {
-		c.h.Logger.Error("buffer refused events", "error", err)
+	if c.r.Context().Err() == nil && c.h.complain(c.began) {
+		c.h.Logger.Error("buffer refuses events", "error", err)
 	}
 	return &problem{status: http.StatusServiceUnavailable, code: "not_stored", retryAfter: time.Second,
 		text: "the events could not be stored; send the request again"}
+}
+
+// complainEvery is how often the log says that events cannot be stored: every
+// request would, and fill the disk that is left.
+const complainEvery = 10 * time.Second
+
+func (h *Handler) complain(now time.Time) bool {
+	last := h.complained.Load()
+	return now.UnixNano()-last >= int64(complainEvery) && h.complained.CompareAndSwap(last, now.UnixNano())
 }
 
 // wait returns once an aggregator has acknowledged the events.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image/gif"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -35,11 +36,22 @@ func TestFullBufferTellsWhenToComeAgain(t *testing.T) {
 }
 
 func TestFailingBufferIsNotAnswered200(t *testing.T) {
-	d := newDoor(t)
+	var log strings.Builder
+	now := noon()
+	d := newDoor(t, func(o *Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		o.Now = func() time.Time { return now }
+	})
 	d.buffer.fail = errors.New("disk: /secret/path")
-	w := d.send("POST", "/v1/track", track, basic(clientKey))
-	if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "secret") {
-		t.Errorf("answer %d %s", w.Code, w.Body)
+	for range 100 {
+		w := d.send("POST", "/v1/track", track, basic(clientKey))
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("answer %d %s", w.Code, w.Body)
+		}
+		now = now.Add(time.Second / 5)
+	}
+	if n := strings.Count(log.String(), "/secret/path"); n != 2 { // in 20 seconds
+		t.Errorf("the log says %d times why:\n%s", n, &log)
 	}
 }
 
