@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // ship is the cell beside the sizes of requests: what an agent is like at rest, with a backlog,
@@ -137,10 +139,8 @@ func (s *server) backlog(ctx context.Context, out *shipment) error {
 
 // restingMB is what is resident a while after the start.
 func (s *server) restingMB(ctx context.Context) (float64, error) {
-	select {
-	case <-time.After(rest):
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	if err := daemon.Sleep(ctx, rest); err != nil {
+		return 0, err
 	}
 	bytes, err := s.resident()
 	return float64(bytes>>10) / 1024, err

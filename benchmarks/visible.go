@@ -18,6 +18,7 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/unmogrowp/unmogrowp/deploy/children"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 const (
@@ -230,10 +231,8 @@ func (v *visibility) clicks(ctx context.Context) error {
 		if n >= 2*visiblePeople {
 			return nil
 		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := daemon.Sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	return errors.New("the clicks were not stored within 20 s")

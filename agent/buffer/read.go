@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // maxAhead is how far Next runs ahead of the low-water mark: it bounds what is
@@ -46,22 +46,7 @@ func (q *Queue) Next(ctx context.Context, after uint64) (block []byte, seq uint6
 		}
 		pause := q.state.courtesy.gave(q.opts.Now(), int64(len(block)))
 		q.mu.Unlock()
-		return block, seq, rest(ctx, pause)
-	}
-}
-
-// rest waits, at most until ctx ends.
-func rest(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+		return block, seq, daemon.Sleep(ctx, pause)
 	}
 }
 

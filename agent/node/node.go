@@ -233,11 +233,7 @@ func enroll(ctx context.Context, c *Config, dialer *uplink.Dialer, log *slog.Log
 			return nil, err
 		}
 		log.Warn("enrolment failed, trying again", "address", address, "error", err)
-		timer := time.NewTimer(enrollPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if daemon.Sleep(ctx, enrollPause) != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // renewRetry is the pause after a renewal that was refused or not answered.
@@ -23,7 +24,7 @@ type renewal struct {
 // one's life are over. The session goes on under the old one.
 func (s *session) keepCertificate(ctx context.Context) error {
 	due := s.up.opts.renewAt(s.up.opts.Identity)
-	for sleep(ctx, time.Until(due)) {
+	for daemon.Sleep(ctx, time.Until(due)) == nil {
 		key, csr, err := newKey()
 		if err != nil {
 			return err

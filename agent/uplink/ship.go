@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 const (
@@ -167,7 +168,7 @@ func (s *session) deliver(ctx context.Context, block []byte, seq uint64) error {
 		s.up.metrics.retries.Inc()
 		pause := min(max(time.Duration(ack.RetryAfter)*time.Millisecond, retryMin), retryMax)
 		s.up.log.Debug("uplink block to be sent again", "seq", seq, "after", pause, "reason", ack.Reason)
-		if !sleep(ctx, pause) {
+		if daemon.Sleep(ctx, pause) != nil {
 			return nil
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // Queue is where blocks come from. Its methods may be called concurrently.
@@ -136,7 +137,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		address, wait := choice.next(time.Now(), u.members.list())
 		if wait > 0 {
-			if !sleep(ctx, wait) {
+			if daemon.Sleep(ctx, wait) != nil {
 				break
 			}
 			continue
@@ -206,16 +207,4 @@ func (u *Uplink) setStatus(change func(*Status)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	change(&u.status)
-}
-
-// sleep waits and says whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // The channels of NOTIFY.
@@ -72,7 +74,9 @@ func (a *Accounts) watch(ctx context.Context, channel string, poll func(context.
 		if time.Since(began) > maxReconnect {
 			pause = minReconnect
 		}
-		wait(ctx, pause+rand.N(pause))
+		if daemon.Sleep(ctx, pause+rand.N(pause)) != nil {
+			return nil
+		}
 		pause = min(2*pause, maxReconnect)
 	}
 	return nil
@@ -118,14 +122,5 @@ func await(ctx context.Context, conn *pgx.Conn, notified func(context.Context, s
 		if err := notified(ctx, notice.Payload); err != nil {
 			return err
 		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // How message ids that were used for several contents are looked for.
@@ -52,7 +53,7 @@ func newFinder(f finder, r prometheus.Registerer) *finder {
 // Run searches until ctx ends. A search that fails is made again.
 func (f *finder) Run(ctx context.Context) error {
 	wait := conflictsEvery
-	for pause(ctx, wait) == nil {
+	for daemon.Sleep(ctx, wait) == nil {
 		begun := time.Now()
 		if err := f.search(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("conflicts of message ids not looked for, it is tried again", "error", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // eraser does the runs of kind erasure.
@@ -112,7 +113,7 @@ func (x eraser) erase(ctx context.Context, job accounts.Job, progress runs.Progr
 		done := 0.05 + 0.9*float64(i)/float64(len(x.waits))
 		found, err := x.warehouse.Erasable(ctx, job.App, e.Keys, at)
 		if err == nil {
-			err = errors.Join(tell(done, found), pause(ctx, wait))
+			err = errors.Join(tell(done, found), daemon.Sleep(ctx, wait))
 		}
 		if err != nil {
 			return nil, err
@@ -132,15 +133,4 @@ func (x eraser) erase(ctx context.Context, job accounts.Job, progress runs.Progr
 		out.Attributions += changed
 	}
 	return out, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
 // Store is the warehouse.
@@ -155,7 +156,7 @@ func (r *Reconciler) page(ctx context.Context, app string, page []attribution.Co
 	differ, skipped, err := r.compare(ctx, app, page)
 	out := Outcome{Compared: len(page) - skipped, Skipped: skipped}
 	if err == nil && len(differ) > 0 && r.o.Settle > 0 {
-		if err = wait(ctx, r.o.Settle); err == nil {
+		if err = daemon.Sleep(ctx, r.o.Settle); err == nil {
 			differ, _, err = r.compare(ctx, app, differ)
 		}
 	}
@@ -197,15 +198,4 @@ func names(conversions []attribution.Conversion) []string {
 		ids[i] = conversions[i].ID
 	}
 	return ids
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

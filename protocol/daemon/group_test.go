@@ -143,6 +143,26 @@ func TestPeriodicRunsAtOnceThenAfterEachPauseAndNeverOverlaps(t *testing.T) {
 	})
 }
 
+func TestSleepEndsWithItsTimeOrItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := Sleep(t.Context(), time.Minute); err != nil || time.Since(began) != time.Minute {
+			t.Errorf("slept %s: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		if err := Sleep(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("slept %s: %v", time.Since(began), err)
+		}
+		for _, d := range []time.Duration{0, -time.Hour} {
+			if Sleep(t.Context(), d) != nil || Sleep(ctx, d) == nil {
+				t.Errorf("%s does not ask for the context", d)
+			}
+		}
+	})
+}
+
 func TestPeriodicPauseStaysWithinItsJitter(t *testing.T) {
 	p := Periodic{Every: time.Second, Jitter: 0.2}
 	for range 1000 {

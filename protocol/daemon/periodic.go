@@ -39,6 +39,21 @@ func (p Periodic) Run(ctx context.Context) error {
 	}
 }
 
+// Sleep waits for d, or until ctx ends, and returns then why it did.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (p Periodic) pause() time.Duration {
 	spread := (2*rand.Float64() - 1) * min(max(p.Jitter, 0), 1)
 	return max(time.Duration(float64(p.Every)*(1+spread)), time.Millisecond)
