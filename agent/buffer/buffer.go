@@ -215,7 +215,7 @@ func (q *Queue) open() error {
 
 // abandon gives back what a failed Open holds.
 func (q *Queue) abandon() {
-	_ = q.store.close()
+	_ = q.store.close(false)
 	if q.marker != nil {
 		_ = q.marker.close()
 	}
@@ -287,7 +287,7 @@ func (q *Queue) Close() error {
 	if q.Healthy() == nil {
 		errs = append(errs, q.persist(m, kept))
 	}
-	errs = append(errs, q.store.close(), q.marker.close(), q.lock.Close())
+	errs = append(errs, q.store.close(q.Healthy() != nil), q.marker.close(), q.lock.Close())
 	q.metrics.unregister(q.opts.Registerer)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close buffer: %w", err)

@@ -449,6 +449,18 @@ func TestDiskErrorIsFinal(t *testing.T) {
 	if _, seq, err := q.Next(t.Context(), 0); err != nil || seq != 1 {
 		t.Fatal(seq, err)
 	}
+	// The end does not wait for the disk, and the next start finds all of it.
+	dir := q.store.newest.dir
+	if err := errors.Join(os.Rename(dir, dir+"-away"), q.Close(), os.Rename(dir+"-away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	left := testOptions(t)
+	if err := os.CopyFS(left.Dir, os.DirFS(o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if s := open(t, left).Stats(); s.QueuedBlocks != 1 || s.Lost != 0 {
+		t.Fatalf("left %+v", s)
+	}
 }
 
 // What cannot be synced stands for a disk that fails an fsync.

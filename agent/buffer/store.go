@@ -405,8 +405,9 @@ func (st *store) removeBelow(floor uint64) error {
 	return errors.Join(errs...)
 }
 
-// close closes all segments.
-func (st *store) close() error {
+// close closes all segments. On a disk that has failed the newest are left as a
+// killed process leaves them: Badger would try to write their keys for ever.
+func (st *store) close(failed bool) error {
 	st.mu.Lock()
 	list := slices.Clone(st.list)
 	st.mu.Unlock()
@@ -414,6 +415,10 @@ func (st *store) close() error {
 	for _, s := range list {
 		s.mu.Lock()
 		s.gone = true // nobody opens it again
+		if failed && s.logs != nil {
+			errs = append(errs, s.logs.close())
+			s.db, s.logs = nil, nil
+		}
 		errs = append(errs, s.closeLocked())
 		s.mu.Unlock()
 	}
