@@ -64,13 +64,14 @@ func (c *call) decode(encoding string) error {
 		if c.gzip == nil {
 			c.gzip = new(gzip.Reader)
 		}
+		if err = c.gzip.Reset(bytes.NewReader(c.raw.bytes)); err != nil {
+			return err
+		}
 		size := c.gzipSize()
 		if size > limit && size/maxDeflate <= len(c.raw.bytes) { // else it is cut off or no size
 			return errTooLarge
 		}
-		if err = c.gzip.Reset(bytes.NewReader(c.raw.bytes)); err == nil {
-			c.body, err = c.fill(c.body[:0], c.gzip, limit, min(size, limit))
-		}
+		c.body, err = c.fill(c.body[:0], c.gzip, limit, min(size, limit))
 	case "br":
 		if err = checkBrotliWindow(c.raw.bytes); err != nil {
 			return err

@@ -113,6 +113,7 @@ func TestLimitsOfABody(t *testing.T) {
 		"gzip bomb":                    {zeros, "gzip", 413, "body_too_large"},
 		"gzip bomb that claims less":   {zeros, "claims 1000", 413, "body_too_large"},
 		"gzip that claims too much":    {"{}", "claims 4000000000", 400, "unreadable_body"},
+		"gzip bomb without its start":  {zeros, "headless", 400, "unreadable_body"},
 		"two gzip streams":             {`{"batch":[` + strings.Repeat(" ", 300<<10) + `]}`, "two", 200, ""},
 		"zstd bomb":                    {zeros, "zstd", 413, "body_too_large"},
 		"brotli bomb":                  {zeros, "br", 413, "body_too_large"},
@@ -147,6 +148,8 @@ func TestLimitsOfABody(t *testing.T) {
 				}
 				encoding, body = "gzip", compress(t, "gzip", body)
 				binary.LittleEndian.PutUint32(body[len(body)-4:], size)
+			case "headless":
+				encoding, body = "gzip", compress(t, "gzip", body)[1:]
 			case "two":
 				encoding, body = "gzip", append(compress(t, "gzip", body[:len(body)-3]), compress(t, "gzip", body[len(body)-3:])...)
 			default:
