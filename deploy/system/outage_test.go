@@ -20,6 +20,7 @@ func TestClickHouseOutage(t *testing.T) {
 	s := newSender(c)
 	s.must(c.Agents[0], 10, 10)
 	s.awaitStored()
+	c.awaitQueue(c.Agents[0], 0) // the acknowledgement has arrived, too
 
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
