@@ -94,7 +94,7 @@ type Options struct {
 	SweepEvery time.Duration // 0 is 5 s
 	Margin     time.Duration // must exceed the longest insert; 0 is 120 s
 	Young      time.Duration // a fact may not be readable everywhere until it is so old; 0 is 40 s
-	Workers    int           // that attribute new conversions; 0 is 2
+	Workers    int           // queries of one computation at once; 0 is 2
 
 	Registerer prometheus.Registerer // nil registers nothing
 	Logger     *slog.Logger          // nil logs nothing

@@ -12,9 +12,9 @@ import (
 // tries again.
 func (a *Attributor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for range a.o.Workers {
-		wg.Go(func() { a.follow(ctx, a.queue.conversions, a.queue.takeConversions) })
-	}
+	// One follows new conversions. Two could compute two copies of one at the same
+	// time, each without the other's row, and neither would be looked at again.
+	wg.Go(func() { a.follow(ctx, a.queue.conversions, a.queue.takeConversions) })
 	wg.Go(func() { a.follow(ctx, a.queue.others, a.queue.takeOthers) })
 	wg.Go(func() { a.sweepLoop(ctx) })
 	wg.Go(func() { a.followSettings(ctx) })
