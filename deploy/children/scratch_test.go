@@ -58,17 +58,19 @@ func TestScratchDirOfADeadProcessGoes(t *testing.T) {
 	}
 }
 
-// scratchRole makes a scratch directory, prints it and waits to be killed.
+// scratchRole makes a scratch directory, prints it and waits to be killed. It
+// prints once the child runs: one that is still between fork and exec holds the
+// lock beyond the death of its parent.
 func scratchRole() error {
 	dir, err := children.ScratchDir()
 	if err != nil {
 		return err
 	}
-	fmt.Println(dir)
 	sleep, err := children.Start(children.Command{Name: "sleep", Path: "/bin/sleep", Args: []string{"600"}})
 	if err != nil {
 		return err
 	}
+	fmt.Println(dir)
 	<-sleep.Done()
 	return sleep.Err()
 }
