@@ -94,7 +94,7 @@ type Options struct {
 	SweepEvery time.Duration // 0 is 5 s
 	Margin     time.Duration // must exceed the longest insert; 0 is 120 s
 	Young      time.Duration // a fact may not be readable everywhere until it is so old; 0 is 40 s
-	Workers    int           // queries of one computation at once; 0 is 2
+	Workers    int           // computations of one sweep at once; 0 is 2
 
 	Registerer prometheus.Registerer // nil registers nothing
 	Logger     *slog.Logger          // nil logs nothing
@@ -116,6 +116,7 @@ type Attributor struct {
 	queue   *queue
 	done    *seen // facts that need no recomputation any more
 	young   *seen // facts recomputed while they were young
+	writes  *writes
 	metrics *metrics
 
 	sweeps int       // owned by the sweep loop
@@ -150,6 +151,7 @@ func New(o Options) (*Attributor, error) {
 		queue:   newQueue(queueFacts),
 		done:    newSeen(seenFacts),
 		young:   newSeen(seenFacts),
+		writes:  newWrites(),
 		metrics: newMetrics(o.Registerer),
 	}, nil
 }

@@ -328,3 +328,65 @@ func TestOldFactsDoNotReplaceNewer(t *testing.T) {
 		t.Error(fault)
 	}
 }
+
+// between does something once, between the facts that are read and the rows.
+type between struct {
+	attribute.Store
+	do func()
+}
+
+func (b *between) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Store.InsertAttributions(ctx, rows)
+}
+
+// TestTwoComputationsOfOneNode: while a node is about to write, it is told of the same
+// orders as another agent had received them earlier, and attributes them. Neither
+// computation finds the other's rows, and no sweep looks at what both have done.
+func TestTwoComputationsOfOneNode(t *testing.T) {
+	for name, again := range map[string]func(*attribute.Attributor, attribution.Facts) (int, error){
+		"computed": func(a *attribute.Attributor, f attribution.Facts) (int, error) { return a.Recompute(t.Context(), &f) },
+		"written over": func(a *attribute.Attributor, f attribution.Facts) (int, error) {
+			var ids []string
+			for i := range f.Conversions {
+				ids = append(ids, f.Conversions[i].ID)
+			}
+			return a.Rewrite(t.Context(), "app", ids)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, childtest.ClickHouse(t), "node", &watermarks{})
+			var events, earlier []protocol.Event
+			for i := range 24 { // of half of them the older digest is the greater one
+				id := fmt.Sprintf("order-%d", i)
+				e := protocol.Event{App: "app", ID: id, Kind: protocol.KindTrack, Name: "Order Completed", UserID: id, Original: start, Time: start, Received: start + 447}
+				events = append(events, e)
+				e.Received = start + 307
+				earlier = append(earlier, e)
+			}
+			facts := n.insert(t, events)
+			s, store := settings(), &between{Store: n.store}
+			a, err := attribute.New(attribute.Options{
+				Store: store, Feed: n.store, Watermarks: &watermarks{}, Owner: "node", Settings: func(string, int64) *attribution.Settings { return &s },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store.do = func() {
+				facts := n.insert(t, earlier)
+				if rows, err := a.Recompute(t.Context(), &facts); err != nil || rows != len(earlier) {
+					t.Errorf("%d rows written, %v", rows, err)
+				}
+			}
+			if _, err := again(a, facts); err != nil {
+				t.Error(err)
+			}
+			for _, fault := range settled(t, n.store, append(events, earlier...)) {
+				t.Error(fault)
+			}
+		})
+	}
+}

@@ -88,7 +88,7 @@ func (s *shelf) RecordConflicts(context.Context, []attribution.Variant) error { 
 func TestSweepComputesEveryConversionOnce(t *testing.T) {
 	s := &shelf{people: 40, read: make(map[string]int), rows: make(map[string]attribution.Row)}
 	settings := attribution.Default()
-	a := &Attributor{o: Options{Store: s, Settings: func(string, int64) *attribution.Settings { return &settings }, Workers: 1}, metrics: newMetrics(nil)}
+	a := &Attributor{o: Options{Store: s, Settings: func(string, int64) *attribution.Settings { return &settings }, Workers: 1}, metrics: newMetrics(nil), writes: newWrites()}
 	var pages [3]attribution.Facts
 	s.each(func(c attribution.Conversion, l attribution.Link, click attribution.Touch) {
 		if c.ID != "order-7" { // its click is no news

@@ -31,7 +31,7 @@ func (a *Attributor) Recompute(ctx context.Context, facts *attribution.Facts) (i
 }
 
 func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
-	rows, doubtful, err := a.compute(ctx, s, false)
+	total, doubtful, err := a.round(ctx, s, false)
 	if first, second, ok := s.halves(); ok && s.divide(err) {
 		n, err := a.recomputeSeeds(ctx, first)
 		if err != nil {
@@ -43,21 +43,37 @@ func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := a.write(ctx, rows); err != nil {
-		return 0, err
+	n, err := a.settle(ctx, s.app, doubtful)
+	return total + n, err
+}
+
+// round computes and writes once, and returns how many rows it wrote and the ids
+// of those that have to be looked at again.
+func (a *Attributor) round(ctx context.Context, s seeds, repair bool) (int, []string, error) {
+	begun := a.writes.begin()
+	defer a.writes.end(begun)
+	rows, doubtful, err := a.compute(ctx, s, repair)
+	if err != nil {
+		return 0, nil, err
 	}
-	total := len(rows)
-	for range maxRepairs {
-		if len(doubtful) == 0 {
-			return total, nil
+	crossed, err := a.write(ctx, begun, s.app, rows)
+	return len(rows), append(doubtful, crossed...), err
+}
+
+// settle looks at rows again until nobody else writes them at the same time, and
+// returns how many it wrote.
+func (a *Attributor) settle(ctx context.Context, app string, doubtful []string) (total int, err error) {
+	for i := 0; len(doubtful) > 0; i++ {
+		if i == maxRepairs {
+			return total, fmt.Errorf("%d attributions changed while they were repaired", len(doubtful))
 		}
-		n, next, err := a.repair(ctx, s.app, doubtful)
+		n, next, err := a.repair(ctx, app, doubtful)
 		if err != nil {
 			return total, err
 		}
 		total, doubtful = total+n, next
 	}
-	return total, fmt.Errorf("%d attributions changed while they were repaired", len(doubtful))
+	return total, nil
 }
 
 // repair settles rows that are stored with other inputs than were computed from.
@@ -70,7 +86,7 @@ func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 // that knew more may have been writing meanwhile.
 func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int, []string, error) {
 	s := seeds{app: app, ids: ids, exact: true}
-	rows, doubtful, err := a.compute(ctx, s, true)
+	n, doubtful, err := a.round(ctx, s, true)
 	if first, second, ok := s.halves(); ok && s.divide(err) {
 		n, doubtful, err := a.repair(ctx, app, first.ids)
 		if err != nil {
@@ -82,10 +98,7 @@ func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int,
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := a.write(ctx, rows); err != nil {
-		return 0, nil, err
-	}
-	return len(rows), doubtful, nil
+	return n, doubtful, nil
 }
 
 // minDivided is how few ids and keys must be read together, however long it takes.
@@ -96,15 +109,17 @@ func (s seeds) divide(err error) bool {
 	return errors.Is(err, errDivide) || errors.Is(err, attribution.ErrTooManyKeys) && len(s.ids)+len(s.keys) > minDivided
 }
 
-func (a *Attributor) write(ctx context.Context, rows []attribution.Row) error {
+// write stores the rows of a computation that began then, and returns the ids of
+// those that another one of this node wrote meanwhile.
+func (a *Attributor) write(ctx context.Context, begun uint64, app string, rows []attribution.Row) (crossed []string, err error) {
 	if len(rows) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err := a.o.Store.InsertAttributions(ctx, rows); err != nil {
-		return err
+		return nil, err
 	}
 	a.metrics.written.Add(float64(len(rows)))
-	return nil
+	return a.writes.add(begun, app, rows), nil
 }
 
 // compute attributes what seeds can reach and returns the rows to be written,
@@ -255,6 +270,8 @@ func (a *Attributor) RewriteRead(ctx context.Context, app string, conversions []
 }
 
 func (a *Attributor) rewrite(ctx context.Context, s seeds) (int, error) {
+	begun := a.writes.begin()
+	defer a.writes.end(begun)
 	stamps, err := a.o.Store.Stamps(ctx, s.app, s.ids) // before the facts, as in repair
 	if err != nil {
 		return 0, err
@@ -276,7 +293,12 @@ func (a *Attributor) rewrite(ctx context.Context, s seeds) (int, error) {
 		return 0, err
 	}
 	rows := a.over(s.app, facts, stamps, s.ids)
-	return len(rows), a.write(ctx, rows)
+	crossed, err := a.write(ctx, begun, s.app, rows)
+	if err != nil {
+		return len(rows), err
+	}
+	n, err := a.settle(ctx, s.app, crossed)
+	return len(rows) + n, err
 }
 
 // over makes the rows of ids, each with a version above the stored one's.

@@ -12,8 +12,6 @@ import (
 // tries again.
 func (a *Attributor) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	// One follows new conversions. Two could compute two copies of one at the same
-	// time, each without the other's row, and neither would be looked at again.
 	wg.Go(func() { a.follow(ctx, a.queue.conversions, a.queue.takeConversions) })
 	wg.Go(func() { a.follow(ctx, a.queue.others, a.queue.takeOthers) })
 	wg.Go(func() { a.sweepLoop(ctx) })

@@ -1,0 +1,65 @@
+package attribute
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+)
+
+func rowsOf(ids ...string) (rows []attribution.Row) {
+	for _, id := range ids {
+		rows = append(rows, attribution.Row{Conversion: attribution.Conversion{ID: id}})
+	}
+	return rows
+}
+
+func TestWritesOfOthersAreTold(t *testing.T) {
+	w := newWrites()
+	first := w.begin()
+	second := w.begin()
+	if crossed := w.add(first, "shop", rowsOf("a", "b")); crossed != nil {
+		t.Errorf("nobody else wrote, told %q", crossed)
+	}
+	w.end(first)
+	third := w.begin()
+	if crossed := w.add(second, "game", rowsOf("a")); crossed != nil {
+		t.Errorf("another app's rows count: %q", crossed)
+	}
+	if crossed := w.add(second, "shop", rowsOf("b", "c")); !slices.Equal(crossed, []string{"b"}) {
+		t.Errorf("told %q, want b", crossed)
+	}
+	if crossed := w.add(third, "shop", rowsOf("a", "c")); !slices.Equal(crossed, []string{"c"}) {
+		t.Errorf("told %q, want c: a had been written before", crossed)
+	}
+}
+
+// TestWritesAreForgotten: what is remembered is what a running computation may ask for.
+func TestWritesAreForgotten(t *testing.T) {
+	w := newWrites()
+	long := w.begin()
+	for i := range 10 * minWrites {
+		begun := w.begin()
+		w.add(begun, "app", rowsOf(fmt.Sprint(i)))
+		w.end(begun)
+	}
+	if len(w.last) != 10*minWrites {
+		t.Errorf("%d rows remembered, want all since the long one began", len(w.last))
+	}
+	next := w.begin()
+	w.end(long)
+	for i := range 10 * minWrites { // somebody always computes
+		w.add(next, "app", rowsOf(fmt.Sprint("next ", i)))
+		begun := w.begin()
+		w.end(next)
+		next = begun
+	}
+	if len(w.last) > 2*minWrites {
+		t.Errorf("%d rows remembered while nobody may ask for them", len(w.last))
+	}
+	w.end(next)
+	if len(w.last) > 0 {
+		t.Errorf("%d rows remembered when nothing runs", len(w.last))
+	}
+}
