@@ -78,8 +78,8 @@ func openOnly(dir, pattern string) (*os.File, error) {
 }
 
 // sync returns once a block of so many bytes, which Badger has written, is on
-// the disk: first the block, then its key, so that no key is ever found without
-// its block. The caller holds the segment's lock.
+// the disk: first the block, then its key, so that nobody was told of a block that
+// a power cut leaves without either. The caller holds the segment's lock.
 func (l *logs) sync(bytes int) error {
 	info, err := l.values.Stat()
 	if err != nil {

@@ -74,7 +74,7 @@ func (st *store) badgerOptions(s *segment) badger.Options {
 		WithVerifyValueChecksum(true).
 		WithChecksumVerificationMode(options.OnBlockRead). // mendTables has read whole tables
 		WithReadOnly(s.readOnly).
-		WithLogger(diskLog{st.log})
+		WithLogger(badgerLog{st.log})
 	return o
 }
 
