@@ -12,16 +12,18 @@ import (
 // maxPostback bounds a postback of Apple's; real ones have about 1 KiB.
 const maxPostback = 16 << 10
 
-// Names under which Apple's postbacks are stored.
+// Names under which Apple's postbacks are stored, those whose signature is not
+// valid with another beginning: what nobody signed is not to be counted with
+// what Apple did.
 const (
 	skadnetworkPostback = "SKAdNetwork Postback"
 	attributionPostback = "AdAttributionKit Postback"
+	unverifiedPostback  = "Unverified "
 )
 
 // skadnetwork serves POST /.well-known/skadnetwork/report-attribution/: a
 // conversion of an ad, told by the device without saying whose. It is stored
-// with its signature, which is not verified here, and with no address or id that
-// could join it with a device.
+// with no address or id that could join it with a device.
 func (c *call) skadnetwork() *problem {
 	return c.postback("app-id", func(w *writer) *problem {
 		d := &c.doc
@@ -29,7 +31,10 @@ func (c *call) skadnetwork() *problem {
 			return &problem{status: http.StatusBadRequest, code: "unsupported_version",
 				text: "SKAdNetwork 1.0 and 2.0 sign with P-192, which is no longer secure; postbacks of 2.1 and later are taken"}
 		}
-		return c.writePostback(w, skadnetworkPostback, d.str(d.member(0, "transaction-id")), "transaction-id", nil)
+		return c.writePostback(w, postback{
+			name: skadnetworkPostback, id: d.str(d.member(0, "transaction-id")), idName: "transaction-id",
+			index: d.scalar(d.member(0, "postback-sequence-index")), signature: verifySKAdNetwork(d, appleKeys[productionKey].public),
+		})
 	})
 }
 
@@ -41,7 +46,11 @@ func (c *call) attributionKit() *problem {
 		if p != nil {
 			return p
 		}
-		return c.writePostback(w, attributionPostback, claims.str(claims.member(0, "postback-identifier")), "postback-identifier", claims)
+		return c.writePostback(w, postback{
+			name: attributionPostback, id: claims.str(claims.member(0, "postback-identifier")), idName: "postback-identifier",
+			index: claims.scalar(claims.member(0, "postback-sequence-index")), claims: claims,
+			signature: verifyAttributionKit(c.doc.str(c.doc.member(0, "jws-string")), appleKeys),
+		})
 	})
 }
 
@@ -72,10 +81,8 @@ func (c *call) postback(item string, write func(*writer) *problem) *problem {
 	if p := c.openForeign(maxPostback, 1); p != nil {
 		return p
 	}
-	if key == "" {
-		if p := c.appleApp(item); p != nil {
-			return p
-		}
+	if p := c.appleApp(item, key != ""); p != nil {
+		return p
 	}
 	w := c.rewriting()
 	if p := write(w); p != nil {
@@ -90,9 +97,10 @@ func (c *call) postback(item string, write func(*writer) *problem) *problem {
 	return c.store()
 }
 
-// appleApp finds the app by its number in the App Store: Apple's devices send no
-// key.
-func (c *call) appleApp(item string) *problem {
+// appleApp finds the app by its number in the App Store, since Apple's devices
+// send no key. Where a key has said the app, the number must not belong to
+// another one: a client key is public, and so is a postback that Apple signed.
+func (c *call) appleApp(item string, keyed bool) *problem {
 	d := &c.doc
 	number := d.scalar(d.member(0, item))
 	if item == "" {
@@ -102,7 +110,13 @@ func (c *call) appleApp(item string) *problem {
 		}
 		number = claims.scalar(claims.member(0, "advertised-item-identifier"))
 	}
-	if id := c.rules.AppleApps[number]; id != "" {
+	id := c.rules.AppleApps[number]
+	switch {
+	case keyed && id != "" && id != c.app.ID:
+		return &problem{status: http.StatusForbidden, code: "other_app", text: "this postback is of another app than the write key"}
+	case keyed:
+		return nil
+	case id != "":
 		app, ok := c.h.Directory.App(id)
 		if ok && !app.Blocked {
 			c.app = app
@@ -132,23 +146,53 @@ func (c *call) claims() (*document, *problem) {
 		text: `"jws-string" must be a JSON Web Signature in compact form with an object as its payload`}
 }
 
-// writePostback writes a track call that holds the body, and the claims where
-// there are any.
-func (c *call) writePostback(w *writer, name, id, idName string, claims *document) *problem {
+// postback is what is stored of one besides its body.
+type postback struct {
+	name      string
+	id        string // at Apple
+	idName    string // the member that holds it
+	index     string // of the conversion window, of which there are three; "" in older versions
+	signature verdict
+	claims    *document // nil where the body holds everything
+}
+
+// messageID tells apart the postbacks of one conversion, and those that Apple
+// signed from those that claim to be the same: whoever sends one first must not
+// take the place of another.
+func (p *postback) messageID() string {
+	id := p.id
+	if p.index != "" && p.index != "0" {
+		id += "." + p.index
+	}
+	if id != "" && p.signature != verdictValid {
+		id = string(p.signature) + "." + id
+	}
+	return id
+}
+
+// writePostback writes a track call that holds the body, what its signature is
+// worth, and the claims where there are any.
+func (c *call) writePostback(w *writer, p postback) *problem {
+	id := p.messageID()
 	if !validMessageID(id) {
-		return &problem{status: http.StatusBadRequest, code: "missing_id", text: `a postback needs its "` + idName + `"`}
+		return &problem{status: http.StatusBadRequest, code: "missing_id", text: `a postback needs its "` + p.idName + `"`}
+	}
+	name := p.name
+	if p.signature != verdictValid {
+		name = unverifiedPostback + name
 	}
 	w.begin("")
 	w.text("type", "track")
 	w.text("event", name)
 	w.text("messageId", id)
 	w.begin("properties")
+	w.text("signature", string(p.signature))
 	w.begin("postback") // none of its members is to mean something to us
 	w.members(&c.doc, 0)
 	w.end()
-	if claims != nil {
+	if p.claims != nil {
 		w.begin("claims")
-		w.members(claims, 0)
+		w.members(p.claims, 0)
 		w.end()
 	}
 	w.end()

@@ -44,7 +44,7 @@ func runScript(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	d := newDoor(t, func(o *Options) {
-		o.TrustedProxies, o.AppleApps = proxies("10.0.0.0/8"), map[string]string{"525463029": "app1", "9": "app3"}
+		o.TrustedProxies, o.AppleApps = proxies("10.0.0.0/8"), map[string]string{"525463029": "app1", "10738027756": "app1", "8": "app2", "9": "app3"}
 	})
 	for _, l := range scriptLinks() {
 		d.book.links[l.Slug] = l
