@@ -1,9 +1,11 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -11,11 +13,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 )
 
-// Bounds of an export.
-const (
-	maxExport  = 100_000 // entries
-	exportPage = 1000    // of them in memory at a time
-)
+// exportPage is how many entries of an export are in memory at a time.
+const exportPage = 1000
 
 // auditFilter are the query parameters that choose entries.
 func auditFilter() []string { return []string{"actor", "action", "outcome", "target", "from", "to"} }
@@ -94,10 +93,13 @@ func exportAudit(c *call) (any, error) {
 	}}, nil
 }
 
+// exportTo writes all entries. Each page has the time of a request, for reading it and for the client
+// to take it.
 func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
-	for left := maxExport; left > 0; left -= exportPage {
-		ask.Limit = min(left, exportPage)
-		entries, err := c.Accounts.Audit(c.ctx, ask)
+	ask.Limit = exportPage
+	for {
+		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(2 * requestTimeout)) // without, the server's own holds
+		entries, err := c.auditEntries(ask)
 		if err != nil {
 			return err
 		}
@@ -107,11 +109,17 @@ func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
 			}
 			ask.Before = entries[i].Seq
 		}
-		if len(entries) < ask.Limit {
+		if len(entries) < exportPage {
 			return nil
 		}
 	}
-	return nil
+}
+
+// auditEntries reads a page, however long the pages before it took.
+func (c *call) auditEntries(ask accounts.AuditPage) ([]accounts.Entry, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), requestTimeout)
+	defer cancel()
+	return c.Accounts.Audit(ctx, ask)
 }
 
 // verifyAudit compares the log with itself and with what is kept of it elsewhere.
