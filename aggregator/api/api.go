@@ -118,6 +118,7 @@ type server struct {
 	Options
 	mux      *http.ServeMux
 	logins   *throttle
+	guesses  *throttle    // of API tokens, and of logins at the provider that nobody began
 	refusals ledger       // of refused requests
 	failures ledger       // of logins at the provider that came to nothing
 	provider *oidc.Client // of whoever logs in elsewhere
@@ -139,6 +140,7 @@ func New(options Options) (http.Handler, error) {
 	s := &server{
 		Options:  options,
 		logins:   newThrottle(options.LoginsPerMinute),
+		guesses:  newThrottle(guessesPerMinute),
 		provider: oidc.New(options.Now),
 		refusals: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},
 		failures: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},

@@ -26,6 +26,7 @@ const (
 	tokenType  = "at+jwt"
 	tokenLife  = 10 * time.Minute
 	leeway     = 30 * time.Second
+	bearer     = "Bearer "
 	maxToken   = 4 << 10 // bytes
 	keyLife    = 30 * 24 * time.Hour
 	keyGrace   = tokenLife + 2*leeway // an old key still verifies for so long
@@ -215,7 +216,7 @@ func (a *Authenticator) issue(session accounts.Session) (token string, life time
 
 // remembered returns the session of an Authorization header whose token was verified a moment ago.
 func (a *Authenticator) remembered(authorization string) (accounts.Session, bool) {
-	token, ok := strings.CutPrefix(authorization, "Bearer ")
+	token, ok := strings.CutPrefix(authorization, bearer)
 	if !ok || len(token) > maxToken {
 		return accounts.Session{}, false
 	}
@@ -231,7 +232,7 @@ func (a *Authenticator) session(ctx context.Context, authorization string) (acco
 	if session, ok := a.remembered(authorization); ok {
 		return session, nil
 	}
-	token, ok := strings.CutPrefix(authorization, "Bearer ")
+	token, ok := strings.CutPrefix(authorization, bearer)
 	if !ok || len(token) > maxToken {
 		return accounts.Session{}, &tokenError{"no bearer token"}
 	}

@@ -113,7 +113,7 @@ func (c *call) authorize() error {
 	if c.route.rule.public {
 		return nil
 	}
-	session, err := c.Authenticator.session(c.ctx, c.r.Header.Get("Authorization"))
+	session, err := c.authenticate()
 	if err != nil {
 		var bad *tokenError
 		if errors.As(err, &bad) {
@@ -136,6 +136,27 @@ func (c *call) authorize() error {
 	actor.Apps = reach(c.principal, c.r.PathValue("app"))
 	c.ctx = accounts.WithActor(pass.With(c.ctx, pass.Pass{All: actor.Apps.All, Apps: actor.Apps.IDs}), actor)
 	return nil
+}
+
+// authenticate finds the session of the request. What looks like an API token costs a look into the
+// database, so a network may show only so many that are none.
+func (c *call) authenticate() (accounts.Session, error) {
+	authorization := c.r.Header.Get("Authorization")
+	if session, ok := c.Authenticator.remembered(authorization); ok {
+		return session, nil
+	}
+	if !strings.HasPrefix(authorization, bearer+accounts.TokenPrefix) {
+		return c.Authenticator.session(c.ctx, authorization)
+	}
+	if wait := c.guesses.visit(c.ip, c.Now()); wait > 0 {
+		return accounts.Session{}, throttled(wait)
+	}
+	session, err := c.Authenticator.session(c.ctx, authorization)
+	var bad *tokenError
+	if !errors.As(err, &bad) {
+		c.guesses.forgive(c.ip)
+	}
+	return session, err
 }
 
 // reach is which apps exist in the databases for a request that was allowed: the one that it is about, or

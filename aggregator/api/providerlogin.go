@@ -133,10 +133,14 @@ func providerCallback(c *call) (any, error) {
 	if !ok || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(attempt.State())) != 1 {
 		return c.sendBack("/", stateMismatch, "", errors.New("no login of this browser fits the state"))
 	}
+	if wait := c.guesses.visit(c.ip, c.Now()); wait > 0 {
+		return c.sendBack("/", loginThrottled, "", errors.New("too many logins of this network that nobody began"))
+	}
 	returnTo, err := c.Accounts.TakeAttempt(c.ctx, attempt.Hash())
 	if errors.Is(err, accounts.ErrNotFound) {
 		return c.sendBack("/", stateMismatch, "", errors.New("the login was used, or took too long"))
 	}
+	c.guesses.forgive(c.ip)
 	if err != nil {
 		return c.sendBack("/", accountsAway, "", err)
 	}

@@ -17,6 +17,10 @@ const (
 	forgetAfter   = time.Hour
 	maxRemembered = 50_000 // accounts × networks, and networks
 
+	// guessesPerMinute is how many secrets one network may show that nobody holds. Nobody finds one
+	// that way; the bound spares the database, which is asked for each.
+	guessesPerMinute = 3000
+
 	refusalsPerSecond = 20
 	refusalsBurst     = 200
 )

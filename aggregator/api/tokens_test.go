@@ -1,6 +1,9 @@
 package api
 
 import (
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +65,38 @@ func TestServiceAccountsOverHTTP(t *testing.T) {
 	c.get("users/" + robot.ID + "/tokens").want(200).decode(&left)
 	if len(left.Data) != 0 {
 		t.Errorf("tokens = %+v", left)
+	}
+}
+
+// TestGuessedTokensAreThrottled: each costs a look into the database.
+func TestGuessedTokensAreThrottled(t *testing.T) {
+	s := newSystem(t)
+	var late atomic.Int64 // the throttle's clock stands still
+	began, options := time.Now(), s.options()
+	options.Now = func() time.Time { return began.Add(time.Duration(late.Load())) }
+	handler, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+
+	c, known, next, guess := s.owner(), s.client(), s.client(), s.client()
+	known.token, next.token = c.apiToken("*", access.AppsRead).Secret, c.apiToken("*", access.AppsRead).Secret
+	guess.token = accounts.TokenPrefix + strings.Repeat("a", len(known.token)-len(accounts.TokenPrefix))
+	for range guessesPerMinute {
+		guess.get("me").want(401)
+	}
+	if got := guess.get("me").want(429); got.problem().Code != "throttled" || got.header.Get("Retry-After") == "" {
+		t.Errorf("%v %s", got.header, got.body)
+	}
+	next.get("me").want(429)
+	c.get("me").want(200) // a signature needs no database
+	late.Store(int64(time.Second))
+	for range guessesPerMinute/60 + 10 { // good ones do not count
+		known.get("me").want(200)
+		s.auth.forget("")
 	}
 }
 
