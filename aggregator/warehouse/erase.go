@@ -19,8 +19,8 @@ const eraseChunk = 1000
 const maxErasedKeys = attribution.MaxKeys
 
 // Erase forgets what has one of the match keys, such as "user:42", and was received
-// up to a time: events, touches, conversions, identity links and the attributions of
-// those conversions. It leaves a tombstone, so that the same messages are not stored
+// up to a time: events, also those in quarantine, touches, conversions, identity links
+// and the attributions of those conversions. It leaves a tombstone, so that the same messages are not stored
 // again, and returns where recomputation of what others shared with them begins.
 // Doing it again finds what another node was storing meanwhile.
 func (w *Warehouse) Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
@@ -78,6 +78,13 @@ type erasure struct {
 	facts       attribution.Facts
 	touches     map[string]bool // ids, of every variant
 	conversions map[string]bool
+	refused     []refused
+}
+
+// refused names an event in quarantine.
+type refused struct {
+	id     string
+	digest uint64 // of its bytes
 }
 
 func (e *erasure) find(ctx context.Context) error {
@@ -107,6 +114,7 @@ func (e *erasure) find(ctx context.Context) error {
 		e.w.lookup(ctx, e.keys, touch, "SELECT DISTINCT touch_id, time, keys FROM open_keys"+of, e.app, e.at),
 		e.w.lookup(ctx, e.keys, conversion, "SELECT DISTINCT conversion_id, time, keys FROM conversion_keys"+of, e.app, e.at),
 		e.w.lookup(ctx, e.keys, link, "SELECT DISTINCT a, b FROM identity_links\nWHERE app_id = ? AND a_hash IN (SELECT hash FROM wanted) AND a IN (SELECT value FROM wanted) AND received <= ?", e.app, e.at),
+		e.quarantined(ctx),
 	)
 }
 
@@ -114,7 +122,7 @@ func (e *erasure) find(ctx context.Context) error {
 // be computed once more.
 func (e *erasure) delete(ctx context.Context) error {
 	touches, conversions := sortedKeys(e.touches), sortedKeys(e.conversions)
-	steps := []func() error{func() error { return e.deleteEvents(ctx) }}
+	steps := []func() error{func() error { return e.deleteEvents(ctx) }, func() error { return e.deleteQuarantined(ctx) }}
 	add := func(table, column string, ids []string, and string, args ...any) {
 		steps = append(steps, func() error { return e.deleteIn(ctx, table, column, ids, and, args...) })
 	}

@@ -25,9 +25,13 @@ func TestEraseLeavesNothingButATombstone(t *testing.T) {
 		b.Rows = append(b.Rows, Row{Event: e, Agent: "agent"})
 		b.Facts.Add(&e, &s)
 	}
+	for i, user := range []string{"U1", "u1"} { // quarantined: they happened before there were SDKs
+		b.Rows = append(b.Rows, Row{Event: protocol.Event{App: "app", ID: fmt.Sprintf("bad%d", i), Kind: protocol.KindTrack, Name: "x", UserID: user,
+			Original: 5, Time: base, Received: base, Payload: []byte("{}")}, Agent: "agent"})
+	}
 	count := func() string {
 		text := ""
-		for _, table := range []string{"events", "touches", "touch_keys", "touch_lookup", "open_keys", "conversions", "conversion_keys", "identity_links", "erasures"} {
+		for _, table := range []string{"events", "touches", "touch_keys", "touch_lookup", "open_keys", "conversions", "conversion_keys", "identity_links", "quarantine", "erasures"} {
 			var n uint64
 			if err := w.write.QueryRow(t.Context(), "SELECT count() FROM "+table+" FINAL").Scan(&n); err != nil {
 				t.Fatal(err)
@@ -42,10 +46,10 @@ func TestEraseLeavesNothingButATombstone(t *testing.T) {
 		}
 	}
 	insert()
-	if got, want := count(), "events 6 touches 2 touch_keys 2 touch_lookup 2 open_keys 1 conversions 3 conversion_keys 4 identity_links 2 erasures 0 "; got != want {
+	if got, want := count(), "events 6 touches 2 touch_keys 2 touch_lookup 2 open_keys 1 conversions 3 conversion_keys 4 identity_links 2 quarantine 2 erasures 0 "; got != want {
 		t.Errorf("before: %s", got)
 	}
-	want := "events 2 touches 0 touch_keys 0 touch_lookup 0 open_keys 0 conversions 2 conversion_keys 2 identity_links 0 erasures 1 "
+	want := "events 2 touches 0 touch_keys 0 touch_lookup 0 open_keys 0 conversions 2 conversion_keys 2 identity_links 0 quarantine 1 erasures 1 "
 	if _, err := w.Erase(t.Context(), "app", []string{"user:U1"}, base); err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,11 @@ package warehouse
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -95,4 +98,38 @@ func (w *Warehouse) QuarantineBlock(ctx context.Context, agent string, block []b
 		pick("event", one, func(b *[]byte) string { return string(*b) }),
 		pick("received", one, func(*[]byte) int64 { return 0 }),
 	}, 1)
+}
+
+// quarantined finds the events in quarantine that have one of the keys. Their ids
+// stand nowhere but in their bytes, so that each is decoded; there are few.
+func (e *erasure) quarantined(ctx context.Context) error {
+	return each(ctx, e.w.facts, func(rows driver.Rows) error {
+		var id, text string
+		var digest uint64
+		if err := rows.Scan(&id, &digest, &text); err != nil {
+			return err
+		}
+		events, err := protocol.DecodeEvents(append(protocol.AppendEvents(nil, 1), text...))
+		if err != nil {
+			return fmt.Errorf("quarantined event %s: %w", id, err)
+		}
+		if slices.ContainsFunc(attribution.EventKeys(&events[0]), func(k string) bool { return slices.Contains(e.keys, k) }) {
+			e.refused = append(e.refused, refused{id, digest})
+		}
+		return nil
+	}, "SELECT event_id, digest, event FROM quarantine WHERE app_id = ? AND received <= ?", e.app, e.at)
+}
+
+// deleteQuarantined removes what quarantined found.
+func (e *erasure) deleteQuarantined(ctx context.Context) error {
+	for chunk := range slices.Chunk(e.refused, eraseChunk) {
+		ids, digests := make([]string, len(chunk)), make([]uint64, len(chunk))
+		for i, r := range chunk {
+			ids[i], digests[i] = r.id, r.digest
+		}
+		if err := e.w.write.Exec(ctx, "DELETE FROM quarantine WHERE app_id = ? AND event_id IN (?) AND digest IN (?)", e.app, ids, digests); err != nil {
+			return err
+		}
+	}
+	return nil
 }
