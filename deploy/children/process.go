@@ -189,7 +189,7 @@ func (p *Process) describe(err error) error {
 	if p.command.Log == "" {
 		return err
 	}
-	return fmt.Errorf("%w\nthe end of %s:\n%s", err, p.command.Log, logTail(p.command.Log))
+	return fmt.Errorf("%w\nthe end of %s:\n%s", err, p.command.Log, Tail(p.command.Log, logTailBytes))
 }
 
 func openLog(path string) (*os.File, error) {
@@ -238,18 +238,19 @@ func trimLog(path string) error {
 	return nil
 }
 
-func logTail(path string) string {
+// Tail returns the end of a text file, at most n bytes, or why it cannot be read.
+func Tail(path string, n int64) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > logTailBytes {
-		if _, err := file.Seek(-logTailBytes, io.SeekEnd); err != nil {
+	if info, err := file.Stat(); err == nil && info.Size() > n {
+		if _, err := file.Seek(-n, io.SeekEnd); err != nil {
 			return err.Error()
 		}
 	}
-	tail, err := io.ReadAll(io.LimitReader(file, logTailBytes))
+	tail, err := io.ReadAll(io.LimitReader(file, n))
 	if err != nil {
 		return err.Error()
 	}

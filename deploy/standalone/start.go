@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/unmogrowp/unmogrowp/deploy/children"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
@@ -85,7 +86,7 @@ func awaitReady(ctx context.Context, progress io.Writer, p plan, logPath string)
 		if !running {
 			// The supervisor needs a moment to take the lock.
 			if missing++; missing > 20 {
-				return fmt.Errorf("the system did not start; the end of %s:\n%s", logPath, tail(logPath, 4<<10))
+				return fmt.Errorf("the system did not start; the end of %s:\n%s", logPath, children.Tail(logPath, 4<<10))
 			}
 			continue
 		}
@@ -150,23 +151,4 @@ func welcome(w io.Writer, p plan, infra bool) error {
   Next: make demo sends a month of sample traffic, make status shows health, make stop ends it.
 `, env.get("CONSOLE_URL"), env.get("ADMIN_EMAIL"), env.get("ADMIN_PASSWORD"), env.get("AGENT_URL"), env.get("WRITE_KEY"), shellQuote(p.envFile()))
 	return err
-}
-
-// tail returns the end of a file, at most n bytes.
-func tail(path string, n int64) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return err.Error()
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > n {
-		if _, err := f.Seek(-n, io.SeekEnd); err != nil {
-			return err.Error()
-		}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, n))
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
 }

@@ -173,7 +173,7 @@ func logs(_ context.Context, std daemon.Streams, p plan) error {
 			continue
 		}
 		seen[f] = true
-		if _, err := fmt.Fprintf(std.Out, "== %s\n%s\n", f, tail(f, 6<<10)); err != nil {
+		if _, err := fmt.Fprintf(std.Out, "== %s\n%s\n", f, children.Tail(f, 6<<10)); err != nil {
 			return err
 		}
 	}
