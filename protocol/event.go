@@ -49,14 +49,15 @@ func (k Kind) Touch() bool { return k == KindClick || k == KindImpression || k =
 type Flags uint16
 
 // The flags. FlagTrusted: sent with a server key, so its revenue counts as
-// trusted. FlagOriginalClamped: the client's clock gave a time out of range
-// and Time was clamped.
+// trusted. FlagClamped: the client's clock gave a time out of range and Time was
+// clamped. FlagCrowd: a click of an address that clicks more often than people do.
 const (
 	FlagHasRevenue Flags = 1 << iota
 	FlagTrusted
 	FlagRetargeting
 	FlagBot
 	FlagClamped
+	FlagCrowd
 )
 
 // Class is what kind of device or program a user agent belongs to. The values are part of Flags, on

@@ -93,6 +93,7 @@ type Handler struct {
 	rules     atomic.Pointer[Rules]
 	quotas    quotas
 	addresses addresses
+	crowds    crowds
 	opened    opened
 
 	complained atomic.Int64 // when the log said last that events cannot be stored, in nanoseconds

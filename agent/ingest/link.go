@@ -87,6 +87,9 @@ func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
 	}
 	c.classify()
 	e.Country = c.countryOf(e.IP)
+	if kind == protocol.KindClick {
+		c.watchClicks()
+	}
 	c.hide()
 	parameters := c.touchParameters()
 	payload, err := json.Marshal(map[string]any{"type": kind.String(), "link": link.Slug, "query": parameters, "referrer": clip(clean(c.r.Referer()), maxReferrer)})

@@ -135,16 +135,22 @@ const (
 	addressBurst = 2 * time.Second // worth of requests that may come at once
 )
 
-// take reports how long an address has to wait before its next request; 0 if it
-// may come now.
-func (a *addresses) take(address netip.Addr, perSecond int, now time.Time) time.Duration {
+// network is what of an address belongs to one customer of a provider. It fails
+// where there is no address, such as of a connection in memory.
+func network(address netip.Addr) (netip.Prefix, error) {
 	bits := 32
 	if address.Is6() {
 		bits = 64
 	}
-	key, err := address.Prefix(bits)
+	return address.Prefix(bits)
+}
+
+// take reports how long an address has to wait before its next request; 0 if it
+// may come now.
+func (a *addresses) take(address netip.Addr, perSecond int, now time.Time) time.Duration {
+	key, err := network(address)
 	if err != nil {
-		return 0 // no address, such as of a connection in memory
+		return 0
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -187,7 +187,7 @@ func describeEvent(out *strings.Builder, e *protocol.Event) {
 	for _, f := range [...]struct {
 		flag protocol.Flags
 		name string
-	}{{protocol.FlagRetargeting, "retargeting"}, {protocol.FlagBot, "bot"}, {protocol.FlagClamped, "clamped"}} {
+	}{{protocol.FlagRetargeting, "retargeting"}, {protocol.FlagBot, "bot"}, {protocol.FlagClamped, "clamped"}, {protocol.FlagCrowd, "crowd"}} {
 		if e.Has(f.flag) {
 			line(out, "flag", f.name)
 		}

@@ -143,6 +143,9 @@ func world(r *rand.Rand, count int) []protocol.Event {
 		if r.IntN(20) == 0 {
 			e.Flags |= protocol.FlagBot
 		}
+		if e.Digest%20 == 0 {
+			e.Flags |= protocol.FlagCrowd
+		}
 		switch r.IntN(12) {
 		case 10, 11:
 			e.Kind, e.Name = protocol.KindTrack, "Application Opened"

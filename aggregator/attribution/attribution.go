@@ -114,6 +114,7 @@
 // referrer's click id the store's stamp of it, is in a later second than
 // install-begin); device_frequency (a click with at least MaxClicks other considered
 // clicks of its device in (T - window, T]; not of probable ones);
+// address_frequency (a mark of the touch or of the install);
 // short_click_to_install (of an install, a click up to it by less than the minimum).
 // The first that holds and rejects marks the touch, else the first that holds and is
 // not off. An install has the mark of its winner, without one that of its own marks;

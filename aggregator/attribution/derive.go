@@ -108,6 +108,9 @@ func marksOf(e *protocol.Event, s *Settings) Marks {
 	if e.Has(protocol.FlagBot) {
 		m |= MarkBot
 	}
+	if e.Has(protocol.FlagCrowd) {
+		m |= MarkCrowd
+	}
 	if malformed(KeyGAID, e.GAID) || malformed(KeyIDFA, e.IDFA) {
 		m |= MarkMalformedID
 	}

@@ -17,6 +17,7 @@ const (
 	MalformedID      Rule = "malformed_advertising_id"
 	AfterBegin       Rule = "click_after_install_begin"
 	DeviceFrequency  Rule = "device_frequency"
+	AddressFrequency Rule = "address_frequency"
 	ShortTime        Rule = "short_click_to_install"
 	LevelSuspected        = "suspected"
 	LevelConfirmed        = "confirmed"
@@ -48,12 +49,13 @@ const (
 
 // Fraud says what each rule of an app leads to.
 type Fraud struct {
-	BlockedAddress  Action `json:"blocked_address"`
-	BotAgent        Action `json:"bot"`
-	MalformedID     Action `json:"malformed_advertising_id"`
-	AfterBegin      Action `json:"click_after_install_begin"`
-	DeviceFrequency Action `json:"device_frequency"`
-	ShortTime       Action `json:"short_click_to_install"`
+	BlockedAddress   Action `json:"blocked_address"`
+	BotAgent         Action `json:"bot"`
+	MalformedID      Action `json:"malformed_advertising_id"`
+	AfterBegin       Action `json:"click_after_install_begin"`
+	DeviceFrequency  Action `json:"device_frequency"`
+	AddressFrequency Action `json:"address_frequency"`
+	ShortTime        Action `json:"short_click_to_install"`
 
 	MinClickToInstall int64 `json:"min_click_to_install_ms"` // less is short
 	MaxClicks         int64 `json:"max_clicks"`              // of one device within the window that follows
@@ -69,6 +71,7 @@ const (
 	MarkBot Marks = 1 << iota
 	MarkMalformedID
 	MarkBlockedAddress
+	MarkCrowd // an address that clicks more often than people do
 )
 
 // rules are the rules that hold of one touch: marks in the low bits.
@@ -98,6 +101,7 @@ func (f *Fraud) decide(holds rules) (Rule, bool) {
 		{rules(MarkMalformedID), MalformedID, f.MalformedID},
 		{holdsAfterBegin, AfterBegin, f.AfterBegin},
 		{holdsFrequency, DeviceFrequency, f.DeviceFrequency},
+		{rules(MarkCrowd), AddressFrequency, f.AddressFrequency},
 		{holdsShort, ShortTime, f.ShortTime},
 	} {
 		switch {

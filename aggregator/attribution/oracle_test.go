@@ -90,6 +90,9 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 	if rapid.IntRange(0, 9).Draw(t, "bot") == 0 {
 		e.Flags |= protocol.FlagBot
 	}
+	if rapid.IntRange(0, 9).Draw(t, "crowd") == 0 {
+		e.Flags |= protocol.FlagCrowd
+	}
 	e.Received = e.Time + rapid.SampledFrom([]int64{0, 0, 1000, s.Lateness, s.Lateness + 1, 2 * attribution.Day}).Draw(t, "delay")
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0, 1, 2:

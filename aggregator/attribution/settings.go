@@ -93,7 +93,7 @@ func Default() Settings {
 		ProbabilisticClick:      Day,
 		ProbabilisticImpression: 6 * Hour,
 		Fraud: Fraud{
-			BlockedAddress: Flag, BotAgent: Flag, MalformedID: Flag, AfterBegin: Flag, DeviceFrequency: Flag, ShortTime: Flag,
+			BlockedAddress: Flag, BotAgent: Flag, MalformedID: Flag, AfterBegin: Flag, DeviceFrequency: Flag, AddressFrequency: Flag, ShortTime: Flag,
 			MinClickToInstall: 10 * Second, MaxClicks: 10, MaxClicksWindow: Minute,
 		},
 
@@ -178,7 +178,7 @@ func (s *Settings) validateFraud() []error {
 		action Action
 	}{
 		{BlockedAddress, f.BlockedAddress}, {BotAgent, f.BotAgent}, {MalformedID, f.MalformedID},
-		{AfterBegin, f.AfterBegin}, {DeviceFrequency, f.DeviceFrequency}, {ShortTime, f.ShortTime},
+		{AfterBegin, f.AfterBegin}, {DeviceFrequency, f.DeviceFrequency}, {AddressFrequency, f.AddressFrequency}, {ShortTime, f.ShortTime},
 	} {
 		if r.action != Off && r.action != Flag && r.action != Reject {
 			faults = append(faults, fmt.Errorf("fraud.%s is %q, must be off, flag or reject", r.name, r.action))

@@ -14,7 +14,7 @@ func TestDefaultSettingsAreValid(t *testing.T) {
 
 func TestValidateTellsEveryFault(t *testing.T) {
 	s := Settings{Overrides: []Override{{}, {LinkID: "l", ClickWindow: 1, ImpressionWindow: 1}}, ConversionEvents: []string{""}, Lateness: -1}
-	if faults := s.Validate(); len(faults) != 24 {
+	if faults := s.Validate(); len(faults) != 25 {
 		for _, f := range faults {
 			t.Log(f)
 		}

@@ -102,7 +102,7 @@ func (w *twinWorld) opening(id string) attribution.Touch {
 }
 
 func (w *twinWorld) marks() attribution.Marks {
-	return []attribution.Marks{0, 0, 0, 0, 0, attribution.MarkBot, attribution.MarkMalformedID, attribution.MarkBlockedAddress, 7}[w.r.IntN(9)]
+	return []attribution.Marks{0, 0, 0, 0, 0, attribution.MarkBot, attribution.MarkMalformedID, attribution.MarkBlockedAddress, attribution.MarkCrowd, 15}[w.r.IntN(10)]
 }
 
 // fingerprints of few devices, one of each day.
@@ -223,7 +223,8 @@ func twinSettings(r *rand.Rand) attribution.Settings {
 	s.Probabilistic = r.IntN(2) == 0
 	s.ProbabilisticClick, s.ProbabilisticImpression = (1+r.Int64N(168))*attribution.Hour, (1+r.Int64N(168))*attribution.Hour
 	actions := []attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}
-	for _, a := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.ShortTime} {
+	for _, a := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.AddressFrequency,
+		&s.Fraud.ShortTime} {
 		*a = actions[r.IntN(4)]
 	}
 	s.Fraud.MinClickToInstall, s.Fraud.MaxClicks, s.Fraud.MaxClicksWindow = r.Int64N(attribution.Hour+1), 1+r.Int64N(4), attribution.Second+r.Int64N(attribution.Day)

@@ -62,7 +62,8 @@ func (v twinVersions) settings() (*ext.Table, error) {
 		s := v[i].settings
 		f := &s.Fraud
 		if err := table.Append(uint32(i+1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic,
-			[]string{string(f.BlockedAddress), string(f.BotAgent), string(f.MalformedID), string(f.AfterBegin), string(f.DeviceFrequency), string(f.ShortTime)},
+			[]string{string(f.BlockedAddress), string(f.BotAgent), string(f.MalformedID), string(f.AfterBegin), string(f.DeviceFrequency),
+				string(f.AddressFrequency), string(f.ShortTime)},
 			s.Lateness, s.Lookback, s.ClickWindow, s.ImpressionWindow, s.ProbabilisticClick, s.ProbabilisticImpression,
 			s.Reattribution, s.Inactivity, s.Reengagement, f.MinClickToInstall, f.MaxClicks, f.MaxClicksWindow,
 			uint64(max(s.HalfLife, 1)), uint64(s.PositionFirst), uint64(s.PositionMiddle), uint64(s.PositionLast)); err != nil {

@@ -85,7 +85,7 @@ const STEP_MS = 700; // of a run
 const SETTINGS = {
   inactivity_ms: 7 * DAY, reengagement_window_ms: 30 * DAY, probabilistic: false, probabilistic_click_window_ms: DAY, probabilistic_impression_window_ms: DAY / 4,
   fraud: {
-    blocked_address: 'flag', bot: 'flag', malformed_advertising_id: 'flag', click_after_install_begin: 'flag', device_frequency: 'flag', short_click_to_install: 'flag',
+    blocked_address: 'flag', bot: 'flag', malformed_advertising_id: 'flag', click_after_install_begin: 'flag', device_frequency: 'flag', address_frequency: 'flag', short_click_to_install: 'flag',
     min_click_to_install_ms: 10_000, max_clicks: 10, max_clicks_window_ms: 60_000,
   },
   generation: 3, click_window_ms: 7 * DAY, impression_window_ms: DAY, overrides: [], reattribution_window_ms: 90 * DAY, lateness_ms: 7 * DAY, lookback_ms: 30 * DAY, half_life_ms: 7 * DAY,

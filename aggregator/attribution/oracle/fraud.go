@@ -33,6 +33,7 @@ func (v *view) fraud(t *touch, perhaps bool) (attribution.Rule, bool) {
 		{marks&attribution.MarkMalformedID != 0, "malformed_advertising_id", f.MalformedID},
 		{begun, "click_after_install_begin", f.AfterBegin},
 		{near >= f.MaxClicks, "device_frequency", f.DeviceFrequency},
+		{marks&attribution.MarkCrowd != 0, "address_frequency", f.AddressFrequency},
 		{short, "short_click_to_install", f.ShortTime},
 	} {
 		if r.holds && r.action == "reject" {

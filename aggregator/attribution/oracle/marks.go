@@ -22,6 +22,9 @@ func readMarks(e *protocol.Event, s *attribution.Settings) (m attribution.Marks)
 	if e.Flags&protocol.FlagBot != 0 {
 		m += attribution.MarkBot
 	}
+	if e.Flags&protocol.FlagCrowd != 0 {
+		m += attribution.MarkCrowd
+	}
 	for kind, id := range map[string]string{"gaid": e.GAID, "idfa": e.IDFA} {
 		id = strings.TrimSpace(id)
 		if (len(id) > 256 || key(kind, id) != "") && !uuid.MatchString(id) {

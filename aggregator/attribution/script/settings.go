@@ -72,7 +72,8 @@ func spanOf(s *attribution.Settings, name string) *int64 {
 func ruleOf(f *attribution.Fraud, rule attribution.Rule) *attribution.Action {
 	return map[attribution.Rule]*attribution.Action{
 		attribution.BlockedAddress: &f.BlockedAddress, attribution.BotAgent: &f.BotAgent, attribution.MalformedID: &f.MalformedID,
-		attribution.AfterBegin: &f.AfterBegin, attribution.DeviceFrequency: &f.DeviceFrequency, attribution.ShortTime: &f.ShortTime,
+		attribution.AfterBegin: &f.AfterBegin, attribution.DeviceFrequency: &f.DeviceFrequency, attribution.AddressFrequency: &f.AddressFrequency,
+		attribution.ShortTime: &f.ShortTime,
 	}[rule]
 }
 
@@ -86,6 +87,8 @@ func (read *reader) marks(text string) (m attribution.Marks) {
 			m |= attribution.MarkMalformedID
 		case "blocked":
 			m |= attribution.MarkBlockedAddress
+		case "crowd":
+			m |= attribution.MarkCrowd
 		default:
 			read.fault = errors.Join(read.fault, fmt.Errorf("unknown mark %s", name))
 		}

@@ -26,7 +26,7 @@ SELECT c.id AS id, (t.time, t.id) AS place, t.received AS received, t.digest AS 
     bitOr(mark_bits(t.marks), if(c.install, c.own_marks, 0))
         + if(c.install AND before AND t.kind = 'click',
             8 * (in_later_second(t.time, c.install_begin) OR claimed AND in_later_second(c.referrer_click, c.install_begin))
-            + 32 * (age < c.min_click_to_install), 0) AS holds
+            + 64 * (age < c.min_click_to_install), 0) AS holds
 FROM
 (
     SELECT *, click_key(click_id) AS own_key, carried != '' AS returning,

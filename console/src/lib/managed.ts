@@ -54,6 +54,7 @@ export interface FraudSettings {
   malformed_advertising_id: FraudAction;
   click_after_install_begin: FraudAction;
   device_frequency: FraudAction;
+  address_frequency: FraudAction;
   short_click_to_install: FraudAction;
   min_click_to_install_ms: number;
   max_clicks: number;

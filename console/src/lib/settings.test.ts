@@ -8,7 +8,7 @@ const base: Settings = {
   generation: 3, click_window_ms: 7 * DAY, impression_window_ms: 36 * HOUR, overrides: [{ media_source: 'meta', click_window_ms: 14 * DAY }],
   inactivity_ms: 7 * DAY, reengagement_window_ms: 30 * DAY, probabilistic: false, probabilistic_click_window_ms: DAY, probabilistic_impression_window_ms: 6 * HOUR,
   fraud: {
-    blocked_address: 'flag', bot: 'flag', malformed_advertising_id: 'flag', click_after_install_begin: 'reject', device_frequency: 'off', short_click_to_install: 'flag',
+    blocked_address: 'flag', bot: 'flag', malformed_advertising_id: 'flag', click_after_install_begin: 'reject', device_frequency: 'off', address_frequency: 'flag', short_click_to_install: 'flag',
     min_click_to_install_ms: 10_000, max_clicks: 10, max_clicks_window_ms: 60_000,
   },
   blocked_ranges: ['192.0.2.0/24'], reattribution_window_ms: 90 * DAY, lateness_ms: 0, lookback_ms: 30 * DAY, half_life_ms: 7 * DAY, position_first: 333_333, position_middle: 333_334,

@@ -36,6 +36,7 @@ export const RULES: Record<FraudRule, [string, string]> = {
   click_after_install_begin: ['Click after the install began', 'The store had begun to install before the click came.'],
   short_click_to_install: ['Too fast', 'Less time between click and install than an install takes.'],
   device_frequency: ['Too many clicks', 'One device clicks more often than people do.'],
+  address_frequency: ['A crowd of clicks', 'One address clicks more often than people do. Many people may share it.'],
   bot: ['Bots', 'The user agent calls itself one.'],
   malformed_advertising_id: ['Malformed advertising ids', 'No device has such an id.'],
   blocked_address: ['Blocked addresses', 'From one of the ranges below.'],
