@@ -26,7 +26,7 @@ func TestClicksOfACrowdAreMarked(t *testing.T) {
 		return e.Has(protocol.FlagCrowd)
 	}
 	for i := range crowdClicks {
-		if click("192.0.2.1") || click("2001:db8::" + string(rune('1'+i%9))) {
+		if click("192.0.2.1") || click("2001:db8::"+string(rune('1'+i%9))) {
 			t.Errorf("click %d is of a crowd", i)
 		}
 		now = now.Add(time.Second)
