@@ -10,19 +10,24 @@ import (
 // Both may have begun before the other's row was there: then the greater version
 // stays, which tells more inputs from fewer, but not a message id's content from
 // another one, and the facts of both count as done. So the one that writes last
-// looks at these rows again.
+// looks at these rows again, unless they are of the same inputs.
 type writes struct {
 	mu      sync.Mutex
 	clock   uint64
-	running map[uint64]struct{}       // by when they began
-	last    map[conversionName]uint64 // when a row was written, of all that a running computation may ask for
-	enough  int                       // rows in last before the old ones are looked for
+	running map[uint64]struct{}        // by when they began
+	last    map[conversionName]written // of all rows that a running computation may ask for
+	enough  int                        // rows in last before the old ones are looked for
+}
+
+type written struct {
+	at     uint64
+	digest uint64 // of the inputs
 }
 
 const minWrites = 1 << 12
 
 func newWrites() *writes {
-	return &writes{running: make(map[uint64]struct{}), last: make(map[conversionName]uint64), enough: minWrites}
+	return &writes{running: make(map[uint64]struct{}), last: make(map[conversionName]written), enough: minWrites}
 }
 
 // begin tells of a computation that has not read anything yet. It must end.
@@ -35,17 +40,17 @@ func (w *writes) begin() (begun uint64) {
 }
 
 // add tells of rows that a computation has written and returns the ids of those
-// that another one wrote since it began.
+// that another one wrote since it began, of other inputs.
 func (w *writes) add(begun uint64, app string, rows []attribution.Row) (crossed []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clock++
 	for i := range rows {
-		name := conversionName{app, rows[i].Conversion.ID}
-		if w.last[name] > begun {
+		name, digest := conversionName{app, rows[i].Conversion.ID}, rows[i].Result.InputDigest
+		if other := w.last[name]; other.at > begun && other.digest != digest {
 			crossed = append(crossed, name.id)
 		}
-		w.last[name] = w.clock
+		w.last[name] = written{w.clock, digest}
 	}
 	return crossed
 }
@@ -62,8 +67,8 @@ func (w *writes) end(begun uint64) {
 	for began := range w.running {
 		eldest = min(eldest, began)
 	}
-	for name, at := range w.last {
-		if at <= eldest {
+	for name, row := range w.last {
+		if row.at <= eldest {
 			delete(w.last, name)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-func rowsOf(ids ...string) (rows []attribution.Row) {
+func rowsOf(digest uint64, ids ...string) (rows []attribution.Row) {
 	for _, id := range ids {
-		rows = append(rows, attribution.Row{Conversion: attribution.Conversion{ID: id}})
+		rows = append(rows, attribution.Row{Conversion: attribution.Conversion{ID: id}, Result: attribution.Result{InputDigest: digest}})
 	}
 	return rows
 }
@@ -19,18 +19,21 @@ func TestWritesOfOthersAreTold(t *testing.T) {
 	w := newWrites()
 	first := w.begin()
 	second := w.begin()
-	if crossed := w.add(first, "shop", rowsOf("a", "b")); crossed != nil {
+	if crossed := w.add(first, "shop", rowsOf(1, "a", "b", "d")); crossed != nil {
 		t.Errorf("nobody else wrote, told %q", crossed)
 	}
 	w.end(first)
 	third := w.begin()
-	if crossed := w.add(second, "game", rowsOf("a")); crossed != nil {
+	if crossed := w.add(second, "game", rowsOf(2, "a")); crossed != nil {
 		t.Errorf("another app's rows count: %q", crossed)
 	}
-	if crossed := w.add(second, "shop", rowsOf("b", "c")); !slices.Equal(crossed, []string{"b"}) {
+	if crossed := w.add(second, "shop", rowsOf(1, "d")); crossed != nil {
+		t.Errorf("the same row counts: %q", crossed)
+	}
+	if crossed := w.add(second, "shop", rowsOf(2, "b", "c")); !slices.Equal(crossed, []string{"b"}) {
 		t.Errorf("told %q, want b", crossed)
 	}
-	if crossed := w.add(third, "shop", rowsOf("a", "c")); !slices.Equal(crossed, []string{"c"}) {
+	if crossed := w.add(third, "shop", rowsOf(3, "a", "c")); !slices.Equal(crossed, []string{"c"}) {
 		t.Errorf("told %q, want c: a had been written before", crossed)
 	}
 }
@@ -41,7 +44,7 @@ func TestWritesAreForgotten(t *testing.T) {
 	long := w.begin()
 	for i := range 10 * minWrites {
 		begun := w.begin()
-		w.add(begun, "app", rowsOf(fmt.Sprint(i)))
+		w.add(begun, "app", rowsOf(1, fmt.Sprint(i)))
 		w.end(begun)
 	}
 	if len(w.last) != 10*minWrites {
@@ -50,7 +53,7 @@ func TestWritesAreForgotten(t *testing.T) {
 	next := w.begin()
 	w.end(long)
 	for i := range 10 * minWrites { // somebody always computes
-		w.add(next, "app", rowsOf(fmt.Sprint("next ", i)))
+		w.add(next, "app", rowsOf(1, fmt.Sprint("next ", i)))
 		begun := w.begin()
 		w.end(next)
 		next = begun
