@@ -294,19 +294,25 @@ func (m *meanwhile) Stamps(ctx context.Context, app string, ids []string) (map[s
 	return m.Store.Stamps(ctx, app, ids)
 }
 
-// TestOldFactsDoNotReplaceNewer: while a node computes, another one stores the same
-// orders as another agent had received them earlier, and attributes them.
-func TestOldFactsDoNotReplaceNewer(t *testing.T) {
-	marks := &watermarks{}
-	quick := newNode(t, childtest.ClickHouse(t), "quick", marks)
-	var events, earlier []protocol.Event
-	for i := range 24 { // of half of them the older digest is the greater one
+// ordersOfTwoAgents are orders as one agent received them, and as another had
+// earlier. Of half of them the older digest is the greater one.
+func ordersOfTwoAgents() (events, earlier []protocol.Event) {
+	for i := range 24 {
 		id := fmt.Sprintf("order-%d", i)
 		e := protocol.Event{App: "app", ID: id, Kind: protocol.KindTrack, Name: "Order Completed", UserID: id, Original: start, Time: start, Received: start + 447}
 		events = append(events, e)
 		e.Received = start + 307
 		earlier = append(earlier, e)
 	}
+	return events, earlier
+}
+
+// TestOldFactsDoNotReplaceNewer: while a node computes, another one stores the same
+// orders as another agent had received them earlier, and attributes them.
+func TestOldFactsDoNotReplaceNewer(t *testing.T) {
+	marks := &watermarks{}
+	quick := newNode(t, childtest.ClickHouse(t), "quick", marks)
+	events, earlier := ordersOfTwoAgents()
 	facts := quick.insert(t, events)
 	if _, err := quick.a.Recompute(t.Context(), &facts); err != nil {
 		t.Fatal(err)
@@ -362,14 +368,7 @@ func TestTwoComputationsOfOneNode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t, childtest.ClickHouse(t), "node", &watermarks{})
-			var events, earlier []protocol.Event
-			for i := range 24 { // of half of them the older digest is the greater one
-				id := fmt.Sprintf("order-%d", i)
-				e := protocol.Event{App: "app", ID: id, Kind: protocol.KindTrack, Name: "Order Completed", UserID: id, Original: start, Time: start, Received: start + 447}
-				events = append(events, e)
-				e.Received = start + 307
-				earlier = append(earlier, e)
-			}
+			events, earlier := ordersOfTwoAgents()
 			facts := n.insert(t, events)
 			s, store := settings(), &between{Store: n.store}
 			a, err := attribute.New(attribute.Options{

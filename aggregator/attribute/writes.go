@@ -17,6 +17,7 @@ type writes struct {
 	running map[uint64]struct{}        // by when they began
 	last    map[conversionName]written // of all rows that a running computation may ask for
 	enough  int                        // rows in last before the old ones are looked for
+	forgot  uint64                     // when all of last was dropped: what began before looks at everything again
 }
 
 type written struct {
@@ -24,7 +25,12 @@ type written struct {
 	digest uint64 // of the inputs
 }
 
-const minWrites = 1 << 12
+// last holds minWrites rows before it is looked through, and never more than
+// maxWrites, however long a computation takes.
+const (
+	minWrites = 1 << 12
+	maxWrites = 1 << 20
+)
 
 func newWrites() *writes {
 	return &writes{running: make(map[uint64]struct{}), last: make(map[conversionName]written), enough: minWrites}
@@ -47,8 +53,12 @@ func (w *writes) add(begun uint64, app string, rows []attribution.Row) (crossed 
 	w.clock++
 	for i := range rows {
 		name, digest := conversionName{app, rows[i].Conversion.ID}, rows[i].Result.InputDigest
-		if other := w.last[name]; other.at > begun && other.digest != digest {
+		if other := w.last[name]; w.forgot > begun || other.at > begun && other.digest != digest {
 			crossed = append(crossed, name.id)
+		}
+		if len(w.last) >= maxWrites {
+			clear(w.last)
+			w.forgot = w.clock
 		}
 		w.last[name] = written{w.clock, digest}
 	}

@@ -61,6 +61,20 @@ func TestWritesAreForgotten(t *testing.T) {
 	if len(w.last) > 2*minWrites {
 		t.Errorf("%d rows remembered while nobody may ask for them", len(w.last))
 	}
+	long = w.begin()
+	for i := range maxWrites + 1 {
+		w.add(next, "app", rowsOf(1, fmt.Sprint("many ", i)))
+	}
+	if len(w.last) > maxWrites {
+		t.Errorf("%d rows remembered, at most %d may be", len(w.last), maxWrites)
+	}
+	if crossed := w.add(long, "app", rowsOf(2, "alone")); len(crossed) != 1 {
+		t.Error("what was forgotten counts as nothing")
+	}
+	if crossed := w.add(w.begin(), "app", rowsOf(2, "later")); crossed != nil {
+		t.Error("what began later looks again")
+	}
+	clear(w.running)
 	w.end(next)
 	if len(w.last) > 0 {
 		t.Errorf("%d rows remembered when nothing runs", len(w.last))
