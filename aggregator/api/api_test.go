@@ -177,15 +177,20 @@ func newSystem(t testing.TB) *system {
 	if s.auth, err = NewAuthenticator(t.Context(), a, s.clock.now, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	handler, err := New(s.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.handler = handler
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	s.serve(s.options())
 	return s
+}
+
+// serve lets clients made from now on ask a server with other options.
+func (s *system) serve(o Options) {
+	s.t.Helper()
+	handler, err := New(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	s.t.Cleanup(server.Close)
+	s.handler, s.url = handler, server.URL
 }
 
 func (s *system) options() Options {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
 )
 
 func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
@@ -280,18 +282,45 @@ func TestAProviderThatIsDownStopsNobodyElse(t *testing.T) {
 	s.login("owner@example.com")
 }
 
+// TestCallbacksThatNobodyBeganAreThrottled: each costs a look into the database.
+func TestCallbacksThatNobodyBeganAreThrottled(t *testing.T) {
+	s := newSystem(t)
+	s.withProvider(asItIs)
+	began, options := time.Now(), s.options()
+	options.Now = func() time.Time { return began } // the throttle's clock stands still
+	s.serve(options)
+	guesses := s.handler.(*server).guesses
+	for range guessesPerMinute - 1 {
+		guesses.visit("127.0.0.1", began)
+	}
+	c := s.client()
+	for range 3 { // they come to a good start, and do not count
+		address, err := url.Parse(c.start("/x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.refused("the person said no", c.back(s.url+callbackPath+"?error=access_denied&state="+address.Query().Get("state")), providerDenied, "")
+	}
+	forged := oidc.NewAttempt()
+	for _, want := range []string{stateMismatch, loginThrottled} {
+		r := httptest.NewRequest("GET", callbackPath+"?code=x&state="+forged.State(), nil)
+		r.RemoteAddr = "127.0.0.1:80"
+		r.AddCookie(&http.Cookie{Name: loginCookie, Value: forged.String()})
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		got := w.Header().Get("Location")
+		if u, err := url.Parse(got); err != nil || u.Query().Get("sso") != want {
+			t.Errorf("ended at %s, want %s", got, want)
+		}
+	}
+}
+
 func TestStartsAreThrottledByNetwork(t *testing.T) {
 	s := newSystem(t)
 	s.withProvider(asItIs)
 	options := s.options()
 	options.LoginsPerMinute = 3
-	handler, err := New(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	s.serve(options)
 	c := s.client()
 	for range 3 {
 		c.start("/")

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -74,13 +73,7 @@ func TestGuessedTokensAreThrottled(t *testing.T) {
 	var late atomic.Int64 // the throttle's clock stands still
 	began, options := time.Now(), s.options()
 	options.Now = func() time.Time { return began.Add(time.Duration(late.Load())) }
-	handler, err := New(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	s.serve(options)
 
 	c, known, next, guess := s.owner(), s.client(), s.client(), s.client()
 	known.token, next.token = c.apiToken("*", access.AppsRead).Secret, c.apiToken("*", access.AppsRead).Secret
