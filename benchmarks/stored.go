@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
@@ -70,7 +70,7 @@ func (s *suite) recomputeCell(ctx context.Context, server *server, p *population
 	}
 	defer store.Close()
 	settings := attribution.Default()
-	a, err := attribute.New(attribute.Options{Store: store, Feed: store, Watermarks: marks{}, Owner: "bench",
+	a, err := recompute.New(recompute.Options{Store: store, Feed: store, Watermarks: marks{}, Owner: "bench",
 		Settings: func(string, int64) *attribution.Settings { return &settings }})
 	if err != nil {
 		return c, err

@@ -9,7 +9,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
@@ -86,7 +86,7 @@ func (i issuer) Renew(ctx context.Context, agent string, csr []byte) (*protocol.
 // clusterView shows the cluster in the console.
 type clusterView struct {
 	cluster    *cluster.Cluster
-	attributor *attribute.Attributor
+	attributor *recompute.Attributor
 	accounts   *accounts.Accounts
 	self       string
 	now        func() time.Time
@@ -97,7 +97,7 @@ func (v clusterView) State(ctx context.Context) (api.ClusterState, error) {
 	if err != nil {
 		return api.ClusterState{}, err
 	}
-	watermark, err := v.accounts.Watermark(ctx, attribute.WatermarkName)
+	watermark, err := v.accounts.Watermark(ctx, recompute.WatermarkName)
 	if err != nil {
 		return api.ClusterState{}, err
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -93,8 +93,8 @@ func (s *stored) at(app string, ms int64) *attribution.Settings {
 	return &fallback
 }
 
-func (s *stored) attributor(store attribute.Store, settings attribute.Settings) (*attribute.Attributor, error) {
-	return attribute.New(attribute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts, Settings: settings})
+func (s *stored) attributor(store recompute.Store, settings recompute.Settings) (*recompute.Attributor, error) {
+	return recompute.New(recompute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts, Settings: settings})
 }
 
 func (s *stored) known(app string) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -44,7 +44,7 @@ func databases(t *testing.T) (*accounts.Accounts, *warehouse.Warehouse) {
 func TestOneContentOfAnIdCountsWhateverItStates(t *testing.T) {
 	a, w := databases(t)
 	s := attribution.Default()
-	attributor, err := attribute.New(attribute.Options{Store: w, Feed: w, Watermarks: a, Settings: func(string, int64) *attribution.Settings { return &s }})
+	attributor, err := recompute.New(recompute.Options{Store: w, Feed: w, Watermarks: a, Settings: func(string, int64) *attribution.Settings { return &s }})
 	if err != nil {
 		t.Fatal(err)
 	}

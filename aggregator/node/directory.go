@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
@@ -181,12 +181,12 @@ func (d *directory) At(app string, ms int64) *attribution.Settings {
 
 // Versions are the settings of every app and a channel that is closed when they
 // may have changed.
-func (d *directory) Versions() (map[string][]attribute.Version, <-chan struct{}) {
+func (d *directory) Versions() (map[string][]recompute.Version, <-chan struct{}) {
 	changed := d.Changed() // before they are read: what comes between is a change
-	all := make(map[string][]attribute.Version)
+	all := make(map[string][]recompute.Version)
 	for app, list := range d.known.Load().apps {
 		for i := range list {
-			all[app] = append(all[app], attribute.Version{From: list[i].From.UnixMilli(), Generation: list[i].Generation})
+			all[app] = append(all[app], recompute.Version{From: list[i].From.UnixMilli(), Generation: list[i].Generation})
 		}
 	}
 	return all, changed

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
@@ -20,7 +20,7 @@ import (
 // eraser does the runs of kind erasure.
 type eraser struct {
 	warehouse  *warehouse.Warehouse
-	attributor *attribute.Attributor
+	attributor *recompute.Attributor
 	waits      []time.Duration // before each removal
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -38,11 +38,11 @@ func TestErasureForgetsOnePersonAndWhatWasMadeOfThem(t *testing.T) {
 	settings := attribution.Default()
 	d := &directory{fallback: settings}
 	d.known.Store(&knowledge{})
-	a, err := attribute.New(attribute.Options{Store: store, Feed: store, Watermarks: &accounts.Accounts{}, Settings: d.At})
+	a, err := recompute.New(recompute.Options{Store: store, Feed: store, Watermarks: &accounts.Accounts{}, Settings: d.At})
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken, err := attribute.New(attribute.Options{Store: readOnly{store}, Feed: store, Watermarks: &accounts.Accounts{}, Settings: d.At})
+	broken, err := recompute.New(recompute.Options{Store: readOnly{store}, Feed: store, Watermarks: &accounts.Accounts{}, Settings: d.At})
 	if err != nil {
 		t.Fatal(err)
 	}

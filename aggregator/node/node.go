@@ -15,7 +15,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
@@ -53,7 +53,7 @@ type Node struct {
 	authority  *authority.Authority
 	cluster    *cluster.Cluster
 	directory  *directory
-	attributor *attribute.Attributor
+	attributor *recompute.Attributor
 	reconciler *reconcile.Reconciler
 	conflicts  *finder
 	intake     *intake.Intake
@@ -227,7 +227,7 @@ func (n *Node) attribution(self string, fingerprints []byte) error {
 			return n.attributor.Recompute(ctx, facts)
 		}}
 	var err error
-	n.attributor, err = attribute.New(attribute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
+	n.attributor, err = recompute.New(recompute.Options{Store: n.warehouse, Feed: n.warehouse, Watermarks: n.accounts, Settings: n.directory.At,
 		Versions: n.directory, Restate: restater.Restate, Owner: self, SweepEvery: n.o.Config.SweepEvery, Registerer: n.registry, Logger: n.o.Log})
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
@@ -54,7 +54,7 @@ func (d runDirectory) Settings(app string, ms int64) *attribution.Settings {
 
 // simulation attributes into a named run.
 type simulation struct {
-	*attribute.Attributor
+	*recompute.Attributor
 	run *warehouse.WhatIf
 }
 
@@ -78,8 +78,8 @@ func (s studies) Simulate(ctx context.Context, app, run string, settings attribu
 }
 
 // under returns an attributor with the same settings for all times.
-func (s studies) under(store attribute.Store, settings attribution.Settings) (*attribute.Attributor, error) {
-	return attribute.New(attribute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts,
+func (s studies) under(store recompute.Store, settings attribution.Settings) (*recompute.Attributor, error) {
+	return recompute.New(recompute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts,
 		Settings: func(string, int64) *attribution.Settings { return &settings }})
 }
 

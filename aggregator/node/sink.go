@@ -3,7 +3,7 @@ package node
 import (
 	"context"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -13,7 +13,7 @@ import (
 // and then, as a hint, to attribution.
 type sink struct {
 	warehouse  *warehouse.Warehouse
-	attributor *attribute.Attributor
+	attributor *recompute.Attributor
 	directory  *directory
 	secret     attribution.Secret // of fingerprints, the same on every node
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -46,7 +46,7 @@ func (l *leases) Lease(_ context.Context, _, owner string, _ time.Duration) (int
 // house is a warehouse with conversions that are attributed.
 type house struct {
 	store      *warehouse.Warehouse
-	attributor *attribute.Attributor
+	attributor *recompute.Attributor
 	leases     *leases
 	found      []int // reported differences
 }
@@ -80,7 +80,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{store: store, leases: &leases{marks: make(map[string]time.Time), owner: "one"}}
-	h.attributor, err = attribute.New(attribute.Options{Store: store, Feed: store, Watermarks: h.leases, Settings: settings()})
+	h.attributor, err = recompute.New(recompute.Options{Store: store, Feed: store, Watermarks: h.leases, Settings: settings()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestWhatIfOverwritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := attribute.New(attribute.Options{Store: run, Feed: h.store, Watermarks: h.leases, Settings: func(string, int64) *attribution.Settings { return &other }})
+	a, err := recompute.New(recompute.Options{Store: run, Feed: h.store, Watermarks: h.leases, Settings: func(string, int64) *attribution.Settings { return &other }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -29,7 +29,7 @@ func history() []reconcile.Version {
 }
 
 // asOf returns the settings of a time to who has heard of so many versions.
-func asOf(versions []reconcile.Version, heard int) attribute.Settings {
+func asOf(versions []reconcile.Version, heard int) recompute.Settings {
 	return func(_ string, at int64) *attribution.Settings {
 		s := versions[0].Settings
 		for _, v := range versions[:heard] {
@@ -64,9 +64,9 @@ func changes() []protocol.Event {
 }
 
 // keep stores events as a node does that goes by these settings, and attributes.
-func keep(t *testing.T, w *warehouse.Warehouse, events []protocol.Event, at attribute.Settings) *attribute.Attributor {
+func keep(t *testing.T, w *warehouse.Warehouse, events []protocol.Event, at recompute.Settings) *recompute.Attributor {
 	t.Helper()
-	a, err := attribute.New(attribute.Options{Store: w, Feed: w, Watermarks: &leases{marks: map[string]time.Time{}}, Settings: at})
+	a, err := recompute.New(recompute.Options{Store: w, Feed: w, Watermarks: &leases{marks: map[string]time.Time{}}, Settings: at})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestWhatANodeStoredByOlderSettingsIsRestated(t *testing.T) {
 			}
 			// Those that were settled before are attributed by the node that knows, as Resettle has it done.
 			for _, v := range versions {
-				if _, err := a.Resettle(t.Context(), "shop", attribute.Version{From: v.From, Generation: v.Settings.Generation}); err != nil {
+				if _, err := a.Resettle(t.Context(), "shop", recompute.Version{From: v.From, Generation: v.Settings.Generation}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -48,10 +48,10 @@ func Floors() map[string]Entry {
 
 		"aggregator/intake": {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface",
 			Tried: []string{"aggregator/authority"}},
-		"aggregator/attribute": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "finds what to compute and has it computed",
+		"aggregator/recompute": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "finds what to compute and has it computed",
 			Tried: []string{"aggregator/warehouse"}},
 		"aggregator/reconcile": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "holds what is stored against a second computation",
-			Tried: []string{"aggregator/attribute", "aggregator/warehouse"}},
+			Tried: []string{"aggregator/recompute", "aggregator/warehouse"}},
 		"aggregator/runs":      {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/attribution", "aggregator/report"}, Why: "what takes longer than a request; knows the warehouse only by interfaces"},
 		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},

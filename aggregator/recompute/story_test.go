@@ -1,4 +1,4 @@
-package attribute_test
+package recompute_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -135,7 +135,7 @@ func TestLateOpeningsBringPeopleBack(t *testing.T) {
 }
 
 // hasty is a feed whose clock is ahead, so that what was just stored seems old.
-type hasty struct{ attribute.Feed }
+type hasty struct{ recompute.Feed }
 
 func (h hasty) Now(ctx context.Context) (time.Time, error) {
 	now, err := h.Feed.Now(ctx)
@@ -147,7 +147,7 @@ func TestSweepFindsWhatHintsMissed(t *testing.T) {
 	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
 	settings := attribution.Default()
 	registry := prometheus.NewRegistry()
-	a, err := attribute.New(attribute.Options{
+	a, err := recompute.New(recompute.Options{
 		Store: n.store, Feed: hasty{n.store}, Watermarks: &watermarks{}, Owner: "two", Registerer: registry,
 		Settings: func(string, int64) *attribution.Settings { return &settings },
 	})
@@ -181,7 +181,7 @@ func TestSweepWithoutLeaseDoesNothing(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	if _, err := attribute.New(attribute.Options{}); err == nil {
+	if _, err := recompute.New(recompute.Options{}); err == nil {
 		t.Error("an attributor without a store")
 	}
 }
@@ -205,14 +205,14 @@ func (s *told) at(_ string, ms int64) *attribution.Settings {
 	return &s.list[0]
 }
 
-func (s *told) Versions() (map[string][]attribute.Version, <-chan struct{}) {
+func (s *told) Versions() (map[string][]recompute.Version, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var versions []attribute.Version
+	var versions []recompute.Version
 	for i := range s.list {
-		versions = append(versions, attribute.Version{From: s.from[i], Generation: s.list[i].Generation})
+		versions = append(versions, recompute.Version{From: s.from[i], Generation: s.list[i].Generation})
 	}
-	return map[string][]attribute.Version{"shop": versions}, s.changed
+	return map[string][]recompute.Version{"shop": versions}, s.changed
 }
 
 func (s *told) tell(v attribution.Settings, from int64) {
@@ -229,7 +229,7 @@ func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
 	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
 	settings := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
 	restated := make(chan [2]int64, 100)
-	a, err := attribute.New(attribute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{owner: "another node sweeps"},
+	a, err := recompute.New(recompute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{owner: "another node sweeps"},
 		Settings: settings.at, Versions: settings, Owner: "one", Restate: func(_ context.Context, _ string, from, to int64) (int, error) {
 			restated <- [2]int64{from, to}
 			return 0, nil
@@ -326,8 +326,8 @@ func TestAnOlderContentReplacesOneOfNewerSettings(t *testing.T) {
 	settings := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
 	settings.tell(short, start)
 	ignorant := &told{list: []attribution.Settings{attribution.Default()}, from: []int64{0}, changed: make(chan struct{})}
-	attributor := func(s *told) *attribute.Attributor {
-		a, err := attribute.New(attribute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{}, Settings: s.at, Owner: "one"})
+	attributor := func(s *told) *recompute.Attributor {
+		a, err := recompute.New(recompute.Options{Store: n.store, Feed: n.store, Watermarks: &watermarks{}, Settings: s.at, Owner: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +340,7 @@ func TestAnOlderContentReplacesOneOfNewerSettings(t *testing.T) {
 	loser.Received, loser.Digest, winner.Received, winner.Digest = start+2*minute, 1, start+minute, 2
 	for _, step := range []struct {
 		name   string
-		by     *attribute.Attributor
+		by     *recompute.Attributor
 		events []protocol.Event
 		want   string
 	}{

@@ -1,11 +1,11 @@
-package attribute_test
+package recompute_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
@@ -24,7 +24,7 @@ func BenchmarkRecompute(b *testing.B) {
 		b.Fatal(err)
 	}
 	settings := attribution.Default()
-	a, err := attribute.New(attribute.Options{
+	a, err := recompute.New(recompute.Options{
 		Store: store, Feed: store, Watermarks: &watermarks{}, Owner: "bench",
 		Settings: func(string, int64) *attribution.Settings { return &settings },
 	})

@@ -1,4 +1,4 @@
-package attribute_test
+package recompute_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/attribute"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -75,7 +75,7 @@ func settings() attribution.Settings {
 // node is one aggregator's warehouse and attributor.
 type node struct {
 	store *warehouse.Warehouse
-	a     *attribute.Attributor
+	a     *recompute.Attributor
 }
 
 func newNode(t *testing.T, dsn, name string, marks *watermarks) node {
@@ -93,7 +93,7 @@ func newNode(t *testing.T, dsn, name string, marks *watermarks) node {
 		t.Fatal(err)
 	}
 	settings := settings()
-	a, err := attribute.New(attribute.Options{
+	a, err := recompute.New(recompute.Options{
 		Store: store, Feed: store, Watermarks: marks, Owner: name,
 		Settings:   func(string, int64) *attribution.Settings { return &settings },
 		SweepEvery: 100 * time.Millisecond,
@@ -284,7 +284,7 @@ func TestRowsEqualTheOracle(t *testing.T) {
 
 // meanwhile does something between the facts that are read and the stamps.
 type meanwhile struct {
-	attribute.Store
+	recompute.Store
 	once sync.Once
 	do   func()
 }
@@ -318,7 +318,7 @@ func TestOldFactsDoNotReplaceNewer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := settings()
-	slow, err := attribute.New(attribute.Options{
+	slow, err := recompute.New(recompute.Options{
 		Store: &meanwhile{Store: quick.store, do: func() {
 			facts := quick.insert(t, earlier)
 			if n, err := quick.a.Recompute(t.Context(), &facts); err != nil || n != len(earlier) {
@@ -340,7 +340,7 @@ func TestOldFactsDoNotReplaceNewer(t *testing.T) {
 
 // between does something once, between the facts that are read and the rows.
 type between struct {
-	attribute.Store
+	recompute.Store
 	do func()
 }
 
@@ -356,9 +356,9 @@ func (b *between) InsertAttributions(ctx context.Context, rows []attribution.Row
 // orders as another agent had received them earlier, and attributes them. Neither
 // computation finds the other's rows, and no sweep looks at what both have done.
 func TestTwoComputationsOfOneNode(t *testing.T) {
-	for name, again := range map[string]func(*attribute.Attributor, attribution.Facts) (int, error){
-		"computed": func(a *attribute.Attributor, f attribution.Facts) (int, error) { return a.Recompute(t.Context(), &f) },
-		"written over": func(a *attribute.Attributor, f attribution.Facts) (int, error) {
+	for name, again := range map[string]func(*recompute.Attributor, attribution.Facts) (int, error){
+		"computed": func(a *recompute.Attributor, f attribution.Facts) (int, error) { return a.Recompute(t.Context(), &f) },
+		"written over": func(a *recompute.Attributor, f attribution.Facts) (int, error) {
 			var ids []string
 			for i := range f.Conversions {
 				ids = append(ids, f.Conversions[i].ID)
@@ -371,7 +371,7 @@ func TestTwoComputationsOfOneNode(t *testing.T) {
 			events, earlier := ordersOfTwoAgents()
 			facts := n.insert(t, events)
 			s, store := settings(), &between{Store: n.store}
-			a, err := attribute.New(attribute.Options{
+			a, err := recompute.New(recompute.Options{
 				Store: store, Feed: n.store, Watermarks: &watermarks{}, Owner: "node", Settings: func(string, int64) *attribution.Settings { return &s },
 			})
 			if err != nil {

@@ -1,4 +1,4 @@
-// Package attribute keeps the stored attributions equal to what the stored facts
+// Package recompute keeps the stored attributions equal to what the stored facts
 // say.
 //
 // Two triggers lead to a recomputation. The fast path is told of new facts by
@@ -13,7 +13,7 @@
 //
 // Both compute from ClickHouse and never from memory, so it makes no difference
 // how many nodes do it, in which order, or how often.
-package attribute
+package recompute
 
 import (
 	"context"
