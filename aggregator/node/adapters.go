@@ -9,10 +9,10 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
-	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
