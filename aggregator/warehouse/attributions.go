@@ -9,9 +9,12 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
+// Results stores and reads attributions.
+type Results struct{ *server }
+
 // Stamps returns version and input digest of the stored attributions of these
 // conversions. Conversions without one are left out.
-func (w *Warehouse) Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error) {
+func (w *Results) Stamps(ctx context.Context, app string, ids []string) (map[string]attribution.Stamp, error) {
 	stamps := make(map[string]attribution.Stamp, len(ids))
 	scan := func(rows driver.Rows) error {
 		var id string
@@ -32,7 +35,7 @@ GROUP BY conversion_id`, app)
 // Stale returns a page of the conversions at or after from that are stored as
 // attributed by settings older than a generation, in the order of their ids and
 // after one of them.
-func (w *Warehouse) Stale(ctx context.Context, app string, from int64, generation uint64, after string, limit int) ([]string, error) {
+func (w *Results) Stale(ctx context.Context, app string, from int64, generation uint64, after string, limit int) ([]string, error) {
 	var list []string
 	scan := func(rows driver.Rows) error {
 		var id string
@@ -56,7 +59,7 @@ const maxInsertAttributions = 25_000
 
 // InsertAttributions stores rows; of each conversion the row with the greatest
 // version stays.
-func (w *Warehouse) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
+func (w *Results) InsertAttributions(ctx context.Context, rows []attribution.Row) error {
 	all := pointers(rows)
 	for len(all) > 0 {
 		n := min(len(all), maxInsertAttributions)

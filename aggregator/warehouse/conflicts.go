@@ -11,9 +11,12 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
+// Disputes finds and settles message ids that were used for several contents.
+type Disputes struct{ *server }
+
 // RecordConflicts stores the variants of message ids that were used for more than
 // one content. Recording them again changes nothing.
-func (w *Warehouse) RecordConflicts(ctx context.Context, variants []attribution.Variant) error {
+func (w *Disputes) RecordConflicts(ctx context.Context, variants []attribution.Variant) error {
 	all := pointers(variants)
 	for len(all) > 0 {
 		n := min(len(all), maxInsertRows)
@@ -33,7 +36,7 @@ func (w *Warehouse) RecordConflicts(ctx context.Context, variants []attribution.
 
 // Conflicts returns the variants of the message ids of an app after an id, in the
 // order of their ids, of each the one that counts first; at most limit of them.
-func (w *Warehouse) Conflicts(ctx context.Context, app, after string, limit int) ([]attribution.Variant, error) {
+func (w *Disputes) Conflicts(ctx context.Context, app, after string, limit int) ([]attribution.Variant, error) {
 	var found []attribution.Variant
 	scan := func(r driver.Rows) error {
 		v := attribution.Variant{App: app}
@@ -56,7 +59,7 @@ const maxVariants = 100
 // FindConflicts returns the variants of the message ids of which one was inserted at
 // or after since and before until, by the server's clock, and that were used for
 // more than one content, whatever that states; of each the first maxVariants.
-func (w *Warehouse) FindConflicts(ctx context.Context, since, until time.Time) ([]attribution.Variant, error) {
+func (w *Disputes) FindConflicts(ctx context.Context, since, until time.Time) ([]attribution.Variant, error) {
 	found, err := w.contested(ctx, since, until)
 	if err != nil {
 		return nil, fmt.Errorf("find conflicts of message ids: %w", err)
@@ -85,7 +88,7 @@ type contested struct {
 	variants []attribution.Variant
 }
 
-func (w *Warehouse) contested(ctx context.Context, since, until time.Time) (map[string]map[uint64]*contested, error) {
+func (w *Disputes) contested(ctx context.Context, since, until time.Time) (map[string]map[uint64]*contested, error) {
 	found := make(map[string]map[uint64]*contested)
 	scan := func(rows driver.Rows) error {
 		var app string
@@ -122,7 +125,7 @@ ORDER BY app_id, id_hash, first, digest LIMIT ? BY app_id, id_hash`, since.UnixM
 }
 
 // namesOf returns the message ids of hashes.
-func (w *Warehouse) namesOf(ctx context.Context, app string, ids map[uint64]*contested) (map[uint64]string, error) {
+func (w *Disputes) namesOf(ctx context.Context, app string, ids map[uint64]*contested) (map[uint64]string, error) {
 	hashes, hours := make([]uint64, 0, len(ids)), make(map[uint32]bool)
 	for hash, id := range ids {
 		hashes = append(hashes, hash)

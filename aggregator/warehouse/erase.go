@@ -18,12 +18,15 @@ const eraseChunk = 1000
 // maxErasedKeys bounds the keys of one erasure.
 const maxErasedKeys = attribution.MaxKeys
 
+// Erasures forgets people.
+type Erasures struct{ *server }
+
 // Erase forgets what has one of the match keys, such as "user:42", and was received
 // up to a time: events, also those in quarantine, touches, conversions, identity links
 // and the attributions of those conversions. It leaves a tombstone, so that the same messages are not stored
 // again, and returns where recomputation of what others shared with them begins.
 // Doing it again finds what another node was storing meanwhile.
-func (w *Warehouse) Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
+func (w *Erasures) Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
 	e, err := w.erasure(app, keys, at)
 	if err != nil {
 		return attribution.Facts{}, err
@@ -41,7 +44,7 @@ func (w *Warehouse) Erase(ctx context.Context, app string, keys []string, at int
 }
 
 // Erasable returns what Erase would remove now.
-func (w *Warehouse) Erasable(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
+func (w *Erasures) Erasable(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
 	e, err := w.erasure(app, keys, at)
 	if err == nil {
 		err = e.find(ctx)
@@ -52,14 +55,14 @@ func (w *Warehouse) Erasable(ctx context.Context, app string, keys []string, at 
 	return e.facts, nil
 }
 
-func (w *Warehouse) erasure(app string, keys []string, at int64) (*erasure, error) {
+func (w *Erasures) erasure(app string, keys []string, at int64) (*erasure, error) {
 	if app == "" || len(keys) == 0 || len(keys) > maxErasedKeys || slices.ContainsFunc(keys, func(k string) bool { return !strings.Contains(k, ":") }) {
 		return nil, fmt.Errorf("erase: give an app and 1 to %d match keys such as user:42", maxErasedKeys)
 	}
-	return &erasure{w: w, app: app, keys: keys, at: at, touches: make(map[string]bool), conversions: make(map[string]bool)}, nil
+	return &erasure{w: w.server, app: app, keys: keys, at: at, touches: make(map[string]bool), conversions: make(map[string]bool)}, nil
 }
 
-func (w *Warehouse) tombstones(ctx context.Context, app string, keys []string, at int64) error {
+func (w *Erasures) tombstones(ctx context.Context, app string, keys []string, at int64) error {
 	all := hashesOf(keys)
 	rows := pointers(all)
 	return w.send(ctx, "erasures", []column{
@@ -71,7 +74,7 @@ func (w *Warehouse) tombstones(ctx context.Context, app string, keys []string, a
 
 // erasure is what one Erase has found.
 type erasure struct {
-	w           *Warehouse
+	w           *server
 	app         string
 	keys        []string
 	at          int64
@@ -199,7 +202,7 @@ func sortedKeys(set map[string]bool) []string {
 type erased map[string]map[uint64]int64 // by app and hash of the key
 
 // tombstonesOf reads them. Nearly always there is none at all.
-func (w *Warehouse) tombstonesOf(ctx context.Context, b *Batch) (erased, error) {
+func (w *server) tombstonesOf(ctx context.Context, b *Batch) (erased, error) {
 	apps := make(map[string]bool)
 	for i := range b.Rows {
 		apps[b.Rows[i].Event.App] = true
@@ -243,7 +246,7 @@ func (e erased) has(app string, keys []string, received int64) bool {
 
 // forget returns a batch's rows and links without what was erased, and the ids of
 // the rest.
-func (w *Warehouse) forget(ctx context.Context, b *Batch) (rows []*Row, links []attribution.Link, gone map[factID]bool, err error) {
+func (w *server) forget(ctx context.Context, b *Batch) (rows []*Row, links []attribution.Link, gone map[factID]bool, err error) {
 	rows, links, gone = pointers(b.Rows), b.Facts.Links, make(map[factID]bool)
 	e, err := w.tombstonesOf(ctx, b)
 	if err != nil || len(e) == 0 {

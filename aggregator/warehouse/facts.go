@@ -11,10 +11,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
+// Facts reads touches, conversions and identity links, by match key and by id.
+type Facts struct{ *server }
+
 // Links returns the identity links of keys, each once and with A < B: of each key those
 // that may be followed from it, its first attribution.MaxLinks. Links of a key that happens
 // to have the hash of another may be among them.
-func (w *Warehouse) Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error) {
+func (w *Facts) Links(ctx context.Context, app string, keys []string) ([]attribution.Link, error) {
 	links := make([]attribution.Link, 0, 2*len(keys))
 	count, many := make(map[string]int, len(keys)), []string(nil)
 	scan := func(rows driver.Rows) error {
@@ -64,7 +67,7 @@ func earliest(links []attribution.Link) []attribution.Link {
 }
 
 // firstLinks appends of each key's links as many as are read.
-func (w *Warehouse) firstLinks(ctx context.Context, app string, keys []string, links *[]attribution.Link) error {
+func (w *Facts) firstLinks(ctx context.Context, app string, keys []string, links *[]attribution.Link) error {
 	scan := func(rows driver.Rows) error {
 		l := attribution.Link{App: app}
 		err := rows.Scan(&l.A, &l.B, &l.Received)
@@ -81,7 +84,7 @@ GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, app, attribution.MaxLi
 // message id that was used more than once it returns the variant that counts,
 // or none if that one has other keys. Touches of a key that happens to have the
 // hash of another may be among them.
-func (w *Warehouse) Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
+func (w *Facts) Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
 	var touches []attribution.Touch
 	seen := make(map[version]bool, len(keys))
 	scan := func(rows driver.Rows) error {
@@ -110,7 +113,7 @@ WHERE app_id = ?`, app)
 
 // Openings returns the touches of kind Open with one of keys and from < time <= to,
 // which Touches leaves out. Variants are treated as Touches treats them.
-func (w *Warehouse) Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
+func (w *Facts) Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error) {
 	var openings []attribution.Touch
 	scan := func(rows driver.Rows) error {
 		t := attribution.Touch{App: app, Kind: attribution.Open, Opened: true}
@@ -134,7 +137,7 @@ const conversionFields = `conversion_id, original, time, received, digest, name,
 // ConversionsOf returns the ids of the conversions of which a variant has one of
 // keys at or after from, or is an install of any time. Conversions of a key that
 // happens to have the hash of another may be among them.
-func (w *Warehouse) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error) {
+func (w *Facts) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error) {
 	var list []string
 	scan := func(rows driver.Rows) error {
 		var id string
@@ -153,7 +156,7 @@ WHERE app_id = ? AND (time >= ? OR install)`, app, from)
 
 // ConversionsByID returns the conversions of these ids, of each the variant that
 // counts.
-func (w *Warehouse) ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error) {
+func (w *Facts) ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error) {
 	conversions, at := make([]attribution.Conversion, 0, len(ids)), make(map[string]int, len(ids))
 	scan := func(rows driver.Rows) error {
 		c, err := scanConversion(rows, app)
@@ -203,7 +206,7 @@ type version struct {
 }
 
 // onlyWinners drops the touches that lost against another of the same id.
-func (w *Warehouse) onlyWinners(ctx context.Context, app string, touches []attribution.Touch) ([]attribution.Touch, error) {
+func (w *Facts) onlyWinners(ctx context.Context, app string, touches []attribution.Touch) ([]attribution.Touch, error) {
 	ids := make([]string, len(touches))
 	for i := range touches {
 		ids[i] = touches[i].ID
@@ -221,7 +224,7 @@ func (w *Warehouse) onlyWinners(ctx context.Context, app string, touches []attri
 // winners returns the variant that counts for those ids of touches that have more
 // than one, wherever these are stored. Nearly all ids have one row, which their
 // hashes tell; what the others have is looked at.
-func (w *Warehouse) winners(ctx context.Context, app string, ids []string) (map[string]variant, error) {
+func (w *Facts) winners(ctx context.Context, app string, ids []string) (map[string]variant, error) {
 	several, err := w.several(ctx, "touch", app, ids)
 	if err != nil || len(several) == 0 {
 		return nil, err
@@ -246,7 +249,7 @@ GROUP BY touch_id HAVING min(version) != max(version)`, app)
 
 // several returns those ids that have more than one row, whether that is a
 // variant or the same sent again.
-func (w *Warehouse) several(ctx context.Context, fact, app string, ids []string) ([]string, error) {
+func (w *Facts) several(ctx context.Context, fact, app string, ids []string) ([]string, error) {
 	var repeated map[uint64]bool
 	scan := func(rows driver.Rows) error {
 		var hash uint64

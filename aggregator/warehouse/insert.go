@@ -32,13 +32,16 @@ type Rejection struct {
 	Reason string
 }
 
+// Intake stores batches of events with what they state, and what cannot be stored.
+type Intake struct{ *server }
+
 // Insert stores a batch: events and links first, then touches and at last
 // conversions, so that whoever sees a conversion sees the touches that came
 // with it. On an error any part may be stored and nothing may be acknowledged;
 // the same rows are to be sent again. Rows that ClickHouse refuses for what they
 // contain are put in quarantine and returned; they do not hold up the others. Rows
 // of whom is to be forgotten (see Erase) are accepted and not stored.
-func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
+func (w *Intake) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	if len(b.Rows) == 0 {
 		return nil, nil
 	}
@@ -50,11 +53,11 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	var refused []refusal[Row]
 	both, within := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		refused, err = storeRows(within, w, eventsTable(), rows)
+		refused, err = storeRows(within, w.server, eventsTable(), rows)
 		return err
 	})
 	both.Go(func() error {
-		_, err := storeRows(within, w, linksTable(), bothWays(links))
+		_, err := storeRows(within, w.server, linksTable(), bothWays(links))
 		return err
 	})
 	if err := both.Wait(); err != nil {
@@ -66,13 +69,13 @@ func (w *Warehouse) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	}
 
 	touches := keep(pointers(b.Facts.Touches), gone, touchID)
-	refusedTouches, err := storeRows(ctx, w, touchesTable(origins), touches)
+	refusedTouches, err := storeRows(ctx, w.server, touchesTable(origins), touches)
 	if err != nil {
 		return nil, err
 	}
 	rejections = appendRejections(rejections, origins, refusedTouches, touchID)
 	conversions := keep(pointers(b.Facts.Conversions), gone, conversionID)
-	refusedConversions, err := storeRows(ctx, w, conversionsTable(origins), conversions)
+	refusedConversions, err := storeRows(ctx, w.server, conversionsTable(origins), conversions)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +159,7 @@ func appendFields[E, V any](values []V, elements []E, field func(*E) V) []V {
 }
 
 // send inserts rows in one statement and waits until they are stored.
-func (w *Warehouse) send(ctx context.Context, table string, columns []column, rows int) error {
+func (w *server) send(ctx context.Context, table string, columns []column, rows int) error {
 	begun := time.Now()
 	if err := w.sendColumns(ctx, table, columns); err != nil {
 		w.metrics.failures.WithLabelValues(table).Inc()
@@ -167,7 +170,7 @@ func (w *Warehouse) send(ctx context.Context, table string, columns []column, ro
 	return nil
 }
 
-func (w *Warehouse) sendColumns(ctx context.Context, table string, columns []column) error {
+func (w *server) sendColumns(ctx context.Context, table string, columns []column) error {
 	ctx, cancel := context.WithTimeout(ctx, insertSeconds*time.Second+grace)
 	defer cancel()
 	batch, err := w.write.PrepareBatch(ctx, insertStatement(table, columns))

@@ -36,7 +36,7 @@ type sizes struct {
 // with n wanted ones: the column, which the primary key then finds, or something
 // equal to it, so that the whole column is compared. Both read other columns only
 // where there is a match, which is why the statements compare the app after that.
-func (w *Warehouse) hashed(ctx context.Context, table, column string, n int) string {
+func (w *server) hashed(ctx context.Context, table, column string, n int) string {
 	if rows := w.rowsOf(ctx, table); rows > 0 && rows/scanRows < uint64(n) {
 		return "bitXor(" + column + ", 0)"
 	}
@@ -45,7 +45,7 @@ func (w *Warehouse) hashed(ctx context.Context, table, column string, n int) str
 
 // rowsOf returns about how many rows a table has, 0 if that is not known. A wrong
 // answer costs time and nothing else.
-func (w *Warehouse) rowsOf(ctx context.Context, table string) uint64 {
+func (w *server) rowsOf(ctx context.Context, table string) uint64 {
 	w.sizes.mu.Lock()
 	defer w.sizes.mu.Unlock()
 	if time.Since(w.sizes.read) > sizesFor {
@@ -98,7 +98,7 @@ func hashesOf(values []string) []uint64 {
 }
 
 // lookup runs a statement about wanted values and gives every row to scan.
-func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(driver.Rows) error, query string, args ...any) error {
+func (w *server) lookup(ctx context.Context, values []string, scan func(driver.Rows) error, query string, args ...any) error {
 	if len(values) == 0 {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (w *Warehouse) lookup(ctx context.Context, values []string, scan func(drive
 }
 
 // lookupHashes is lookup for a statement that asks for the hashes only.
-func (w *Warehouse) lookupHashes(ctx context.Context, hashes []uint64, scan func(driver.Rows) error, query string, args ...any) error {
+func (w *server) lookupHashes(ctx context.Context, hashes []uint64, scan func(driver.Rows) error, query string, args ...any) error {
 	if len(hashes) == 0 {
 		return nil
 	}

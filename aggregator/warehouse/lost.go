@@ -15,7 +15,7 @@ import (
 // a message id, where the one that counts made none: what an id states is what its
 // first content states. The variants are those that FindConflicts has found. It
 // returns what went, so that what shared something with it can be computed anew.
-func (w *Warehouse) DropLost(ctx context.Context, variants []attribution.Variant) (attribution.Facts, error) {
+func (w *Disputes) DropLost(ctx context.Context, variants []attribution.Variant) (attribution.Facts, error) {
 	winners := make(map[string]map[string]attribution.Variant)
 	for _, v := range variants {
 		if winners[v.App] == nil {
@@ -35,7 +35,7 @@ func (w *Warehouse) DropLost(ctx context.Context, variants []attribution.Variant
 	return gone, nil
 }
 
-func (w *Warehouse) dropLost(ctx context.Context, app string, won map[string]attribution.Variant, gone *attribution.Facts) error {
+func (w *Disputes) dropLost(ctx context.Context, app string, won map[string]attribution.Variant, gone *attribution.Facts) error {
 	touches, err := w.made(ctx, "touch", app, won)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ type made struct {
 }
 
 // made returns the facts of ids of which no variant is the one that counts.
-func (w *Warehouse) made(ctx context.Context, fact, app string, won map[string]attribution.Variant) ([]made, error) {
+func (w *Disputes) made(ctx context.Context, fact, app string, won map[string]attribution.Variant) ([]made, error) {
 	all, err := w.rowsOfFacts(ctx, fact, app, slices.Collect(maps.Keys(won)))
 	rightly := make(map[string]bool)
 	for _, m := range all {
@@ -77,7 +77,7 @@ func (w *Warehouse) made(ctx context.Context, fact, app string, won map[string]a
 }
 
 // rowsOfFacts returns every variant of touches or conversions.
-func (w *Warehouse) rowsOfFacts(ctx context.Context, fact, app string, ids []string) ([]made, error) {
+func (w *server) rowsOfFacts(ctx context.Context, fact, app string, ids []string) ([]made, error) {
 	var all []made
 	scan := func(rows driver.Rows) error {
 		var m made
@@ -92,7 +92,7 @@ PREWHERE app_id = ? AND id_hash IN (SELECT hash FROM wanted) WHERE `+fact+`_id I
 
 // dropFacts deletes these variants of touches and of conversions, and the
 // attributions of the latter.
-func (w *Warehouse) dropFacts(ctx context.Context, app string, touches, conversions []made) error {
+func (w *server) dropFacts(ctx context.Context, app string, touches, conversions []made) error {
 	for _, step := range []struct {
 		tables []string
 		column string
@@ -123,12 +123,12 @@ func (w *Warehouse) dropFacts(ctx context.Context, app string, touches, conversi
 }
 
 // dropOrphans deletes the attributions among ids of conversions that are not there.
-func (w *Warehouse) dropOrphans(ctx context.Context, app string, ids []string) error {
-	found, err := w.ConversionsByID(ctx, app, ids)
+func (w *server) dropOrphans(ctx context.Context, app string, ids []string) error {
+	found, err := (&Facts{w}).ConversionsByID(ctx, app, ids)
 	if err != nil {
 		return err
 	}
-	stamps, err := w.Stamps(ctx, app, ids)
+	stamps, err := (&Results{w}).Stamps(ctx, app, ids)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // ConversionsAfter returns up to limit conversions of an app after a place and
 // before a time, in order, and the place that the next ones come after; more says
 // whether there may be any.
-func (w *Warehouse) ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) (
+func (w *Facts) ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) (
 	list []attribution.Conversion, next attribution.Cursor, more bool, err error) {
 	at := make(map[string]int64)
 	var ids []string

@@ -14,7 +14,7 @@ const maxOwnHops = 3
 
 // OwnKeys returns a match key and those that identity links join with it and with
 // no other user: what a whole family uses is nobody's own.
-func (w *Warehouse) OwnKeys(ctx context.Context, app, key string) ([]string, error) {
+func (w *Facts) OwnKeys(ctx context.Context, app, key string) ([]string, error) {
 	own, fresh := []string{key}, []string{key}
 	for range maxOwnHops {
 		near, err := w.neighbours(ctx, app, fresh)
@@ -47,7 +47,7 @@ func (w *Warehouse) OwnKeys(ctx context.Context, app, key string) ([]string, err
 }
 
 // neighbours are the keys that links join with each of keys.
-func (w *Warehouse) neighbours(ctx context.Context, app string, keys []string) (map[string][]string, error) {
+func (w *Facts) neighbours(ctx context.Context, app string, keys []string) (map[string][]string, error) {
 	links, err := w.Links(ctx, app, keys)
 	if err != nil {
 		return nil, fmt.Errorf("find the keys of a person: %w", err)

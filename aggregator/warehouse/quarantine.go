@@ -68,7 +68,7 @@ func appendRejections[R any](to []Rejection, o origins, refused []refusal[R], id
 }
 
 // quarantine stores the events of rejections with their reasons.
-func (w *Warehouse) quarantine(ctx context.Context, rows []Row, rejections []Rejection) error {
+func (w *Intake) quarantine(ctx context.Context, rows []Row, rejections []Rejection) error {
 	if len(rejections) == 0 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (w *Warehouse) quarantine(ctx context.Context, rows []Row, rejections []Rej
 
 // QuarantineBlock stores a block that cannot be decoded as it came, under the
 // name it has among the agent's blocks.
-func (w *Warehouse) QuarantineBlock(ctx context.Context, agent string, block []byte, reason string) error {
+func (w *Intake) QuarantineBlock(ctx context.Context, agent string, block []byte, reason string) error {
 	one := []*[]byte{&block}
 	constant := func(s string) func(*[]byte) string { return func(*[]byte) string { return s } }
 	return w.send(ctx, "quarantine", []column{

@@ -26,7 +26,7 @@ const attributionFields = `conversion_id, version, name, install, time, received
 // order of their ids. Of a conversion they hold what is stored with the
 // attribution: not its keys, its claims or its storage key. Of a candidate's
 // touch they hold what people are shown.
-func (w *Warehouse) Attributions(ctx context.Context, app string, ids []string) ([]attribution.Row, error) {
+func (w *Results) Attributions(ctx context.Context, app string, ids []string) ([]attribution.Row, error) {
 	var rows []attribution.Row
 	scan := func(r driver.Rows) error {
 		row, err := scanAttribution(r, app)

@@ -37,9 +37,12 @@ const winning = `
     AND (event_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
         OR (event_id, digest) IN (SELECT event_id, argMin(digest, (received, digest)) FROM event_id_conflicts WHERE app_id = ? GROUP BY event_id))`
 
+// Statements compares facts with the events that state them, and mends them.
+type Statements struct{ *server }
+
 // Unstated returns the events of an app with from <= time < to and one of names of
 // which no conversion is stored, at most limit of them.
-func (w *Warehouse) Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error) {
+func (w *Statements) Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -56,7 +59,7 @@ ORDER BY version DESC LIMIT 1 BY event_id LIMIT ?`, app, from, to, names, app, a
 // Overstated returns the conversions of an app with from <= time < to and one of
 // names that are no installs, and of which a row or an attribution is stored. Of
 // the latter it knows the id and the time only.
-func (w *Warehouse) Overstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]attribution.Conversion, error) {
+func (w *Statements) Overstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]attribution.Conversion, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -81,7 +84,7 @@ WHERE app_id = ? AND time >= ? AND time < ? AND NOT install AND name IN (?) LIMI
 // Stating returns a page of the events of an app that may state a touch or an install
 // and still have their address, at or after a place and before a time, in order of
 // (time, id).
-func (w *Warehouse) Stating(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) ([]protocol.Event, error) {
+func (w *Statements) Stating(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) ([]protocol.Event, error) {
 	events, err := w.eventsOf(ctx, app, `SELECT `+eventFields+` FROM events
 WHERE app_id = ? AND time >= ? AND time < ? AND (time, event_id) > (?, ?) AND ip != ''
     AND (kind IN ('click', 'impression', 'visit', 'page', 'screen') OR kind = 'track' AND name IN ('Application Installed', 'Application Opened', 'Deep Link Opened'))`+winning+`
@@ -92,7 +95,7 @@ ORDER BY time, event_id, version DESC LIMIT 1 BY event_id LIMIT ?`, app, after.T
 	return events, nil
 }
 
-func (w *Warehouse) eventsOf(ctx context.Context, app, query string, args ...any) ([]protocol.Event, error) {
+func (w *Statements) eventsOf(ctx context.Context, app, query string, args ...any) ([]protocol.Event, error) {
 	var list []protocol.Event
 	err := each(ctx, w.facts, func(rows driver.Rows) error {
 		e, err := scanEvent(rows, app)
@@ -104,7 +107,7 @@ func (w *Warehouse) eventsOf(ctx context.Context, app, query string, args ...any
 
 // Stated returns what is stored of touches and installs with from <= time <= to:
 // their id, stamps, marks and keys, every stored row of each.
-func (w *Warehouse) Stated(ctx context.Context, app string, from, to int64) (attribution.Facts, error) {
+func (w *Statements) Stated(ctx context.Context, app string, from, to int64) (attribution.Facts, error) {
 	var f attribution.Facts
 	touch := func(rows driver.Rows) error {
 		t := attribution.Touch{App: app}
@@ -130,7 +133,7 @@ func (w *Warehouse) Stated(ctx context.Context, app string, from, to int64) (att
 
 // Restate removes facts, each the variant of its digest, and stores what events state
 // instead.
-func (w *Warehouse) Restate(ctx context.Context, app string, drop attribution.Facts, events []protocol.Event, facts attribution.Facts) error {
+func (w *Statements) Restate(ctx context.Context, app string, drop attribution.Facts, events []protocol.Event, facts attribution.Facts) error {
 	dropped := make(map[version]bool)
 	touchIDs, conversionIDs := make([]string, len(drop.Touches)), make([]string, len(drop.Conversions))
 	for i := range drop.Touches {
@@ -159,7 +162,7 @@ func (w *Warehouse) Restate(ctx context.Context, app string, drop attribution.Fa
 		b.Rows = append(b.Rows, Row{Event: events[i]})
 	}
 	if len(b.Rows) > 0 {
-		if err := w.storeFacts(ctx, &b); err != nil {
+		if err := (&Intake{w.server}).storeFacts(ctx, &b); err != nil {
 			return fmt.Errorf("store what events state: %w", err)
 		}
 	}
@@ -167,15 +170,15 @@ func (w *Warehouse) Restate(ctx context.Context, app string, drop attribution.Fa
 }
 
 // storeFacts stores the touches and conversions of events that are stored.
-func (w *Warehouse) storeFacts(ctx context.Context, b *Batch) error {
+func (w *Intake) storeFacts(ctx context.Context, b *Batch) error {
 	_, _, gone, err := w.forget(ctx, b)
 	if err != nil {
 		return err
 	}
 	origins := newOrigins(b.Rows)
-	if _, err := storeRows(ctx, w, touchesTable(origins), keep(pointers(b.Facts.Touches), gone, touchID)); err != nil {
+	if _, err := storeRows(ctx, w.server, touchesTable(origins), keep(pointers(b.Facts.Touches), gone, touchID)); err != nil {
 		return err
 	}
-	_, err = storeRows(ctx, w, conversionsTable(origins), keep(pointers(b.Facts.Conversions), gone, conversionID))
+	_, err = storeRows(ctx, w.server, conversionsTable(origins), keep(pointers(b.Facts.Conversions), gone, conversionID))
 	return err
 }

@@ -31,6 +31,9 @@ const (
 	stageEnd
 )
 
+// Changes tells what was stored when.
+type Changes struct{ *server }
+
 // Since returns the next page of the facts that were inserted at or after since
 // and before until, by the server's clock, at most limit of them, and the cursor
 // of the page after it, "" after the last. Of a touch or a conversion whose
@@ -39,7 +42,7 @@ const (
 //
 // A row's stamp is from the beginning of its insert: ask again for what is
 // younger than MaxInsertTime.
-func (w *Warehouse) Since(ctx context.Context, since, until time.Time, cursor string, limit int) (attribution.Facts, string, error) {
+func (w *Changes) Since(ctx context.Context, since, until time.Time, cursor string, limit int) (attribution.Facts, string, error) {
 	var facts attribution.Facts
 	var at position
 	if cursor != "" {
@@ -73,7 +76,7 @@ func (w *Warehouse) Since(ctx context.Context, since, until time.Time, cursor st
 	return facts, string(next), err
 }
 
-func (w *Warehouse) touchesSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+func (w *Changes) touchesSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var t attribution.Touch
@@ -92,7 +95,7 @@ ORDER BY at, app_id, touch_id, received, digest LIMIT ?`, at.At, until, at.At, a
 	return n, err
 }
 
-func (w *Warehouse) conversionsSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+func (w *Changes) conversionsSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var c attribution.Conversion
@@ -111,7 +114,7 @@ ORDER BY at, app_id, conversion_id, received, digest LIMIT ?`, at.At, until, at.
 	return n, err
 }
 
-func (w *Warehouse) linksSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+func (w *Changes) linksSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var l attribution.Link
@@ -131,7 +134,7 @@ ORDER BY at, app_id, a, b, received LIMIT ?`, at.At, until, at.At, at.App, at.ID
 }
 
 // addVariants appends the other variants of the facts' message ids.
-func (w *Warehouse) addVariants(ctx context.Context, f *attribution.Facts) error {
+func (w *Changes) addVariants(ctx context.Context, f *attribution.Facts) error {
 	touches := make(map[string][]string)
 	for i := range f.Touches {
 		touches[f.Touches[i].App] = append(touches[f.Touches[i].App], f.Touches[i].ID)
@@ -160,8 +163,8 @@ func (w *Warehouse) addVariants(ctx context.Context, f *attribution.Facts) error
 }
 
 // variants gives every variant of those ids that have more than one to use.
-func (w *Warehouse) variants(ctx context.Context, fact, app string, ids []string, use func(string, int64, variant, []string)) error {
-	ids, err := w.several(ctx, fact, app, ids)
+func (w *Changes) variants(ctx context.Context, fact, app string, ids []string, use func(string, int64, variant, []string)) error {
+	ids, err := (&Facts{w.server}).several(ctx, fact, app, ids)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ type refusal[R any] struct {
 
 // storeRows stores all rows, in as many statements as it takes, and returns
 // those that can never be stored.
-func storeRows[R any](ctx context.Context, w *Warehouse, t table[R], rows []*R) ([]refusal[R], error) {
+func storeRows[R any](ctx context.Context, w *server, t table[R], rows []*R) ([]refusal[R], error) {
 	var refused []refusal[R]
 	if t.check != nil {
 		good := make([]*R, 0, len(rows))
@@ -62,7 +62,7 @@ func storeRows[R any](ctx context.Context, w *Warehouse, t table[R], rows []*R) 
 
 // storeChunk inserts rows and, when the server refuses what they contain,
 // halves them until the offenders are alone.
-func storeChunk[R any](ctx context.Context, w *Warehouse, t table[R], rows []*R, budget *int) ([]refusal[R], error) {
+func storeChunk[R any](ctx context.Context, w *server, t table[R], rows []*R, budget *int) ([]refusal[R], error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}

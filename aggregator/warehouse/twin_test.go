@@ -327,9 +327,9 @@ func TestTwinKeepsTheBounds(t *testing.T) {
 func storeFacts(t testing.TB, w *Warehouse, f *attribution.Facts) {
 	t.Helper()
 	origins := newOrigins(nil)
-	_, links := storeRows(t.Context(), w, linksTable(), bothWays(f.Links))
-	_, touches := storeRows(t.Context(), w, touchesTable(origins), pointers(f.Touches))
-	_, conversions := storeRows(t.Context(), w, conversionsTable(origins), pointers(f.Conversions))
+	_, links := storeRows(t.Context(), w.server, linksTable(), bothWays(f.Links))
+	_, touches := storeRows(t.Context(), w.server, touchesTable(origins), pointers(f.Touches))
+	_, conversions := storeRows(t.Context(), w.server, conversionsTable(origins), pointers(f.Conversions))
 	if err := errors.Join(links, touches, conversions); err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,11 @@ type Options struct {
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
-// Warehouse is four connection pools: for inserts, for what attribution reads,
-// for reports, and for what is read for a person (see reader.go), so that a busy
-// console holds up none of the others. It is safe for use by several goroutines.
-type Warehouse struct {
+// server is four connection pools: for inserts, for what attribution reads, for
+// reports, and for what is read for a person (see reader.go), so that a busy
+// console holds up none of the others. It knows how to look up and how to store;
+// what is looked up and stored is for the parts that share it.
+type server struct {
 	write   driver.Conn
 	facts   driver.Conn
 	read    driver.Conn
@@ -61,6 +62,27 @@ type Warehouse struct {
 	logger  *slog.Logger
 	metrics *metrics
 	sizes   sizes
+}
+
+// Warehouse is one ClickHouse database: its parts, and what concerns all of them. It is
+// safe for use by several goroutines.
+type Warehouse struct {
+	*server
+	*Intake
+	*Facts
+	*Changes
+	*Results
+	*Disputes
+	*Statements
+	*Erasures
+	*AuditHeads
+}
+
+func newWarehouse(s *server) *Warehouse {
+	return &Warehouse{
+		server: s, Intake: &Intake{s}, Facts: &Facts{s}, Changes: &Changes{s}, Results: &Results{s}, Disputes: &Disputes{s},
+		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s},
+	}
 }
 
 // Open connects to ClickHouse and verifies that it is reachable. It neither
@@ -82,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	options.ConnMaxLifetime = time.Hour
 	options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 
-	w := &Warehouse{options: options, logger: o.Logger, wall: &wall{}}
+	w := newWarehouse(&server{options: options, logger: o.Logger, wall: &wall{}})
 	w.wall.keys, w.wall.known = pass.ReaderOf(options.Auth.Username, options.Auth.Password)
 	for _, pool := range []struct {
 		conn     *driver.Conn
