@@ -10,7 +10,7 @@ import (
 
 // eventFields is how many fields AppendEvent writes. A reader takes fewer as
 // zero values and skips more, so fields are only ever added at the end.
-const eventFields = 41
+const eventFields = 46
 
 // ErrMalformed is wrapped by every error that decoding bytes from outside
 // gives.
@@ -50,7 +50,12 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	dst = appendString(dst, e.IP)
 	dst = appendString(dst, e.UserAgent)
 	dst = appendString(dst, e.Country)
-	return appendBytes(dst, e.Payload)
+	dst = appendBytes(dst, e.Payload)
+	dst = appendString(dst, e.OrderID)
+	dst = appendString(dst, e.Network)
+	dst = appendUint(dst, uint64(e.Stated))
+	dst = appendUint(dst, uint64(e.Warnings))
+	return appendString(dst, e.Key)
 }
 
 // AppendEvents appends the header of an array of n events; n encoded events
@@ -146,6 +151,10 @@ func (r *reader) field(e *Event, i int) {
 		e.Consent = Consent(r.uint(math.MaxUint8))
 	case 40:
 		e.Payload = r.bytes()
+	case 43:
+		e.Stated = Stated(r.uint(math.MaxUint8))
+	case 44:
+		e.Warnings = Warnings(r.uint(math.MaxUint16))
 	default:
 		r.skip()
 	}
@@ -214,6 +223,12 @@ func (e *Event) campaignField(i int) *string {
 		return &e.UserAgent
 	case 39:
 		return &e.Country
+	case 41:
+		return &e.OrderID
+	case 42:
+		return &e.Network
+	case 45:
+		return &e.Key
 	}
 	return nil
 }

@@ -51,20 +51,22 @@
 // an array of its fields in this order; a reader takes missing fields at the
 // end as empty and skips further ones, so a minor version adds at the end:
 //
-//	 0 app            string      14 oaid           string      28 sub4           string
-//	 1 id             string      15 previous_id    string      29 sub5           string
-//	 2 kind           uint        16 group_id       string      30 link_id        string
-//	 3 name           string      17 click_id       string      31 cost           int
-//	 4 original       int         18 referrer       string      32 cost_currency  string
-//	 5 time           int         19 media_source   string      33 revenue        int
-//	 6 received       int         20 medium         string      34 currency       string
-//	 7 digest         uint        21 campaign       string      35 flags          uint
-//	 8 user_id        string      22 adset          string      36 consent        uint
-//	 9 anonymous_id   string      23 ad             string      37 ip             string
-//	10 device_id      string      24 keyword        string      38 user_agent     string
-//	11 gaid           string      25 sub1           string      39 country        string
-//	12 idfa           string      26 sub2           string      40 payload        bin
-//	13 idfv           string      27 sub3           string
+//	 0 app            string      16 group_id       string      32 cost_currency  string
+//	 1 id             string      17 click_id       string      33 revenue        int
+//	 2 kind           uint        18 referrer       string      34 currency       string
+//	 3 name           string      19 media_source   string      35 flags          uint
+//	 4 original       int         20 medium         string      36 consent        uint
+//	 5 time           int         21 campaign       string      37 ip             string
+//	 6 received       int         22 adset          string      38 user_agent     string
+//	 7 digest         uint        23 ad             string      39 country        string
+//	 8 user_id        string      24 keyword        string      40 payload        bin
+//	 9 anonymous_id   string      25 sub1           string      41 order_id       string
+//	10 device_id      string      26 sub2           string      42 network        string
+//	11 gaid           string      27 sub3           string      43 stated         uint
+//	12 idfa           string      28 sub4           string      44 warnings       uint
+//	13 idfv           string      29 sub5           string      45 key            string
+//	14 oaid           string      30 link_id        string
+//	15 previous_id    string      31 cost           int
 //
 // Times are milliseconds since the Unix epoch in UTC, money is millionths of
 // the currency unit, payload is one JSON object. Field meanings are those of

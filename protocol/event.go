@@ -51,6 +51,8 @@ type Flags uint16
 // The flags. FlagTrusted: sent with a server key, so its revenue counts as
 // trusted. FlagClamped: the client's clock gave a time out of range and Time was
 // clamped. FlagCrowd: a click of an address that clicks more often than people do.
+// FlagHistorical: imported under a server key at its own time, however long ago.
+// FlagRefund: money given back, so Revenue is negative or 0.
 const (
 	FlagHasRevenue Flags = 1 << iota
 	FlagTrusted
@@ -58,6 +60,8 @@ const (
 	FlagBot
 	FlagClamped
 	FlagCrowd
+	FlagHistorical
+	FlagRefund
 )
 
 // Class is what kind of device or program a user agent belongs to. The values are part of Flags, on
@@ -121,6 +125,54 @@ func (c Consent) With(p Purpose, answer uint8) Consent {
 	return c&^(3<<p) | Consent(answer&3)<<p
 }
 
+// Stated says who named the media source of an event. The values are on the wire and in
+// ClickHouse: they are never renumbered.
+type Stated uint8
+
+// The sources of a source, from the message's own words to a guess.
+const (
+	StatedNowhere           Stated = iota
+	StatedByMessage                // context.campaign, or the campaign of a server's touch
+	StatedByAddress                // utm parameters of a page or of a deep link
+	StatedByReferrer               // the store's install referrer
+	StatedByNetwork                // a network's click id in an address
+	StatedByNetworkReferrer        // a network's click id in the install referrer
+	StatedByLink                   // a tracking link
+	StatedBySite                   // the site that the visitor came from
+)
+
+// Warnings are the facts of a message that were not stored as they were sent, as a set. The bits are
+// on the wire and in ClickHouse: they are never renumbered.
+type Warnings uint16
+
+// The warnings.
+const (
+	WarnTimeClamped     Warnings = 1 << iota // a time out of range was moved to its edge
+	WarnMoneyUnread                          // an amount could not be read
+	WarnCurrencyUnknown                      // a currency is not one of ISO 4217, or was guessed
+	WarnIDIgnored                            // an id says nothing, or was replaced
+	WarnConsentUnread                        // an answer to a purpose could not be read
+	WarnTimeUnread                           // a time could not be read
+	WarnFieldIgnored                         // a field was not taken
+	warningsEnd
+)
+
+// Codes are the names of the warnings in a set, as answers and the console show them.
+func (w Warnings) Codes() []string {
+	var codes []string
+	for i, name := range WarningCodes() {
+		if w&(1<<i) != 0 {
+			codes = append(codes, name)
+		}
+	}
+	return codes
+}
+
+// WarningCodes are the names of all warnings, in the order of their bits.
+func WarningCodes() []string {
+	return []string{"time_clamped", "money_unread", "currency_unknown", "id_ignored", "consent_unread", "time_unread", "field_ignored"}
+}
+
 // Event is one message from an SDK, a browser or a server, stamped once by the
 // agent that accepted it and never changed after. Times are milliseconds since
 // the Unix epoch in UTC, money is in millionths of the currency unit.
@@ -174,6 +226,12 @@ type Event struct {
 	// Payload is the message as received: one valid JSON object, with the
 	// batch's context and integrations merged in and without keys and sentAt.
 	Payload []byte
+
+	OrderID  string   // the order or transaction that the message names
+	Network  string   // the ad network whose parameter ClickID is; "" where ClickID is ours or a server's
+	Stated   Stated   // who named MediaSource and Campaign
+	Warnings Warnings // what was not stored as it was sent
+	Key      string   // beginning of the write key's hash in hexadecimal; set with Warnings only
 }
 
 // Has reports whether all the given flags are set.

@@ -26,7 +26,8 @@ func full() Event {
 		Referrer: "r", MediaSource: "ms", Medium: "cpc", Campaign: "spring", AdSet: "as", Ad: "ad", Keyword: "kw",
 		Sub: [5]string{"1", "2", "3", "4", "5"}, LinkID: "l", Cost: 12_500, CostCurrency: "USD", Revenue: -140_000_000,
 		Currency: "EUR", Flags: FlagHasRevenue | FlagTrusted, Consent: Consent(0).With(PurposeAds, ConsentDenied),
-		IP: "203.0.113.7", UserAgent: "ua", Country: "DE", Payload: []byte(`{"type":"track"}`)}
+		IP: "203.0.113.7", UserAgent: "ua", Country: "DE", Payload: []byte(`{"type":"track"}`),
+		OrderID: "o-1", Network: "google", Stated: StatedByNetwork, Warnings: WarnCurrencyUnknown | WarnIDIgnored, Key: "0123456789ab"}
 }
 
 func encode(events ...Event) []byte {
@@ -74,6 +75,27 @@ func TestReaderSkipsFieldsOfANewerMinor(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got[0], e) {
 		t.Errorf("got %+v", got[0])
+	}
+}
+
+// An agent of a version before has no fields behind the payload.
+func TestReaderTakesFewerFieldsOfAnOlderMinor(t *testing.T) {
+	e := full()
+	e.OrderID, e.Network, e.Stated, e.Warnings, e.Key = "", "", 0, 0, ""
+	one := AppendEvent(nil, &e)
+	one[2] = eventFields - 5
+	got, err := DecodeEvents(append(AppendEvents(nil, 1), one[:len(one)-5]...))
+	if err != nil || !reflect.DeepEqual(got[0], e) {
+		t.Errorf("%v: got %+v", err, got)
+	}
+}
+
+func TestWarningsHaveNames(t *testing.T) {
+	if all := (warningsEnd - 1).Codes(); len(all) != len(WarningCodes()) {
+		t.Errorf("%d warnings have %d names", len(WarningCodes()), len(all))
+	}
+	if got := (WarnTimeClamped | WarnFieldIgnored).Codes(); !reflect.DeepEqual(got, []string{"time_clamped", "field_ignored"}) {
+		t.Errorf("got %v", got)
 	}
 }
 

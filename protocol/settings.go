@@ -28,6 +28,18 @@ type App struct {
 	Blocked bool     `msgpack:"b,omitempty"` // answers 401 for all its keys
 
 	Addresses AddressPolicy `msgpack:"ip,omitempty"`
+
+	// What an agent serves under the app's own link hosts.
+	LinkHosts   []string     `msgpack:"lh,omitempty"` // host names, lower case, no port
+	AppleAppIDs []string     `msgpack:"aa,omitempty"` // such as ABCDE12345.com.example.shop
+	AndroidApps []AndroidApp `msgpack:"an,omitempty"`
+}
+
+// AndroidApp is an app that may open an app's links by itself: its package name and
+// the SHA-256 fingerprints of the certificates that sign it, as "AB:CD:…".
+type AndroidApp struct {
+	Package      string   `msgpack:"p" json:"package"`
+	Fingerprints []string `msgpack:"f" json:"fingerprints"`
 }
 
 // AddressPolicy says what an agent stores of the IP addresses of people.
@@ -56,6 +68,8 @@ type Key struct {
 	Hash []byte  `msgpack:"h"` // SHA-256 of the key
 	App  string  `msgpack:"a"`
 	Kind KeyKind `msgpack:"k"`
+
+	NoImport bool `msgpack:"ni,omitempty"` // a server key that may not import history
 }
 
 // Link is a tracking link: /c/{slug} for clicks, /i/{slug} for impressions.
@@ -74,7 +88,22 @@ type Link struct {
 	Redirects   map[string]string `msgpack:"r,omitempty"`
 	Stores      map[string]string `msgpack:"st,omitempty"`
 	Fallback    string            `msgpack:"f"`
+	Open        Open              `msgpack:"op,omitempty"`
 }
+
+// Open says where a link leads on a platform for which it has both a deep link and a store.
+type Open string
+
+// The ways. A page that tries the app and falls back to the store is the default: nobody
+// can see from a click whether the app is there.
+const (
+	OpenTry   Open = "try"
+	OpenStore Open = "store"
+	OpenApp   Open = "app"
+)
+
+// Valid says whether an Open is one of the ways, or empty for the default.
+func (o Open) Valid() bool { return o == "" || o == OpenTry || o == OpenStore || o == OpenApp }
 
 // Target names whom a destination of a link is for: a platform (ios, android, web), or any with *, and
 // a country after a slash if it is for one only: "ios", "android/DE", "*/FR".

@@ -18,7 +18,7 @@ import (
 // eventFields are what scanEvent reads.
 const eventFields = `event_id, toString(kind), name, original, time, received, digest, user_id, anonymous_id, device_id, gaid, idfa, idfv, oaid,
     previous_id, group_id, click_id, referrer, media_source, medium, campaign, adset, ad, keyword, sub, link_id, cost, cost_currency,
-    revenue, currency, flags, consent, ip, user_agent, country, payload`
+    revenue, currency, flags, consent, ip, user_agent, country, payload, order_id, network, stated, warnings, key`
 
 func scanEvent(rows driver.Rows, app string) (protocol.Event, error) {
 	e := protocol.Event{App: app}
@@ -26,7 +26,8 @@ func scanEvent(rows driver.Rows, app string) (protocol.Event, error) {
 	var sub []string
 	err := rows.Scan(&e.ID, &kind, &e.Name, &e.Original, &e.Time, &e.Received, &e.Digest, &e.UserID, &e.AnonymousID, &e.DeviceID, &e.GAID, &e.IDFA,
 		&e.IDFV, &e.OAID, &e.PreviousID, &e.GroupID, &e.ClickID, &e.Referrer, &e.MediaSource, &e.Medium, &e.Campaign, &e.AdSet, &e.Ad, &e.Keyword, &sub,
-		&e.LinkID, &e.Cost, &e.CostCurrency, &e.Revenue, &e.Currency, (*uint16)(&e.Flags), (*uint8)(&e.Consent), &e.IP, &e.UserAgent, &e.Country, &payload)
+		&e.LinkID, &e.Cost, &e.CostCurrency, &e.Revenue, &e.Currency, (*uint16)(&e.Flags), (*uint8)(&e.Consent), &e.IP, &e.UserAgent, &e.Country, &payload,
+		&e.OrderID, &e.Network, (*uint8)(&e.Stated), (*uint16)(&e.Warnings), &e.Key)
 	e.Kind, e.Payload = protocol.ParseKind(kind), []byte(payload)
 	copy(e.Sub[:], sub)
 	return e, err

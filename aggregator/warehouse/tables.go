@@ -83,6 +83,11 @@ func eventColumns(rows []*Row) []column {
 		text("user_agent", func(e *protocol.Event) string { return e.UserAgent }),
 		text("country", func(e *protocol.Event) string { return e.Country }),
 		text("payload", func(e *protocol.Event) string { return string(e.Payload) }),
+		text("order_id", func(e *protocol.Event) string { return e.OrderID }),
+		text("network", func(e *protocol.Event) string { return e.Network }),
+		pick("stated", rows, func(r *Row) uint8 { return uint8(r.Event.Stated) }),
+		pick("warnings", rows, func(r *Row) uint16 { return uint16(r.Event.Warnings) }),
+		text("key", func(e *protocol.Event) string { return e.Key }),
 		pick("agent_id", rows, func(r *Row) string { return r.Agent }),
 	}
 }

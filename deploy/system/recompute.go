@@ -32,7 +32,7 @@ func (c *Cluster) eventsWhere(condition string, args ...any) ([]protocol.Event, 
 	defer conn.Close()
 	rows, err := conn.Query(c.T.Context(), `SELECT app_id, event_id, kind, name, original, time, received, digest, user_id, anonymous_id,
 		device_id, gaid, idfa, idfv, oaid, previous_id, group_id, click_id, referrer, media_source, medium, campaign, adset, ad, keyword,
-		link_id, cost, cost_currency, revenue, currency, flags, consent, ip, user_agent, payload FROM events FINAL WHERE `+condition, args...)
+		link_id, cost, cost_currency, revenue, currency, flags, consent, ip, user_agent, payload, order_id, network, stated FROM events FINAL WHERE `+condition, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,8 @@ func (c *Cluster) eventsWhere(condition string, args ...any) ([]protocol.Event, 
 		var consent uint8
 		if err := rows.Scan(&e.App, &e.ID, &kind, &e.Name, &e.Original, &e.Time, &e.Received, &e.Digest, &e.UserID, &e.AnonymousID,
 			&e.DeviceID, &e.GAID, &e.IDFA, &e.IDFV, &e.OAID, &e.PreviousID, &e.GroupID, &e.ClickID, &e.Referrer, &e.MediaSource, &e.Medium,
-			&e.Campaign, &e.AdSet, &e.Ad, &e.Keyword, &e.LinkID, &e.Cost, &e.CostCurrency, &e.Revenue, &e.Currency, &flags, &consent, &e.IP, &e.UserAgent, &payload); err != nil {
+			&e.Campaign, &e.AdSet, &e.Ad, &e.Keyword, &e.LinkID, &e.Cost, &e.CostCurrency, &e.Revenue, &e.Currency, &flags, &consent, &e.IP, &e.UserAgent, &payload,
+			&e.OrderID, &e.Network, (*uint8)(&e.Stated)); err != nil {
 			return nil, err
 		}
 		e.Kind, e.Flags, e.Consent, e.Payload = protocol.ParseKind(kind), protocol.Flags(flags), protocol.Consent(consent), []byte(payload)
