@@ -42,6 +42,7 @@ func Commands(root *cobra.Command) {
 		backfillCommand(),
 		ratesCommand(),
 		eraseCommand(),
+		mcpCommand(),
 		validateCommand(),
 	)
 }

@@ -254,6 +254,9 @@ func (n *Node) front(ctx context.Context) error {
 		Cluster: view, Heads: copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
+	if err == nil {
+		n.handler = withAssistants(n.handler)
+	}
 	return err
 }
 

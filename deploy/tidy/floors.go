@@ -36,6 +36,7 @@ func Floors() map[string]Entry {
 		"aggregator/attribution/oracle": {Floor: 1, Pure: true, Test: true, Why: "the same results computed another way, to compare with",
 			Beside: []string{"aggregator/attribution"}},
 		"aggregator/report":   {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},
+		"aggregator/mcp":      {Floor: 1, Why: "the API's questions as tools for assistants; knows the API only by HTTP"},
 		"aggregator/postback": {Floor: 1, Pure: true, Why: "what is told to a network or a webhook, and when again"},
 		"aggregator/access":   {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
 
