@@ -69,11 +69,17 @@ build: console ## build the agent and the aggregator into bin/
 	@$(GO_BUILD) -o bin/agent ./agent
 	@$(GO_BUILD) -o bin/aggregator ./aggregator
 
-console: console/dist/index.html ## build the web console into the aggregator's source
+console: console/src/lib/contract.gen.d.ts console/dist/index.html ## build the web console into the aggregator's source
 
 console/node_modules/.package-lock.json: console/package.json console/package-lock.json
 	@cd console && npm ci --no-audit --no-fund --loglevel=error
 	@touch console/node_modules/.package-lock.json
+
+# The console's types are those of the API: what the server no longer answers, svelte-check finds.
+console/src/lib/contract.gen.d.ts: console/node_modules/.package-lock.json \
+		$(shell find aggregator protocol -name '*.go' ! -name '*_test.go' 2>/dev/null)
+	@go run ./aggregator openapi >console/openapi.json
+	@cd console && npm run --silent types
 
 console/dist/index.html: console/node_modules/.package-lock.json console/index.html \
 		$(wildcard console/*.ts console/*.js) $(shell find console/src -type f 2>/dev/null)
@@ -91,8 +97,8 @@ test: console sdk ## run every test, including those on real ClickHouse, Postgre
 	@cd console && npm run --silent check && npm run --silent test && npm run --silent browser
 	@go run ./deploy/children/withservers -- go test -timeout 12m ./... $(ARGS)
 
-check: lint race ## what must pass before a commit: lint, svelte-check, and the fast tests with -race
-	@cd console && npm run --silent check
+check: lint race ## what must pass before a commit: lint, svelte-check, prettier, knip, and the fast tests with -race
+	@cd console && npm run --silent check && npm run --silent tidy
 
 lint: console ## gofmt, vet, staticcheck and the house rules
 	@unformatted=$$(gofmt -l $(GO_DIRS)) && if [ -n "$$unformatted" ]; then \

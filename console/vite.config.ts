@@ -35,7 +35,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       output: {
-        codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(PageHead|Choice|Source)|lib\/models)\./ }] },
+        codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(frame\/PageHead|form\/Choice|table\/Source)|lib\/models)\./ }] },
         // The first file names all the others: shorter hashes make it smaller, and 36 bits still tell versions apart.
         entryFileNames: 'assets/[name]-[hash:6].js',
         chunkFileNames: 'assets/[name]-[hash:6].js',

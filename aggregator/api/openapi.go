@@ -15,6 +15,9 @@ func openapi(c *call) (any, error) {
 	return newRawAnswer("application/json", c.openapi), nil
 }
 
+// Document is the OpenAPI 3.1 description of the console API, as GET openapi.json answers it.
+func Document() ([]byte, error) { return document(routes()) }
+
 // object is a JSON object of the document.
 type object = map[string]any
 

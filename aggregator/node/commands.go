@@ -17,6 +17,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/api"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -44,12 +45,28 @@ func Commands(root *cobra.Command) {
 		eraseCommand(),
 		mcpCommand(),
 		validateCommand(),
+		openapiCommand(),
 	)
 }
 
 func validateCommand() *cobra.Command {
 	config := DefaultConfig()
 	return daemon.ValidateCommand(&config)
+}
+
+// openapiCommand prints what clients are generated from; the console is one of them.
+func openapiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "openapi", Short: "print the OpenAPI document of the console API", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			text, err := api.Document()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), string(text))
+			return err
+		},
+	}
 }
 
 // tuneMemory lets the collector wait, but not beyond four times what blocks under way may take: the rest is

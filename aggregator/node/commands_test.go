@@ -171,3 +171,20 @@ func TestTheMasterKeyIsChangedOnTheCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenapiPrintsTheDocument: the console's types are made from it, without a server.
+func TestOpenapiPrintsTheDocument(t *testing.T) {
+	var out bytes.Buffer
+	code := daemon.ExecuteArgs(t.Context(), "aggregator", node.Commands, daemon.Streams{In: strings.NewReader(""), Out: &out, Err: &out,
+		Getenv: func(string) (string, bool) { return "", false }}, []string{"openapi"})
+	var document struct {
+		OpenAPI string         `json:"openapi"`
+		Paths   map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &document); err != nil || code != 0 {
+		t.Fatalf("exit %d: %v: %.200s", code, err, out.String())
+	}
+	if document.OpenAPI != "3.1.0" || document.Paths["/api/v1/apps/{app}/reports/overview"] == nil {
+		t.Errorf("the document is %s with %d paths", document.OpenAPI, len(document.Paths))
+	}
+}

@@ -14,7 +14,18 @@ import { OWNER, startMock, TOTP, VIEWER } from './mock.mjs';
 import { changeStudies, checkStudies } from './studies.mjs';
 import { checkProvider } from './provider.mjs';
 import { Visit } from './visit.mjs';
-import { checkAccount, checkAgents, checkApps, checkAudit, checkFactor, checkLastOwner, checkLinks, checkPeople, checkRevoke, checkSettings } from './manage.mjs';
+import {
+  checkAccount,
+  checkAgents,
+  checkApps,
+  checkAudit,
+  checkFactor,
+  checkLastOwner,
+  checkLinks,
+  checkPeople,
+  checkRevoke,
+  checkSettings,
+} from './manage.mjs';
 import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
 
 const { env } = process;
@@ -23,7 +34,15 @@ async function settings() {
   if (env.CONSOLE_URL) {
     if (!env.ADMIN_EMAIL || !env.ADMIN_PASSWORD) throw new Error('CONSOLE_URL is set: set ADMIN_EMAIL and ADMIN_PASSWORD too');
     const viewer = env.VIEWER_EMAIL ? { email: env.VIEWER_EMAIL, password: env.VIEWER_PASSWORD } : null;
-    return { url: env.CONSOLE_URL, admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD }, viewer, totp: null, app: env.APP_ID, changes: env.CHANGES === '1', stop() {} };
+    return {
+      url: env.CONSOLE_URL,
+      admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD },
+      viewer,
+      totp: null,
+      app: env.APP_ID,
+      changes: env.CHANGES === '1',
+      stop() {},
+    };
   }
   const mock = await startMock({ tokenLifeMs: 2500 }); // short, so that the walk renews its token many times
   return { url: mock.url, admin: OWNER, viewer: VIEWER, totp: TOTP, app: mock.app, changes: true, mocked: true, stop: mock.stop };

@@ -33,7 +33,10 @@ async function fromNpm() {
   process.env = before;
   const fonts = join(unpacked, 'fonts');
   const directories = [join(fonts, 'fonts'), '/usr/share/fonts'].map((path) => `<dir>${path.replaceAll('&', '&amp;')}</dir>`).join('');
-  writeFileSync(join(fonts, 'fonts.conf'), `<?xml version="1.0"?><fontconfig>${directories}<cachedir prefix="xdg">fontconfig</cachedir></fontconfig>`);
+  writeFileSync(
+    join(fonts, 'fonts.conf'),
+    `<?xml version="1.0"?><fontconfig>${directories}<cachedir prefix="xdg">fontconfig</cachedir></fontconfig>`,
+  );
   return {
     executablePath,
     args: ['--headless=shell', '--disable-gpu'], // its own list is for a single process without web security

@@ -42,7 +42,11 @@ export async function checkApps(visit) {
 async function checkKeys(visit) {
   const { page } = visit;
   await page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
-  equal(await page.getByRole('combobox', { name: 'App' }).evaluate((select) => select.selectedOptions[0].text), 'Walked App', 'the new app is chosen');
+  equal(
+    await page.getByRole('combobox', { name: 'App' }).evaluate((select) => select.selectedOptions[0].text),
+    'Walked App',
+    'the new app is chosen',
+  );
   await page.getByText('No key yet').waitFor();
   await page.getByRole('button', { name: 'New key' }).click();
   await dialog(page).getByLabel('Name').fill('Walked key');
@@ -52,7 +56,9 @@ async function checkKeys(visit) {
   await dialog(page).getByLabel('Address of your agents').fill('in.example.org');
   for (const sdk of ['Browser', 'Node', 'Go']) {
     await dialog(page).getByRole('button', { name: sdk, exact: true }).click();
-    const text = await dialog(page).getByRole('region', { name: `${sdk} snippet` }).innerText();
+    const text = await dialog(page)
+      .getByRole('region', { name: `${sdk} snippet` })
+      .innerText();
     ok(text.includes(`"${key}"`) && text.includes('"https://in.example.org"'), `the ${sdk} snippet is ready to paste`);
   }
   await dialog(page).getByLabel('Address of your agents').fill('');
@@ -87,8 +93,13 @@ export async function checkLinks(visit) {
   await press(page, 'Create link');
   await page.getByLabel('Address of your agents').fill('in.example.org');
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-  for (const [name, path] of [['Click', 'c'], ['Impression', 'i']]) {
-    await row(page, slug).getByRole('button', { name: `${name} ${slug}` }).click();
+  for (const [name, path] of [
+    ['Click', 'c'],
+    ['Impression', 'i'],
+  ]) {
+    await row(page, slug)
+      .getByRole('button', { name: `${name} ${slug}` })
+      .click();
     await row(page, slug).getByText('Copied').first().waitFor();
     equal(await page.evaluate(() => navigator.clipboard.readText()), `https://in.example.org/${path}/${slug}`, `the ${name} address is copied`);
   }
@@ -149,12 +160,26 @@ export async function checkPeople(visit) {
   await page.getByRole('heading', { name: 'Roles', level: 1 }).waitFor();
   await visit.inspect('roles');
   const { data } = visit.answers.get('roles');
-  const held = await page.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [row.querySelector('.mono').textContent, [...row.querySelectorAll('[data-held]')].map((cell) => cell.dataset.held === 'true')]));
+  const held = await page
+    .locator('tbody tr')
+    .evaluateAll((rows) =>
+      rows.map((row) => [
+        row.querySelector('.mono').textContent,
+        [...row.querySelectorAll('[data-held]')].map((cell) => cell.dataset.held === 'true'),
+      ]),
+    );
   equal(held.length, 14, 'every permission is a row');
-  for (const [permission, cells] of held) equal(cells, data.map((role) => role.permissions.includes(permission)), `who has ${permission}`);
+  for (const [permission, cells] of held)
+    equal(
+      cells,
+      data.map((role) => role.permissions.includes(permission)),
+      `who has ${permission}`,
+    );
   await page.getByRole('button', { name: 'New role' }).click();
   await dialog(page).getByLabel('Name').fill('walking-reader');
-  await dialog(page).getByLabel(/See reports/).check();
+  await dialog(page)
+    .getByLabel(/See reports/)
+    .check();
   await visit.inspect('role-dialog', { revisit: false });
   await press(page, 'Create role');
   await page.getByRole('button', { name: 'Delete walking-reader' }).click();
@@ -172,13 +197,18 @@ export async function checkPeople(visit) {
   await dialog(page).getByLabel('Only countries').fill('de, at');
   await visit.inspect('person-dialog', { revisit: false });
   await press(page, 'Create person');
-  await row(page, email).getByText(/only DE, AT/).waitFor();
+  await row(page, email)
+    .getByText(/only DE, AT/)
+    .waitFor();
   await row(page, email).getByRole('button', { name: 'Change' }).click();
   await dialog(page).getByRole('button', { name: 'Add a role' }).click();
   await dialog(page).getByLabel('Role', { exact: true }).last().selectOption('marketer');
   await press(page, 'Save');
   await row(page, email).getByText('Marketer').waitFor();
-  for (const [button, state] of [['Disable', 'Disabled'], ['Enable', 'Active']]) {
+  for (const [button, state] of [
+    ['Disable', 'Disabled'],
+    ['Enable', 'Active'],
+  ]) {
     await row(page, email).getByRole('button', { name: button }).click();
     await press(page, button);
     await row(page, email).getByText(state, { exact: true }).waitFor();
@@ -234,11 +264,17 @@ export async function checkAudit(visit) {
   await page.getByLabel('Action').selectOption('link.change');
   await page.waitForURL(/action=link\.change/);
   await page.waitForFunction(() => [...document.querySelectorAll('.entries > tbody th')].every((cell) => cell.textContent === 'link.change'));
-  await page.getByRole('button', { name: /^Details/ }).first().click();
+  await page
+    .getByRole('button', { name: /^Details/ })
+    .first()
+    .click();
   await page.locator('.detail').getByRole('cell', { name: 'strolling' }).waitFor();
   await visit.inspect('audit-detail', { revisit: false });
   await page.reload();
-  await page.getByRole('button', { name: /^Details/ }).first().waitFor();
+  await page
+    .getByRole('button', { name: /^Details/ })
+    .first()
+    .waitFor();
   equal(await page.getByLabel('Action').inputValue(), 'link.change', 'the filter survives a reload');
 }
 

@@ -27,8 +27,19 @@ const everywhere = (role) => [{ role, apps: '*' }];
 const people = () => ({
   'owner@example.com': { name: 'Ada Owner', roles: everywhere('owner'), last_login_at: new Date(Date.now() - 9e6).toISOString() },
   'viewer@example.com': { name: 'Vera Viewer', roles: everywhere('viewer') },
-  'totp@example.com': { name: 'Tom Totp', roles: [{ role: 'analyst', apps: [APP.id], media_sources: ['newsletter'], countries: ['DE', 'AT'] }], totp: '123456' },
-  'mira@example.com': { name: 'Mira Marketer', roles: [{ role: 'marketer', apps: [APP.id, '0198c1a2-game'] }, { role: 'viewer', apps: '*' }], disabled: true },
+  'totp@example.com': {
+    name: 'Tom Totp',
+    roles: [{ role: 'analyst', apps: [APP.id], media_sources: ['newsletter'], countries: ['DE', 'AT'] }],
+    totp: '123456',
+  },
+  'mira@example.com': {
+    name: 'Mira Marketer',
+    roles: [
+      { role: 'marketer', apps: [APP.id, '0198c1a2-game'] },
+      { role: 'viewer', apps: '*' },
+    ],
+    disabled: true,
+  },
 });
 
 /** Which permission a path needs; the console must not ask for what it would be refused. */
@@ -157,7 +168,9 @@ async function read(request) {
 
 /** Only what the console does with a file is looked at, not what is in it. */
 function csv(response) {
-  response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8; header=present', 'Cache-Control': 'no-store' }).end('path,touches,conversions,share,revenue,currency,unconverted\r\n');
+  response
+    .writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8; header=present', 'Cache-Control': 'no-store' })
+    .end('path,touches,conversions,share,revenue,currency,unconverted\r\n');
 }
 
 function json(response, status, body) {

@@ -7,11 +7,28 @@ const EMPTY = { id: '0198c1a2-none', name: 'Not launched yet', currency: 'JPY', 
 export const APPS = [APP, OTHER, EMPTY];
 
 const SOURCES = [
-  ['google_ads', 0.24], ['meta', 0.2], ['organic', 0.15], ['tiktok', 0.1], ['newsletter', 0.08], ['apple_search_ads', 0.06], ['influencer_lena', 0.05],
-  ['unity_ads', 0.04], ['reddit', 0.03], ['affiliate_bargainhunter', 0.03], ['podcast', 0.015], ['billboard_qr', 0.005],
+  ['google_ads', 0.24],
+  ['meta', 0.2],
+  ['organic', 0.15],
+  ['tiktok', 0.1],
+  ['newsletter', 0.08],
+  ['apple_search_ads', 0.06],
+  ['influencer_lena', 0.05],
+  ['unity_ads', 0.04],
+  ['reddit', 0.03],
+  ['affiliate_bargainhunter', 0.03],
+  ['podcast', 0.015],
+  ['billboard_qr', 0.005],
 ];
 const MODELS = ['first_touch', 'last_touch', 'linear', 'time_decay', 'position_based'];
-const LEAN = { google_ads: [-0.2, 0.25], meta: [0.35, -0.25], tiktok: [0.6, -0.4], newsletter: [-0.5, 0.55], influencer_lena: [0.8, -0.5], organic: [0, 0] };
+const LEAN = {
+  google_ads: [-0.2, 0.25],
+  meta: [0.35, -0.25],
+  tiktok: [0.6, -0.4],
+  newsletter: [-0.5, 0.55],
+  influencer_lena: [0.8, -0.5],
+  organic: [0, 0],
+};
 
 /** A number in [0, 1) that depends only on the text. */
 function chance(text) {
@@ -81,7 +98,14 @@ function overview(app, query) {
   const counts = Object.fromEntries(['events', 'clicks', 'impressions', 'installs', 'conversions'].map((m) => [m, Number(total(app, m, query))]));
   return {
     ...counts,
-    revenue: app === EMPTY ? [] : [{ currency: app.currency, amount: decimal(revenue) }, { currency: 'GBP', amount: decimal(revenue / 7n) }, { currency: 'JPY', amount: decimal((revenue / 3n / 1_000_000n) * 1_000_000n) }],
+    revenue:
+      app === EMPTY
+        ? []
+        : [
+            { currency: app.currency, amount: decimal(revenue) },
+            { currency: 'GBP', amount: decimal(revenue / 7n) },
+            { currency: 'JPY', amount: decimal((revenue / 3n / 1_000_000n) * 1_000_000n) },
+          ],
     fresh_until: new Date(Date.now() - 42_000).toISOString(),
   };
 }
@@ -92,17 +116,35 @@ export function attribution(app, query) {
   const tilt = { first_touch: 0, last_touch: 1 }[model];
   const weights = SOURCES.map(([name, weight]) => {
     const [first, last] = LEAN[name] ?? [0.1, -0.08];
-    return weight * (1 + (tilt === 0 ? first : tilt === 1 ? last : (first + last) * { linear: 0.5, time_decay: 0.62, position_based: 0.45, markov: 0.55, shapley: 0.48 }[model]));
+    return (
+      weight *
+      (1 +
+        (tilt === 0
+          ? first
+          : tilt === 1
+            ? last
+            : (first + last) * { linear: 0.5, time_decay: 0.62, position_based: 0.45, markov: 0.55, shapley: 0.48 }[model]))
+    );
   });
   const conversions = total(app, 'conversions', query) * 1_000_000n;
   const revenue = app === EMPTY ? 0n : total(app, 'revenue', query) / (currency === 'EUR' ? 1n : 7n);
   const [credit, money] = [shareOut(conversions, weights), shareOut(revenue, weights)];
-  const by = (amount) => [{ currency: 'EUR', amount: decimal(amount) }, { currency: 'GBP', amount: decimal(amount / 7n) }];
+  const by = (amount) => [
+    { currency: 'EUR', amount: decimal(amount) },
+    { currency: 'GBP', amount: decimal(amount / 7n) },
+  ];
   const rows = SOURCES.map(([media_source], i) => ({
-    media_source, conversions: decimal(credit[i]), revenue: decimal(money[i]), share: conversions ? Number(credit[i]) / Number(conversions) : 0, revenue_by_currency: by(money[i]),
+    media_source,
+    conversions: decimal(credit[i]),
+    revenue: decimal(money[i]),
+    share: conversions ? Number(credit[i]) / Number(conversions) : 0,
+    revenue_by_currency: by(money[i]),
   }));
   return {
-    model, group_by: ['media_source'], currency, rows: app === EMPTY ? [] : rows,
+    model,
+    group_by: ['media_source'],
+    currency,
+    rows: app === EMPTY ? [] : rows,
     total: { conversions: decimal(conversions), revenue: decimal(revenue), revenue_by_currency: by(revenue) },
   };
 }
@@ -116,10 +158,15 @@ function conversionAt(index) {
   const result = RESULTS[index % RESULTS.length];
   const touches = result === 'organic' || result === 'unattributed' ? 0 : 1 + (index % 5);
   return {
-    id: `0199-conv-${index}`, event, time: new Date(Date.now() - index * 3_731_000).toISOString(),
-    revenue: paid ? decimal(BigInt(2000 + Math.round(chance(`r${index}`) * 18000)) * 10_000n) : null, currency: paid ? ['EUR', 'EUR', 'GBP', 'JPY'][index % 4] : null,
-    result: paid ? (index % 3 ? null : 'non_organic') : result, media_source: touches ? SOURCES.filter(([n]) => n !== 'organic')[index % 11][0] : 'organic',
-    campaign: touches ? ['brand_search_de', 'retarget_cart_7d', 'autumn_sale_2026_video_lookalike_de_at_ch', 'spring'][index % 4] : '', touches,
+    id: `0199-conv-${index}`,
+    event,
+    time: new Date(Date.now() - index * 3_731_000).toISOString(),
+    revenue: paid ? decimal(BigInt(2000 + Math.round(chance(`r${index}`) * 18000)) * 10_000n) : null,
+    currency: paid ? ['EUR', 'EUR', 'GBP', 'JPY'][index % 4] : null,
+    result: paid ? (index % 3 ? null : 'non_organic') : result,
+    media_source: touches ? SOURCES.filter(([n]) => n !== 'organic')[index % 11][0] : 'organic',
+    campaign: touches ? ['brand_search_de', 'retarget_cart_7d', 'autumn_sale_2026_video_lookalike_de_at_ch', 'spring'][index % 4] : '',
+    touches,
   };
 }
 
@@ -131,7 +178,9 @@ function conversions(query) {
 }
 
 const CREDITS = {
-  0: () => [], 1: () => [1], 2: (m) => ({ first_touch: [1, 0], last_touch: [0, 1], time_decay: [0.35, 0.65] })[m] ?? [1, 1],
+  0: () => [],
+  1: () => [1],
+  2: (m) => ({ first_touch: [1, 0], last_touch: [0, 1], time_decay: [0.35, 0.65] })[m] ?? [1, 1],
 };
 
 function weightsFor(model, n) {
@@ -152,8 +201,13 @@ function journey(id) {
   const paid = BigInt((row.revenue ?? '0').replace('.', ''));
   const names = SOURCES.filter(([name]) => name !== 'organic');
   const touches = Array.from({ length: row.touches }, (_, i) => ({
-    touch_id: `touch-${index}-${i}`, kind: i % 3 === 2 ? 'visit' : 'click', time: new Date(at - (row.touches - i) * 1.3 * 86_400_000 + i * 5_400_000 - 720_000).toISOString(),
-    media_source: i === row.touches - 1 ? row.media_source : names[(index + i * 3) % names.length][0], campaign: ['brand_search_de', '', 'autumn_sale_2026_video'][i % 3], credit: {}, revenue: {},
+    touch_id: `touch-${index}-${i}`,
+    kind: i % 3 === 2 ? 'visit' : 'click',
+    time: new Date(at - (row.touches - i) * 1.3 * 86_400_000 + i * 5_400_000 - 720_000).toISOString(),
+    media_source: i === row.touches - 1 ? row.media_source : names[(index + i * 3) % names.length][0],
+    campaign: ['brand_search_de', '', 'autumn_sale_2026_video'][i % 3],
+    credit: {},
+    revenue: {},
   }));
   for (const model of MODELS) {
     const weights = weightsFor(model, touches.length);
@@ -165,13 +219,33 @@ function journey(id) {
   }
   const verdicts = ['older_touch', 'lower_tier', 'window_expired', 'after_conversion', 'foreign_referrer', 'some_new_verdict'];
   const candidates = touches.map((touch, i) => ({
-    touch_id: touch.touch_id, kind: touch.kind, time: touch.time, media_source: touch.media_source, campaign: touch.campaign,
-    match: ['device_id', 'user_id', 'click_id'][i % 3], verdict: i === touches.length - 1 ? 'won' : verdicts[i % verdicts.length],
+    touch_id: touch.touch_id,
+    kind: touch.kind,
+    time: touch.time,
+    media_source: touch.media_source,
+    campaign: touch.campaign,
+    match: ['device_id', 'user_id', 'click_id'][i % 3],
+    verdict: i === touches.length - 1 ? 'won' : verdicts[i % verdicts.length],
   }));
   return {
-    id, event: row.event, time: row.time, revenue: row.revenue, currency: row.currency, settings_generation: 3, inputs: touches.length * 2 + 1,
-    input_digest: 'b1946ac92492d2347c6235b4d2611184c0ffee5e0b9a7f21d3c4e5f60718293a', candidates, touches,
-    install: { result: row.result ?? 'non_organic', reason: '', touch_id: touches.at(-1)?.touch_id, media_source: touches.at(-1)?.media_source, campaign: touches.at(-1)?.campaign, match: touches.length ? 'click_id' : undefined },
+    id,
+    event: row.event,
+    time: row.time,
+    revenue: row.revenue,
+    currency: row.currency,
+    settings_generation: 3,
+    inputs: touches.length * 2 + 1,
+    input_digest: 'b1946ac92492d2347c6235b4d2611184c0ffee5e0b9a7f21d3c4e5f60718293a',
+    candidates,
+    touches,
+    install: {
+      result: row.result ?? 'non_organic',
+      reason: '',
+      touch_id: touches.at(-1)?.touch_id,
+      media_source: touches.at(-1)?.media_source,
+      campaign: touches.at(-1)?.campaign,
+      match: touches.length ? 'click_id' : undefined,
+    },
   };
 }
 
@@ -184,9 +258,18 @@ const CLUSTER = {
 };
 
 const agentAt = (i) => ({
-  id: `agent-${i}`, name: `edge-${['fra', 'iad', 'sin'][i]}-1`, region: ['eu-central', 'us-east', 'ap-southeast'][i], zone: 'a', state: ['connected', 'connected', 'offline'][i], version: '0.1.0',
-  queued_events: [0, 214, 48_230][i], oldest_event: i ? new Date(Date.now() - i * 4_000_000).toISOString() : null, disk_used: 3e8 * (i + 1) ** 2, disk_quota: 1e10,
-  certificate_expires: new Date(Date.now() + 2e8).toISOString(), last_seen: new Date(Date.now() - 1500 * (i + 1) ** 4).toISOString(),
+  id: `agent-${i}`,
+  name: `edge-${['fra', 'iad', 'sin'][i]}-1`,
+  region: ['eu-central', 'us-east', 'ap-southeast'][i],
+  zone: 'a',
+  state: ['connected', 'connected', 'offline'][i],
+  version: '0.1.0',
+  queued_events: [0, 214, 48_230][i],
+  oldest_event: i ? new Date(Date.now() - i * 4_000_000).toISOString() : null,
+  disk_used: 3e8 * (i + 1) ** 2,
+  disk_quota: 1e10,
+  certificate_expires: new Date(Date.now() + 2e8).toISOString(),
+  last_seen: new Date(Date.now() - 1500 * (i + 1) ** 4).toISOString(),
 });
 
 /** The body for a path below /api/v1/, or null where there is none. */
@@ -199,5 +282,9 @@ export function answer(path, query) {
   const one = /^conversions\/([^/]+)$/.exec(rest);
   if (one) return journey(decodeURIComponent(one[1]));
   if (rest === 'conversions') return app === EMPTY ? { data: [], next_cursor: null } : conversions(query);
-  return study(attribution, rest, app, query) ?? { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ?? null;
+  return (
+    study(attribution, rest, app, query) ??
+    { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ??
+    null
+  );
 }

@@ -41,7 +41,10 @@ async function checkSettings(visit) {
   const { page } = visit;
   await page.goto('/people');
   await page.getByRole('button', { name: 'Sign-in provider: Acme' }).click();
-  ok((await dialog(page).getByRole('region', { name: 'The redirect URI' }).innerText()).endsWith('/api/v1/auth/oidc/callback'), 'the redirect URI is shown');
+  ok(
+    (await dialog(page).getByRole('region', { name: 'The redirect URI' }).innerText()).endsWith('/api/v1/auth/oidc/callback'),
+    'the redirect URI is shown',
+  );
   equal(await dialog(page).getByLabel('Client secret').inputValue(), '', 'the secret is not shown');
   await dialog(page).getByLabel('Issuer').fill('http://login.example.com');
   await dialog(page).getByLabel('Let people in whom nobody invited').check();

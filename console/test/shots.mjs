@@ -20,7 +20,11 @@ const PAGES = {
   missing: '/nowhere',
   empty: '/apps/0198c1a2-none/overview',
 };
-for (const [look, width, height, colorScheme] of [['light', 1360, 900, 'light'], ['dark', 1360, 900, 'dark'], ['narrow', 390, 844, 'light']]) {
+for (const [look, width, height, colorScheme] of [
+  ['light', 1360, 900, 'light'],
+  ['dark', 1360, 900, 'dark'],
+  ['narrow', 390, 844, 'light'],
+]) {
   const context = await browser.newContext({ baseURL: mock.url, locale: 'en-US', viewport: { width, height }, colorScheme, deviceScaleFactor: 1 });
   const page = await context.newPage();
   page.on('console', (message) => message.type() === 'error' && console.log(look, message.text()));

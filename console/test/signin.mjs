@@ -18,8 +18,13 @@ async function open(browser, faults) {
   const page = await context.newPage();
   page.setDefaultTimeout(STEP_MS);
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.addInitScript(() => addEventListener('securitypolicyviolation', (event) => console.error(`policy violated: ${event.violatedDirective}`)));
-  page.on('console', (message) => message.text().startsWith('policy violated') && page.url().startsWith(env.CONSOLE_URL) && faults.push(message.text()));
+  await page.addInitScript(() =>
+    addEventListener('securitypolicyviolation', (event) => console.error(`policy violated: ${event.violatedDirective}`)),
+  );
+  page.on(
+    'console',
+    (message) => message.text().startsWith('policy violated') && page.url().startsWith(env.CONSOLE_URL) && faults.push(message.text()),
+  );
   return page;
 }
 
@@ -76,7 +81,11 @@ async function main() {
     ok((await page.locator('[popovertarget=user-menu]').innerText()).includes('Ann'), 'the person is signed in');
     await picture(page, 'signin-account');
     const cookies = (await page.context().cookies(env.CONSOLE_URL)).filter(({ name }) => name.startsWith('__Host-'));
-    equal(cookies.map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path]), [['__Host-unmogrowp_refresh', true, true, 'Strict', '/']], 'one cookie is left');
+    equal(
+      cookies.map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path]),
+      [['__Host-unmogrowp_refresh', true, true, 'Strict', '/']],
+      'one cookie is left',
+    );
     await page.reload();
     await page.getByRole('heading', { name: 'Linked identities' }).waitFor();
     equal(faults, [], 'nothing went wrong on the way');

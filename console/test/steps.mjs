@@ -53,7 +53,10 @@ export async function checkOverview(visit) {
   const spoken = await page.getByRole('slider').getAttribute('aria-valuetext');
   await page.locator('.tip').waitFor();
   const { points } = visit.answers.get('reports/timeseries');
-  ok(points.some(({ value }) => spoken.endsWith(`: ${Number(value).toLocaleString('en-US')}`)), `the chart says "${spoken}"`);
+  ok(
+    points.some(({ value }) => spoken.endsWith(`: ${Number(value).toLocaleString('en-US')}`)),
+    `the chart says "${spoken}"`,
+  );
   await visit.picture('chart');
   await page.locator('[data-metric=revenue]').click();
   await page.getByRole('button', { name: 'Table', exact: true }).click();
@@ -85,12 +88,23 @@ export async function checkModels(visit) {
     MODELS.forEach((model, column) => {
       const sum = rows.reduce((all, row) => all + micros(row[column]), 0n);
       equal(sum, micros(total[column]), `${measure} under ${model}: the rows sum to the total`);
-      equal(sum, micros(visit.answers.get(`reports/attribution?${model}`).total[measure]), `${measure} under ${model}: the screen shows the server's total`);
+      equal(
+        sum,
+        micros(visit.answers.get(`reports/attribution?${model}`).total[measure]),
+        `${measure} under ${model}: the screen shows the server's total`,
+      );
     });
   }
   await page.getByLabel('Compare with').selectOption('linear');
   await page.waitForURL(/base=linear/);
-  ok(await page.getByRole('columnheader', { name: /Linear/ }).first().innerText().then((text) => /base/i.test(text)), 'another base can be chosen');
+  ok(
+    await page
+      .getByRole('columnheader', { name: /Linear/ })
+      .first()
+      .innerText()
+      .then((text) => /base/i.test(text)),
+    'another base can be chosen',
+  );
 }
 
 export async function checkConversions(visit) {
@@ -107,7 +121,10 @@ export async function checkConversions(visit) {
   }
   // The longest journeys have the most to show: one that earned something, and one of an install.
   const longest = (rows) => rows.reduce((best, row) => (row.touches > (best?.touches ?? 0) ? row : best), null);
-  const chosen = { 'journey': longest(data.filter((row) => row.currency)), 'journey-install': longest(data.filter((row) => /install/i.test(row.event))) };
+  const chosen = {
+    journey: longest(data.filter((row) => row.currency)),
+    'journey-install': longest(data.filter((row) => /install/i.test(row.event))),
+  };
   ok(chosen.journey || chosen['journey-install'], 'no conversion has a touch; send some touches first (make demo)');
   for (const [name, row] of Object.entries(chosen)) {
     if (!row) continue;
@@ -126,11 +143,21 @@ async function checkJourney(visit, name, row) {
   equal(journey.touches.length, row.touches, 'the list and the journey count the same touches');
   equal(await page.locator('[data-touch]').count(), journey.touches.length, 'every touch is a row');
   for (const [column, model] of MODELS.entries()) {
-    const shown = await page.locator('[data-touch]').evaluateAll((rows, at) => rows.map((row) => row.querySelectorAll('[data-credit]')[at].dataset.credit), column);
-    equal(shown.reduce((all, credit) => all + BigInt(credit), 0n), 1_000_000n, `${model}: the credits sum to one`);
+    const shown = await page
+      .locator('[data-touch]')
+      .evaluateAll((rows, at) => rows.map((row) => row.querySelectorAll('[data-credit]')[at].dataset.credit), column);
+    equal(
+      shown.reduce((all, credit) => all + BigInt(credit), 0n),
+      1_000_000n,
+      `${model}: the credits sum to one`,
+    );
     if (!journey.revenue || !journey.currency) continue;
     const shares = journey.touches.map((touch) => micros(touch.revenue[model] ?? '0'));
-    equal(shares.reduce((all, share) => all + share, 0n), micros(journey.revenue), `${model}: the shares sum to the revenue`);
+    equal(
+      shares.reduce((all, share) => all + share, 0n),
+      micros(journey.revenue),
+      `${model}: the shares sum to the revenue`,
+    );
   }
   equal(await page.locator('.verdict').count(), journey.candidates?.length ?? 0, 'every candidate has its verdict');
   await page.goBack();

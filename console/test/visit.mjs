@@ -66,7 +66,13 @@ export class Visit {
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     for (const { id, impact, nodes } of violations) {
-      if (['serious', 'critical'].includes(impact)) this.faults.push(`axe on ${name}: ${id} (${impact}) at ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+      if (['serious', 'critical'].includes(impact))
+        this.faults.push(
+          `axe on ${name}: ${id} (${impact}) at ${nodes
+            .slice(0, 3)
+            .map((node) => node.html.slice(0, 160))
+            .join(' | ')}`,
+        );
     }
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (overflow > 0) this.faults.push(`${name} is ${overflow} px wider than the window`);

@@ -10,7 +10,8 @@ function written(): Set<string> {
   for (const directory of ['accounts', 'api', 'node']) {
     const at = new URL(`../../../aggregator/${directory}/`, import.meta.url);
     for (const file of readdirSync(at).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))) {
-      for (const [, action] of readFileSync(new URL(file, at), 'utf8').matchAll(new RegExp(`"((?:${NOUNS})\\.[a-z_.]+)"`, 'g'))) found.add(action ?? '');
+      for (const [, action] of readFileSync(new URL(file, at), 'utf8').matchAll(new RegExp(`"((?:${NOUNS})\\.[a-z_.]+)"`, 'g')))
+        found.add(action ?? '');
     }
   }
   for (const file of ['audit.ndjson', 'settings.json']) found.delete(file);

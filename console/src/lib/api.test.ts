@@ -168,5 +168,7 @@ it('tells a question that was left from one that failed', async () => {
 
 it('writes queries without empty values', async () => {
   await api.login({ email: 'a@b', password: 'p' });
-  expect(await api.get('x', { from: '2026-01-01', cursor: null, q: 'a b&c', none: undefined, empty: '', n: 0 })).toEqual({ path: 'x?from=2026-01-01&q=a+b%26c&n=0' });
+  expect(await api.get('x', { from: '2026-01-01', cursor: null, q: 'a b&c', none: undefined, empty: '', n: 0 })).toEqual({
+    path: 'x?from=2026-01-01&q=a+b%26c&n=0',
+  });
 });

@@ -163,7 +163,10 @@ function unanswered(error: unknown, timeout: AbortSignal, signal?: AbortSignal):
   if (timeout.aborted) {
     return new Problem(0, 'The server took too long', { detail: `No answer within ${TIMEOUT_MS / 1000} seconds. Try again, or choose fewer days.` });
   }
-  return new Problem(0, 'The server cannot be reached', { detail: 'Check the network connection, then try again.', code: String(error).slice(0, 120) });
+  return new Problem(0, 'The server cannot be reached', {
+    detail: 'Check the network connection, then try again.',
+    code: String(error).slice(0, 120),
+  });
 }
 
 async function problemOf(response: Response): Promise<Problem> {

@@ -8,7 +8,7 @@ it('sends back what it was given', () => {
     { role: 'viewer', apps: ['a', 'b'], media_sources: ['meta', 'google ads'], countries: ['DE'] },
   ];
   expect(assignments.map((one) => assignmentOf(formOf(one)))).toEqual(assignments);
-  expect(assignmentOf(formOf({ role: 'viewer', apps: '*', media_sources: null, countries: [] }))).toEqual({ role: 'viewer', apps: '*' });
+  expect(assignmentOf(formOf({ role: 'viewer', apps: '*', media_sources: [], countries: [] }))).toEqual({ role: 'viewer', apps: '*' });
 });
 
 it('reads lists with commas or on lines, and countries in small letters', () => {

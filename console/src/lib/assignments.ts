@@ -9,7 +9,14 @@ export interface AssignmentForm {
   countries: string;
 }
 
-const listed = (text: string) => [...new Set(text.split(/[,\n]/).map((one) => one.trim()).filter(Boolean))];
+const listed = (text: string) => [
+  ...new Set(
+    text
+      .split(/[,\n]/)
+      .map((one) => one.trim())
+      .filter(Boolean),
+  ),
+];
 
 export function formOf({ role, apps, media_sources, countries }: Assignment): AssignmentForm {
   return {

@@ -7,8 +7,10 @@ import type { AttributionReport } from './shapes.ts';
 function report(model: Model, rows: [string, string, string][], total: [string, string]): AttributionReport {
   return {
     model,
-    rows: rows.map(([media_source, conversions, revenue]) => ({ media_source, conversions, revenue, share: 0 })),
-    total: { conversions: total[0], revenue: total[1] },
+    rows: rows.map(([media_source, conversions, revenue]) => ({ media_source, conversions, revenue, revenue_by_currency: [], share: 0 })),
+    currency: 'EUR',
+    group_by: ['media_source'],
+    total: { conversions: total[0], revenue: total[1], revenue_by_currency: [] },
   };
 }
 
@@ -17,7 +19,10 @@ const thirds: [string, string, string][] = [
   ['organic', '1.333333', '117.333333'],
   ['google', '0.333334', '117.333334'],
 ];
-const even = Object.fromEntries(MODELS.map((model) => [model, report(model, thirds, ['3.000000', '352.000000'])])) as Record<Model, AttributionReport>;
+const even = Object.fromEntries(MODELS.map((model) => [model, report(model, thirds, ['3.000000', '352.000000'])])) as Record<
+  Model,
+  AttributionReport
+>;
 
 it('totals are the sums of the rows, exactly', () => {
   const { total, disagreeing } = compare(even, 'linear');
@@ -43,7 +48,7 @@ it('gives nothing to a source that a model does not name, and orders by the base
 });
 
 it('takes reports without rows', () => {
-  const empty = Object.fromEntries(MODELS.map((model) => [model, { ...report(model, [], ['0', '0']), rows: null }])) as Record<Model, AttributionReport>;
+  const empty = Object.fromEntries(MODELS.map((model) => [model, report(model, [], ['0', '0'])])) as Record<Model, AttributionReport>;
   expect(compare(empty, 'linear')).toMatchObject({ rows: [], disagreeing: [] });
 });
 

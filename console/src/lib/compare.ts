@@ -32,10 +32,11 @@ export function compare(reports: Record<Model, AttributionReport>, base: Model):
   const rows = new Map<string, ComparedRow>();
   for (const model of MODELS) {
     for (const row of reports[model].rows ?? []) {
-      let compared = rows.get(row.media_source);
+      const mediaSource = row.media_source ?? '';
+      let compared = rows.get(mediaSource);
       if (!compared) {
-        compared = { mediaSource: row.media_source, credit: everyModel(() => ({ conversions: 0n, revenue: 0n })) };
-        rows.set(row.media_source, compared);
+        compared = { mediaSource, credit: everyModel(() => ({ conversions: 0n, revenue: 0n })) };
+        rows.set(mediaSource, compared);
       }
       compared.credit[model].conversions += micros(row.conversions);
       compared.credit[model].revenue += micros(row.revenue);

@@ -55,13 +55,23 @@ describe('readRange', () => {
   });
 
   it('ignores what makes no sense', () => {
-    for (const query of ['range=8d', 'range=x', 'from=2026-02-01&to=2026-01-01', 'from=2026-01-01', 'from=1970-01-01&to=2026-01-01', 'from=2026-01-01&to=2026-01-01']) {
+    for (const query of [
+      'range=8d',
+      'range=x',
+      'from=2026-02-01&to=2026-01-01',
+      'from=2026-01-01',
+      'from=1970-01-01&to=2026-01-01',
+      'from=2026-01-01&to=2026-01-01',
+    ]) {
       expect(read(query).preset, query).toBe(30);
     }
   });
 
   it('asks the server for instants', () => {
-    expect(rangeQuery({ from: '2026-10-24', to: '2026-10-27', preset: 0 }, 'Europe/Berlin')).toEqual({ from: '2026-10-23T22:00:00Z', to: '2026-10-26T23:00:00Z' });
+    expect(rangeQuery({ from: '2026-10-24', to: '2026-10-27', preset: 0 }, 'Europe/Berlin')).toEqual({
+      from: '2026-10-23T22:00:00Z',
+      to: '2026-10-26T23:00:00Z',
+    });
   });
 });
 

@@ -51,7 +51,14 @@ function wall(time: number, zone: string): number {
   let format = wallFormats.get(zone);
   if (!format) {
     format = new Intl.DateTimeFormat('en', {
-      timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric',
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
     });
     wallFormats.set(zone, format);
   }
@@ -121,7 +128,13 @@ export const dayMonth = formatter({ day: 'numeric', month: 'short' });
 export const weekdayDate = formatter({ weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
 export const dateTime = formatter({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 export const dateTimeSeconds = formatter({
-  day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
 });
 export const clock = formatter({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 /** "GMT+2", "UTC": which clock the times on the page follow. */

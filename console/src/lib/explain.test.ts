@@ -2,9 +2,22 @@ import { expect, it } from 'vitest';
 import { installResult, match, sentence, verdict } from './explain.ts';
 
 it('has words for every verdict and result of the engine', () => {
-  const verdicts = ['won', 'window_expired', 'lower_tier', 'older_touch', 'after_conversion', 'unknown_click_id', 'foreign_referrer', 'fraud_rejected', 'consent_withheld', 'duplicate', 'not_retargeting'];
+  const verdicts = [
+    'won',
+    'window_expired',
+    'lower_tier',
+    'older_touch',
+    'after_conversion',
+    'unknown_click_id',
+    'foreign_referrer',
+    'fraud_rejected',
+    'consent_withheld',
+    'duplicate',
+    'not_retargeting',
+  ];
   for (const code of verdicts) expect(verdict(code).reason, code).not.toBe('');
-  for (const code of ['non_organic', 'organic', 'unattributed', 'reinstall', 're_attribution', 're_engagement']) expect(installResult(code).reason, code).not.toBe('');
+  for (const code of ['non_organic', 'organic', 'unattributed', 'reinstall', 're_attribution', 're_engagement'])
+    expect(installResult(code).reason, code).not.toBe('');
 });
 
 it('makes sentences of phrases', () => {

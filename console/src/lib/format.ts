@@ -1,4 +1,4 @@
-import { approximate, micros, ONE, rounded } from './decimal.ts';
+import { micros, ONE, rounded } from './decimal.ts';
 
 /**
  * The console speaks English, so it takes the reader's own English locale, or
@@ -78,10 +78,6 @@ const compactFormat = new Intl.NumberFormat(locale, { notation: 'compact', maxim
 /** For axes, where room is scarce. */
 export function compact(value: number): string {
   return compactFormat.format(value);
-}
-
-export function compactDecimal(text: string): string {
-  return compact(approximate(micros(text)));
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

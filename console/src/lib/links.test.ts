@@ -3,14 +3,30 @@ import { bodyOf, clickUrl, formOf, impressionUrl, targetName } from './links.ts'
 import type { Link } from './managed.ts';
 
 const link: Link = {
-  id: 'l1', slug: 'spring', media_source: 'meta', campaign: 'sale', retargeting: true, stores: { ios: 'https://apps.example.com/1' },
-  fallback: 'https://example.com', created_at: '2026-01-01T00:00:00Z',
+  id: 'l1',
+  app: 'a1',
+  slug: 'spring',
+  media_source: 'meta',
+  campaign: 'sale',
+  retargeting: true,
+  stores: { ios: 'https://apps.example.com/1' },
+  fallback: 'https://example.com',
+  created_at: '2026-01-01T00:00:00Z',
 };
 
 it('sends back what it was given, without what only the server sets', () => {
   expect(bodyOf(formOf(link))).toEqual({
-    slug: 'spring', media_source: 'meta', campaign: 'sale', adset: '', ad: '', keyword: '', retargeting: true, fallback: 'https://example.com',
-    deep_links: {}, stores: { ios: 'https://apps.example.com/1' }, redirects: {},
+    slug: 'spring',
+    media_source: 'meta',
+    campaign: 'sale',
+    adset: '',
+    ad: '',
+    keyword: '',
+    retargeting: true,
+    fallback: 'https://example.com',
+    deep_links: {},
+    stores: { ios: 'https://apps.example.com/1' },
+    redirects: {},
   });
 });
 

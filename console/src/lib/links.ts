@@ -50,7 +50,11 @@ export function formOf(link?: Link): LinkForm {
 /** The form as it is sent: trimmed, and without destinations that are empty. */
 export function bodyOf(form: LinkForm): LinkBody {
   const targets = (field: DestinationField): Targets =>
-    Object.fromEntries(Object.entries(form.targets[field]).map(([target, address]) => [target, address.trim()] as const).filter(([, address]) => address));
+    Object.fromEntries(
+      Object.entries(form.targets[field])
+        .map(([target, address]) => [target, address.trim()] as const)
+        .filter(([, address]) => address),
+    );
   return {
     slug: form.slug.trim(),
     media_source: form.media_source.trim(),

@@ -64,7 +64,10 @@ it('shows an error instead of the old answer, and recovers', async () => {
   expect([loader.value, loader.error]).toEqual(['again', undefined]);
 });
 
-const pages = (cursor: string | null): Page<number> => ({ data: cursor === null ? [1, 2] : [Number(cursor)], next_cursor: cursor === '4' ? null : String(Number(cursor ?? 2) + 1) });
+const pages = (cursor: string | null): Page<number> => ({
+  data: cursor === null ? [1, 2] : [Number(cursor)],
+  next_cursor: cursor === '4' ? null : String(Number(cursor ?? 2) + 1),
+});
 
 it('adds page after page until there are no more', async () => {
   const pager = new Pager<number>();

@@ -1,6 +1,21 @@
 import type { Api } from './api.ts';
 import type {
-  AuditEntry, Enrollment, Invitation, Key, KeyKind, Link, NewKey, NewToken, Person, Role, SessionItem, Settings, Token, Totp, TotpSecret, Verification,
+  AuditEntry,
+  Enrollment,
+  Invitation,
+  Key,
+  KeyKind,
+  Link,
+  NewKey,
+  NewToken,
+  Person,
+  Role,
+  SessionItem,
+  Settings,
+  Token,
+  Totp,
+  TotpSecret,
+  Verification,
 } from './managed.ts';
 import type { App, Assignment, Page, User } from './shapes.ts';
 
@@ -12,7 +27,7 @@ const ENTRIES_PER_PAGE = 50;
 const of = (app: App, rest: string) => `apps/${encodeURIComponent(app.id)}${rest}`;
 const one = (list: string, id: string) => `${list}/${encodeURIComponent(id)}`;
 
-export type AppBody = Pick<App, 'name' | 'currency' | 'timezone'> & { origins: string[]; addresses: '' | 'truncate' | 'drop' };
+export type AppBody = Pick<App, 'name' | 'currency' | 'timezone'> & { origins: string[]; addresses: string };
 
 export const createApp = (api: Api, body: AppBody) => api.send<App>('POST', 'apps', body);
 export const changeApp = (api: Api, app: App, body: AppBody) => api.send<App>('PATCH', of(app, ''), body);
@@ -31,13 +46,13 @@ export const createLink = (api: Api, app: App, body: LinkBody) => api.send<Link>
 export const changeLink = (api: Api, app: App, id: string, body: LinkBody) => api.send<Link>('PUT', of(app, one('/links', id)), body);
 export const deleteLink = (api: Api, app: App, link: Link) => api.send('DELETE', of(app, one('/links', link.id)));
 
-export const listSettings = (api: Api, app: App, signal?: AbortSignal) =>
-  api.get<Page<Settings>>(of(app, '/attribution/versions'), {}, signal);
+export const listSettings = (api: Api, app: App, signal?: AbortSignal) => api.get<Page<Settings>>(of(app, '/attribution/versions'), {}, signal);
 export const putSettings = (api: Api, app: App, body: Settings) => api.send<Settings>('PUT', of(app, '/attribution'), body);
 
 export const listRoles = (api: Api, signal: AbortSignal) => api.get<Page<Role>>('roles', {}, signal);
 export const createRole = (api: Api, body: { role: string; description: string; permissions: string[] }) => api.send<Role>('POST', 'roles', body);
-export const changeRole = (api: Api, role: string, body: { description: string; permissions: string[] }) => api.send<Role>('PUT', one('roles', role), body);
+export const changeRole = (api: Api, role: string, body: { description: string; permissions: string[] }) =>
+  api.send<Role>('PUT', one('roles', role), body);
 export const deleteRole = (api: Api, role: string) => api.send('DELETE', one('roles', role));
 export const listPeople = (api: Api, signal: AbortSignal) => api.get<Page<Person>>('users', {}, signal);
 

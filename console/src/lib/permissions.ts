@@ -1,5 +1,7 @@
+import type { Permission } from './shapes.ts';
+
 /** The fourteen permissions in the order of the grid, and what each is for. */
-export const PERMISSION_NAMES: Record<string, string> = {
+export const PERMISSION_NAMES: Record<Permission, string> = {
   'apps.read': 'See apps, tracking links and attribution settings',
   'apps.write': 'Make, change and delete apps and their keys',
   'reports.read': 'See reports',
@@ -15,3 +17,5 @@ export const PERMISSION_NAMES: Record<string, string> = {
   'users.manage': 'Make, change and delete people, and give them roles',
   'audit.read': 'Read the audit log',
 };
+
+export const PERMISSION_LIST = Object.keys(PERMISSION_NAMES) as Permission[];

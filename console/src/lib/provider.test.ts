@@ -3,7 +3,8 @@ import { takeReason, wordsOf } from './provider.ts';
 
 it('parts the reason from the address and keeps the rest', () => {
   expect(takeReason('https://c.example.com/apps/shop/overview?from=2026-01-01&sso=totp&to=2026-02-01')).toEqual({
-    reason: 'totp', rest: '/apps/shop/overview?from=2026-01-01&to=2026-02-01',
+    reason: 'totp',
+    rest: '/apps/shop/overview?from=2026-01-01&to=2026-02-01',
   });
   expect(takeReason('https://c.example.com/?sso=state')).toEqual({ reason: 'state', rest: '/' });
   expect(takeReason('https://c.example.com/apps?x=a%20b')).toEqual({ reason: '', rest: '/apps?x=a%20b' });

@@ -45,7 +45,8 @@ export const removeProvider = (api: Api, id: string) => api.send('DELETE', one('
 
 export const myIdentities = (api: Api, signal: AbortSignal) => api.get<Page<Identity>>('me/identities', {}, signal);
 export const unlinkMine = (api: Api, id: string) => api.send('DELETE', one('me/identities', id));
-export const identitiesOf = (api: Api, person: string, signal: AbortSignal) => api.get<Page<Identity>>(`${one('users', person)}/identities`, {}, signal);
+export const identitiesOf = (api: Api, person: string, signal: AbortSignal) =>
+  api.get<Page<Identity>>(`${one('users', person)}/identities`, {}, signal);
 export const unlink = (api: Api, person: string, id: string) => api.send('DELETE', one(`${one('users', person)}/identities`, id));
 
 const REASONS: Record<string, string> = {

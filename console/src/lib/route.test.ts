@@ -12,7 +12,18 @@ it('reads paths', () => {
 });
 
 it('calls everything else missing', () => {
-  for (const path of ['/x', '/keys', '/constructor', '/apps/shop', '/apps/shop/people', '/apps/shop/secrets', '/apps/shop/overview/more', '/apps/%/overview', '/cluster/x', '/apps/shop/constructor']) {
+  for (const path of [
+    '/x',
+    '/keys',
+    '/constructor',
+    '/apps/shop',
+    '/apps/shop/people',
+    '/apps/shop/secrets',
+    '/apps/shop/overview/more',
+    '/apps/%/overview',
+    '/cluster/x',
+    '/apps/shop/constructor',
+  ]) {
     expect(parseRoute(path), path).toEqual({ page: 'missing' });
   }
 });

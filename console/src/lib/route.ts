@@ -1,3 +1,5 @@
+import type { Permission } from './shapes.ts';
+
 /** Which page a path names, and the way back. Pure: the browser's history is in router.svelte.ts. */
 
 export type AppPage = 'overview' | 'models' | 'conversions' | 'journey' | 'links' | 'attribution' | 'keys';
@@ -15,7 +17,7 @@ export function isAppPage(page: string): page is AppPage {
  * What each page needs, nothing for one's own account; the server decides, the
  * console only does not offer what it would refuse.
  */
-export const PERMISSIONS: Record<AppPage | PlainPage, string> = {
+export const PERMISSIONS: Record<AppPage | PlainPage, Permission | ''> = {
   overview: 'reports.read',
   models: 'reports.read',
   conversions: 'raw.read',

@@ -2,13 +2,13 @@ import { expect, it } from 'vitest';
 import { holdsEverywhere, reach } from './scope.ts';
 import type { Assignment, User } from './shapes.ts';
 
-const user = (...roles: Assignment[]): User => ({ id: 'u', email: 'a@b', name: 'A', roles, permissions: [] });
+const user = (...roles: Assignment[]): User => ({ id: 'u', email: 'a@b', name: 'A', roles, permissions: [], totp: false });
 
 it('takes a role for all apps that is not narrowed as one for the whole installation', () => {
   expect(holdsEverywhere(undefined)).toBe(false);
   expect(holdsEverywhere(user({ role: 'operator', apps: ['a'] }))).toBe(false);
   expect(holdsEverywhere(user({ role: 'operator', apps: '*', countries: ['DE'] }))).toBe(false);
-  expect(holdsEverywhere(user({ role: 'viewer', apps: ['a'] }, { role: 'operator', apps: '*', media_sources: [], countries: null }))).toBe(true);
+  expect(holdsEverywhere(user({ role: 'viewer', apps: ['a'] }, { role: 'operator', apps: '*', media_sources: [], countries: [] }))).toBe(true);
 });
 
 it('says what an assignment reaches', () => {

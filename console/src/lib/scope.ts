@@ -13,7 +13,10 @@ export function holdsEverywhere(user: User | undefined): boolean {
 /** "3 apps, only newsletter, only DE and AT": what an assignment reaches. */
 export function reach({ apps, media_sources, countries }: Assignment, nameOf: (app: string) => string): string {
   const parts = [apps === '*' ? 'all apps' : apps.length <= 2 ? apps.map(nameOf).join(' and ') : `${apps.length} apps`];
-  for (const [list, noun] of [[media_sources, 'media sources'], [countries, 'countries']] as const) {
+  for (const [list, noun] of [
+    [media_sources, 'media sources'],
+    [countries, 'countries'],
+  ] as const) {
     if (list?.length) parts.push(`only ${list.length <= 3 ? list.join(', ') : `${list.length} ${noun}`}`);
   }
   return parts.join(', ');

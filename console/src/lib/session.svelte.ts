@@ -1,6 +1,6 @@
 import { createContext } from 'svelte';
 import { Api, type Credentials } from './api.ts';
-import type { User } from './shapes.ts';
+import type { Permission, User } from './shapes.ts';
 
 /** Who is signed in. */
 export class Session {
@@ -38,7 +38,7 @@ export class Session {
   }
 
   /** Whether the reader holds the permission for any app; what needs none is open to everybody. */
-  may(permission: string): boolean {
+  may(permission: Permission | ''): boolean {
     return !permission || (this.user?.permissions?.includes(permission) ?? false);
   }
 

@@ -5,19 +5,43 @@ import { changesBetween, formOf, lengthOf, lengthText, ms, rebase, settingsOf } 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const base: Settings = {
-  generation: 3, click_window_ms: 7 * DAY, impression_window_ms: 36 * HOUR, overrides: [{ media_source: 'meta', click_window_ms: 14 * DAY }],
-  inactivity_ms: 7 * DAY, reengagement_window_ms: 30 * DAY, probabilistic: false, probabilistic_click_window_ms: DAY, probabilistic_impression_window_ms: 6 * HOUR,
+  generation: 3,
+  click_window_ms: 7 * DAY,
+  impression_window_ms: 36 * HOUR,
+  overrides: [{ media_source: 'meta', click_window_ms: 14 * DAY }],
+  inactivity_ms: 7 * DAY,
+  reengagement_window_ms: 30 * DAY,
+  probabilistic: false,
+  probabilistic_click_window_ms: DAY,
+  probabilistic_impression_window_ms: 6 * HOUR,
   fraud: {
-    blocked_address: 'flag', bot: 'flag', malformed_advertising_id: 'flag', click_after_install_begin: 'reject', device_frequency: 'off', address_frequency: 'flag', short_click_to_install: 'flag',
-    min_click_to_install_ms: 10_000, max_clicks: 10, max_clicks_window_ms: 60_000,
+    blocked_address: 'flag',
+    bot: 'flag',
+    malformed_advertising_id: 'flag',
+    click_after_install_begin: 'reject',
+    device_frequency: 'off',
+    address_frequency: 'flag',
+    short_click_to_install: 'flag',
+    min_click_to_install_ms: 10_000,
+    max_clicks: 10,
+    max_clicks_window_ms: 60_000,
   },
-  blocked_ranges: ['192.0.2.0/24'], reattribution_window_ms: 90 * DAY, lateness_ms: 0, lookback_ms: 30 * DAY, half_life_ms: 7 * DAY, position_first: 333_333, position_middle: 333_334,
-  position_last: 333_333, transform: 'none', impressions_in_mta: false, conversion_events: ['Order Completed'],
+  blocked_ranges: ['192.0.2.0/24'],
+  reattribution_window_ms: 90 * DAY,
+  lateness_ms: 0,
+  lookback_ms: 30 * DAY,
+  half_life_ms: 7 * DAY,
+  position_first: 333_333,
+  position_middle: 333_334,
+  position_last: 333_333,
+  transform: 'none',
+  impressions_in_mta: false,
+  conversion_events: ['Order Completed'],
 };
 
 it('sends back what it was given', () => {
   expect(settingsOf(formOf(base), base)).toEqual(base);
-  expect(settingsOf(formOf({ ...base, overrides: null, conversion_events: null }), base)).toMatchObject({ overrides: [], conversion_events: [] });
+  expect(settingsOf(formOf({ ...base, overrides: [], conversion_events: [] }), base)).toMatchObject({ overrides: [], conversion_events: [] });
 });
 
 it('keeps what it does not know', () => {
@@ -29,7 +53,11 @@ it('changes rules against fraud and addresses', () => {
   const form = { ...formOf(base), ranges: ' 10.0.0.0/8\n\n10.0.0.0/8', tooFast: 2.5, probabilistic: true };
   form.rules.bot = 'reject';
   const wanted = settingsOf(form, base);
-  expect(wanted).toMatchObject({ blocked_ranges: ['10.0.0.0/8'], fraud: { bot: 'reject', min_click_to_install_ms: 2500, max_clicks: 10 }, probabilistic: true });
+  expect(wanted).toMatchObject({
+    blocked_ranges: ['10.0.0.0/8'],
+    fraud: { bot: 'reject', min_click_to_install_ms: 2500, max_clicks: 10 },
+    probabilistic: true,
+  });
   expect(changesBetween(base, wanted).map(({ name }) => name)).toEqual(['Probabilistic matching', 'Rules against fraud', 'Blocked addresses']);
 });
 
@@ -53,7 +81,15 @@ it('takes each conversion event once, one from each line', () => {
 it('says what changes, in words', () => {
   expect(changesBetween(base, base)).toEqual([]);
   expect(
-    changesBetween(base, { ...base, click_window_ms: 14 * DAY, overrides: [], position_first: 400_000, position_middle: 200_000, position_last: 400_000, impressions_in_mta: true }),
+    changesBetween(base, {
+      ...base,
+      click_window_ms: 14 * DAY,
+      overrides: [],
+      position_first: 400_000,
+      position_middle: 200_000,
+      position_last: 400_000,
+      impressions_in_mta: true,
+    }),
   ).toEqual([
     { name: 'Click window', before: '7 days', after: '14 days' },
     { name: 'Other windows', before: 'meta: clicks 14 days', after: 'none' },

@@ -121,7 +121,14 @@ function overrideOf({ base, by, name, click, impression }: OverrideForm): Overri
   };
 }
 
-const lines = (text: string) => [...new Set(text.split('\n').map((line) => line.trim()).filter(Boolean))];
+const lines = (text: string) => [
+  ...new Set(
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean),
+  ),
+];
 
 /** What the form says, as a change of the version it was made from. */
 export function settingsOf(form: SettingsForm, base: Settings): Settings {
@@ -182,8 +189,14 @@ function overrideText(one: Override): string {
 /** What was stored before there were rules has none. */
 function fraudText(fraud: FraudSettings | undefined): string {
   if (!fraud) return 'as by default';
-  const rules = (Object.keys(RULES) as FraudRule[]).map((rule) => `${RULES[rule][0].toLowerCase()}: ${ACTIONS[fraud[rule]].toLowerCase()}`);
-  return [...rules, `under ${fraud.min_click_to_install_ms / SECOND} s`, `over ${fraud.max_clicks} clicks in ${fraud.max_clicks_window_ms / SECOND} s`].join('; ');
+  const rules = (Object.keys(RULES) as FraudRule[]).map(
+    (rule) => `${RULES[rule][0].toLowerCase()}: ${ACTIONS[fraud[rule] as FraudAction].toLowerCase()}`,
+  );
+  return [
+    ...rules,
+    `under ${fraud.min_click_to_install_ms / SECOND} s`,
+    `over ${fraud.max_clicks} clicks in ${fraud.max_clicks_window_ms / SECOND} s`,
+  ].join('; ');
 }
 
 /** Each setting with its name and how its value reads. Settings that make sense only together are one. */
@@ -198,7 +211,9 @@ const FIELDS: { name: string; keys: (keyof Settings)[]; text: (settings: Setting
     name: 'Probabilistic matching',
     keys: ['probabilistic', 'probabilistic_click_window_ms', 'probabilistic_impression_window_ms'],
     text: (s) =>
-      s.probabilistic ? `clicks ${lengthText(s.probabilistic_click_window_ms)}, impressions ${lengthText(s.probabilistic_impression_window_ms)}` : 'off',
+      s.probabilistic
+        ? `clicks ${lengthText(s.probabilistic_click_window_ms)}, impressions ${lengthText(s.probabilistic_impression_window_ms)}`
+        : 'off',
   },
   { name: 'Rules against fraud', keys: ['fraud'], text: (s) => fraudText(s.fraud) },
   { name: 'Blocked addresses', keys: ['blocked_ranges'], text: (s) => (s.blocked_ranges ?? []).join(', ') || 'none' },

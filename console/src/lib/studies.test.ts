@@ -12,7 +12,16 @@ it('puts every count into exactly one bar', () => {
 });
 
 it('begins where there is something and keeps gaps', () => {
-  expect(bars([{ at: 2, count: 1 }, { at: 4, count: 3 }], 5, name)).toEqual([
+  expect(
+    bars(
+      [
+        { at: 2, count: 1 },
+        { at: 4, count: 3 },
+      ],
+      5,
+      name,
+    ),
+  ).toEqual([
     { name: '2', count: 1, share: 0.25 },
     { name: '3', count: 0, share: 0 },
     { name: '4', count: 3, share: 0.75 },

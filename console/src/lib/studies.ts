@@ -1,49 +1,28 @@
 import type { Api } from './api.ts';
+import type { Answer, Item } from './contract.ts';
 import { rangeQuery } from './dates.ts';
 import { MODEL_NAMES } from './models.ts';
 import { path, type Scope } from './reports.ts';
 import type { Settings } from './managed.ts';
-import type { AttributionReport, Money, Page } from './shapes.ts';
+import type { AttributionReport, Page } from './shapes.ts';
 
 /** The questions behind the views of the model comparison, and the shapes of their answers. */
 
 /** All models that a report can be asked under: the five, and the two that learn from all paths together. */
 export const ALL_MODELS: Record<string, string> = { ...MODEL_NAMES, markov: 'Markov chain', shapley: 'Shapley value' };
 
-export interface Side {
-  conversions: string;
-  revenue: string;
-  share: number;
-  rank: number;
-  unconverted?: Money[];
-}
+export type TwoModels = Answer<'apps/{app}/reports/compare'>;
 
-export interface ComparedSides {
-  media_source: string;
-  a: Side;
-  b: Side;
-  difference: { conversions: string; revenue: string; rank: number };
-}
-
-export interface TwoModels {
-  a: string;
-  b: string;
-  currency: string;
-  rows: ComparedSides[];
-  total: { a: AttributionReport['total']; b: AttributionReport['total'] };
-}
-
-export function twoModels(api: Api, { app, zone, range }: Scope, question: { a: string; b: string; currency: string; run: string | null }, signal: AbortSignal): Promise<TwoModels> {
+export function twoModels(
+  api: Api,
+  { app, zone, range }: Scope,
+  question: { a: string; b: string; currency: string; run: string | null },
+  signal: AbortSignal,
+): Promise<TwoModels> {
   return api.get(path(app, 'reports/compare'), { ...rangeQuery(range, zone), ...question }, signal);
 }
 
-export interface Paths {
-  conversions: number;
-  currency: string;
-  paths: { path: string[]; conversions: number; share: number; revenue: string; revenue_by_currency: Money[]; unconverted?: Money[] }[];
-  lengths: { touches: number; conversions: number }[];
-  lags: { days: number; conversions: number }[];
-}
+export type Paths = Answer<'apps/{app}/reports/paths'>;
 
 const TOP_PATHS = 50;
 
@@ -134,22 +113,12 @@ export function attributionOf(api: Api, { app }: Scope, run: Learning, model: st
   return api.get(path(app, 'reports/attribution'), { from, to, currency, model, group_by: 'media_source' }, signal);
 }
 
-export interface Rate {
-  day: string;
-  from: string;
-  to: string;
-  rate: string;
-}
+export type Rate = Item<'rates'>;
 
 export const rates = (api: Api, cursor: string | null, signal: AbortSignal) => api.get<Page<Rate>>('rates', { limit: 100, cursor }, signal);
 export const putRates = (api: Api, body: { rates?: Rate[]; file?: string }) => api.send<{ stored: number }>('PUT', 'rates', body);
 
-export interface Around {
-  keys: string[];
-  links: { a: string; b: string; received: string; late: boolean }[];
-  other_touches: { touch_id: string; kind: string; time: string; received: string; media_source: string; campaign: string; reason: string }[];
-  more?: boolean;
-}
+export type Around = Answer<'apps/{app}/conversions/{conversion}/around'>;
 
 export const around = (api: Api, { app }: Scope, id: string, signal: AbortSignal) =>
   api.get<Around>(path(app, `conversions/${encodeURIComponent(id)}/around`), {}, signal);
@@ -165,20 +134,13 @@ export const REASONS: Record<string, string> = {
   not_on_path: 'A path rule of this app, or a fraud rule, leaves it out.',
 };
 
-export interface Late {
-  lateness_ms: number;
-  rows: { media_source: string; kind: string; touches: number; conversions: number; longest_delay_ms: number }[];
-  event_id_conflicts: number;
-}
-export interface LateTouches {
-  data: { touch_id: string; kind: string; media_source: string; campaign: string; time: string; received: string; refused: number }[];
-  more: boolean;
-}
-export interface Conflict {
-  id: string;
-  variants: { digest: string; received: string }[];
-}
+export type Late = Answer<'apps/{app}/reports/late'>;
+export type LateTouches = Answer<'apps/{app}/late-touches'>;
+export type Conflict = Item<'apps/{app}/conflicts'>;
 
-export const late = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) => api.get<Late>(path(app, 'reports/late'), rangeQuery(range, zone), signal);
-export const lateTouches = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) => api.get<LateTouches>(path(app, 'late-touches'), rangeQuery(range, zone), signal);
-export const conflicts = (api: Api, { app }: Scope, cursor: string | null, signal: AbortSignal) => api.get<Page<Conflict>>(path(app, 'conflicts'), { limit: 50, cursor }, signal);
+export const late = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) =>
+  api.get<Late>(path(app, 'reports/late'), rangeQuery(range, zone), signal);
+export const lateTouches = (api: Api, { app, zone, range }: Scope, signal: AbortSignal) =>
+  api.get<LateTouches>(path(app, 'late-touches'), rangeQuery(range, zone), signal);
+export const conflicts = (api: Api, { app }: Scope, cursor: string | null, signal: AbortSignal) =>
+  api.get<Page<Conflict>>(path(app, 'conflicts'), { limit: 50, cursor }, signal);
