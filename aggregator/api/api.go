@@ -26,9 +26,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
@@ -44,23 +44,6 @@ const (
 	maxBody        = 1 << 20 // bytes
 	requestTimeout = 30 * time.Second
 )
-
-// Reports answers questions about events. The warehouse does.
-type Reports interface {
-	Overview(ctx context.Context, q report.Query) (report.OverviewResult, error)
-	Timeseries(ctx context.Context, q report.Query) (report.TimeseriesResult, error)
-	Attribution(ctx context.Context, q report.Query) (report.AttributionResult, error)
-	Journeys
-	Conversions(ctx context.Context, q report.Query) (report.ConversionsResult, error)
-	// Conversion returns one conversion of the query's app, and false if there is none.
-	Conversion(ctx context.Context, q report.Query, id string) (report.ConversionResult, bool, error)
-}
-
-// Journeys tells of the ways to conversions. The warehouse does.
-type Journeys interface {
-	Paths(ctx context.Context, q report.Query) (report.PathsResult, error)
-	Late(ctx context.Context, q report.Query, s *attribution.Settings) (report.LateResult, error)
-}
 
 // Enroller makes tokens with which agents join. The authority does.
 type Enroller interface {
@@ -93,7 +76,7 @@ type Cluster interface {
 type Options struct {
 	Accounts      *accounts.Accounts
 	Authenticator *Authenticator
-	Reports       Reports
+	Reports       report.Ledger // the warehouse: what runs the statements of package report
 	Studies       Studies
 	Evidence      Evidence
 	Enroller      Enroller
@@ -142,8 +125,8 @@ func New(options Options) (http.Handler, error) {
 		logins:   newThrottle(options.LoginsPerMinute),
 		guesses:  newThrottle(guessesPerMinute),
 		provider: oidc.New(options.Now),
-		refusals: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},
-		failures: ledger{bucket: newBucket(refusalsPerSecond, refusalsBurst)},
+		refusals: ledger{bucket: rate.NewLimiter(refusalsPerSecond, refusalsBurst)},
+		failures: ledger{bucket: rate.NewLimiter(refusalsPerSecond, refusalsBurst)},
 		origin:   http.NewCrossOriginProtection(),
 		metrics:  newMetrics(options.Registerer),
 		answers:  newAnswers(options.Now),

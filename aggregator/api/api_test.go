@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,75 +48,85 @@ func (c *clock) advance(d time.Duration) {
 	c.off += d
 }
 
-// reports answers every question with the question, so that tests see what was asked.
+// reports is a warehouse that keeps what it was asked, and knows one conversion.
 type reports struct {
 	mu    sync.Mutex
-	last  report.Query
-	count int
-	pass  pass.Pass // of the overview that was asked for last
+	last  report.Statement // the main one of the report that was asked for last
+	count int              // of reports
+	pass  pass.Pass        // of the last one
 }
 
-func (r *reports) keep(q report.Query) {
+// asked says whether the last report had these among its arguments.
+func (r *reports) asked(arguments ...any) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = q
+	for _, want := range arguments {
+		if !slices.ContainsFunc(r.last.Args, func(a any) bool { return reflect.DeepEqual(a, want) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reports) asks() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
+}
+
+// Read answers with a row where a test looks at it, else with none.
+func (r *reports) Read(ctx context.Context, parts ...report.Part) error {
+	if strings.HasPrefix(parts[0].SQL, "SELECT 1 FROM event_id_conflicts") {
+		return nil
+	}
+	r.mu.Lock()
+	r.last = parts[0].Statement
 	r.count++
-}
-
-func (r *reports) asked() report.Query {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.last
-}
-
-func (r *reports) Overview(ctx context.Context, q report.Query) (report.OverviewResult, error) {
-	r.keep(q)
-	r.mu.Lock()
 	r.pass, _ = pass.Of(ctx)
 	r.mu.Unlock()
-	return report.OverviewResult{Events: 3 - uint64(min(len(q.Countries), 2)), Revenue: []report.Money{{Currency: "EUR", Amount: "1.000000"}}}, nil
-}
-
-func (r *reports) Timeseries(_ context.Context, q report.Query) (report.TimeseriesResult, error) {
-	r.keep(q)
-	return report.TimeseriesResult{Metric: q.Metric, Interval: q.Interval, Points: []report.Point{{Time: q.From, Value: "1"}}}, nil
-}
-
-func (r *reports) Attribution(_ context.Context, q report.Query) (report.AttributionResult, error) {
-	r.keep(q)
-	source := "organic"
-	row := report.AttributionRow{MediaSource: &source, Conversions: "1.000000", Revenue: "0.000000", Share: 1, RevenueByCurrency: []report.Money{}}
-	return report.AttributionResult{Model: q.Model.String(), GroupBy: q.GroupBy, Currency: "EUR", Rows: []report.AttributionRow{row},
-		Total: report.AttributionTotal{Conversions: "1.000000", Revenue: "0.000000", RevenueByCurrency: []report.Money{}}}, nil
-}
-
-func (r *reports) Paths(_ context.Context, q report.Query) (report.PathsResult, error) {
-	r.keep(q)
-	return report.PathsResult{Conversions: 1, Paths: []report.PathRow{{Path: []string{"mail"}, Conversions: 1, Share: 1, RevenueByCurrency: []report.Money{}}},
-		Lengths: []report.PathLength{{Touches: 1, Conversions: 1}}, Lags: []report.PathLag{{Days: 2, Conversions: 1}}}, nil
-}
-
-func (r *reports) Late(_ context.Context, q report.Query, s *attribution.Settings) (report.LateResult, error) {
-	r.keep(q)
-	return report.LateResult{LimitMS: s.Lateness, Rows: []report.LateRow{{MediaSource: "mail", Kind: "click", Touches: 1}}}, nil
-}
-
-func (r *reports) Conversions(_ context.Context, q report.Query) (report.ConversionsResult, error) {
-	r.keep(q)
-	if q.Limit == report.MaxLimit { // pages without end
-		next := "next"
-		page := report.ConversionsResult{Data: make([]report.ConversionItem, q.Limit), NextCursor: &next}
-		for i := range page.Data {
-			page.Data[i] = report.ConversionItem{ID: q.Cursor + "=1+1", Event: "Order Completed", Time: q.From, Revenue: "-1.000000"}
+	for _, p := range parts {
+		for _, row := range rowsOf(p.Statement) {
+			if err := p.Row(row); err != nil {
+				return err
+			}
 		}
-		return page, nil
 	}
-	return report.ConversionsResult{Data: []report.ConversionItem{{ID: "known", Event: "Order Completed", Time: q.From, Revenue: "1.000000"}}}, nil
+	return nil
 }
 
-func (r *reports) Conversion(_ context.Context, q report.Query, id string) (report.ConversionResult, bool, error) {
-	r.keep(q)
-	return report.ConversionResult{ID: id, Event: "Order Completed", Candidates: []report.Candidate{}, Touches: []report.Touch{}}, id == "known", nil
+func rowsOf(s report.Statement) []report.Row {
+	switch {
+	case strings.HasPrefix(s.SQL, "SELECT uniqExact(event_id) FROM events"):
+		return []report.Row{fakeRow{uint64(3 - strings.Count(s.SQL, "country IN"))}}
+	case strings.HasPrefix(s.SQL, "SELECT conversion_id, name, time") && s.Args[len(s.Args)-1] == report.MaxLimit+1: // pages without end
+		rows := make([]report.Row, report.MaxLimit+1)
+		for i := range rows {
+			rows[i] = fakeRow{"=1+1", "Order Completed", int64(1), int64(-1_000_000), "EUR", "organic", "", "", "", "", uint64(0)}
+		}
+		return rows
+	}
+	return nil
+}
+
+// Attributions knows the conversion "known".
+func (r *reports) Attributions(_ context.Context, app string, ids []string) ([]attribution.Row, error) {
+	if !slices.Equal(ids, []string{"known"}) {
+		return nil, nil
+	}
+	return []attribution.Row{{Conversion: attribution.Conversion{App: app, ID: "known", Name: "Order Completed"}}}, nil
+}
+
+// fakeRow are the values of a row.
+type fakeRow []any
+
+func (r fakeRow) Scan(into ...any) error {
+	if len(into) != len(r) {
+		return fmt.Errorf("%d values for %d columns", len(r), len(into))
+	}
+	for i := range into {
+		reflect.ValueOf(into[i]).Elem().Set(reflect.ValueOf(r[i]))
+	}
+	return nil
 }
 
 type studies struct{}
@@ -130,10 +143,6 @@ type evidence struct{}
 
 func (evidence) Around(context.Context, string, string) (report.Surroundings, error) {
 	return report.Surroundings{}, nil
-}
-
-func (evidence) LateTouches(context.Context, string, int64, int64) (report.LateTouches, error) {
-	return report.LateTouches{Data: []report.LateTouch{}}, nil
 }
 
 func (evidence) Conflicts(context.Context, string, string, int) (report.ConflictsResult, error) {
@@ -357,7 +366,7 @@ func TestOwnerSetsUpAnApp(t *testing.T) {
 		t.Error("the list of keys shows a key")
 	}
 	c.get("apps/" + app.ID + "/reports/overview").want(200)
-	if q := s.reports.asked(); q.App != app.ID || len(q.Apps.IDs) != 1 || q.To.Sub(q.From) < 29*24*time.Hour {
+	if q := s.reports.last; len(q.Args) != 3 || q.Args[0] != app.ID || q.Args[2].(int64)-q.Args[1].(int64) < (29*24*time.Hour).Milliseconds() {
 		t.Errorf("asked %+v", q)
 	}
 	var link accounts.Link

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
@@ -154,7 +156,7 @@ func (c *call) authenticate() (accounts.Session, error) {
 	session, err := c.Authenticator.session(c.ctx, authorization)
 	var bad *tokenError
 	if !errors.As(err, &bad) {
-		c.guesses.forgive(c.ip)
+		c.guesses.forgive(c.ip, c.Now())
 	}
 	return session, err
 }
@@ -318,13 +320,13 @@ func (c *call) recordRefusal(reason string) {
 
 // ledger bounds what anybody can write into the audit log, and counts what it kept out.
 type ledger struct {
-	bucket *bucket
+	bucket *rate.Limiter
 	folded atomic.Int64 // since the last entry
 }
 
 // recordBounded records what anybody can cause, within the bound, and says whether the audit log has it.
 func (c *call) recordBounded(l *ledger, action, outcome, target string, detail map[string]any) (audited string) {
-	if l.bucket.take(c.began) != 0 {
+	if take(l.bucket, c.began) != 0 {
 		l.folded.Add(1)
 		return "no"
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
@@ -12,8 +11,6 @@ import (
 type Evidence interface {
 	// Around tells what there is around a conversion of an app and was not credited.
 	Around(ctx context.Context, app, conversion string) (report.Surroundings, error)
-	// LateTouches tells which touches of a range arrived too late to change credit.
-	LateTouches(ctx context.Context, app string, from, to int64) (report.LateTouches, error)
 	// Conflicts tells which message ids, after one of them, were used for several contents.
 	Conflicts(ctx context.Context, app, after string, limit int) (report.ConflictsResult, error)
 }
@@ -33,11 +30,11 @@ func aroundConversion(c *call) (any, error) {
 	if _, err := c.wholeApp(); err != nil {
 		return nil, err
 	}
-	q, _, err := c.question()
+	q, err := c.question()
 	if err != nil {
 		return nil, err
 	}
-	_, found, err := c.Reports.Conversion(c.ctx, q, c.param("conversion"))
+	_, found, err := report.Conversion(c.ctx, c.Reports, q, c.param("conversion"))
 	if err == nil && !found {
 		err = errNoRoute()
 	}
@@ -51,11 +48,11 @@ func lateTouches(c *call) (any, error) {
 	if _, err := c.wholeApp(); err != nil {
 		return nil, err
 	}
-	q, _, err := c.question()
-	if err = errors.Join(err, q.Validate()); err != nil {
+	q, err := c.question()
+	if err != nil {
 		return nil, err
 	}
-	return answerOf(c.Evidence.LateTouches(c.ctx, q.App, q.From.UnixMilli(), q.To.UnixMilli()))
+	return answerOf(report.ListLate(c.ctx, c.Reports, q))
 }
 
 func listConflicts(c *call) (any, error) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"mime"
 	"net/http"
 	"slices"
@@ -60,8 +59,10 @@ func (c *call) export(answer tabular) (any, error) {
 	for name := range p.values {
 		filter[name] = p.get(name)
 	}
-	truncated := c.w.Header().Get(truncatedHeader) != ""
-	detail := map[string]any{"filter": filter, "rows": len(table.Rows), "truncated": truncated}
+	if table.Truncated {
+		c.w.Header().Set(truncatedHeader, "true")
+	}
+	detail := map[string]any{"filter": filter, "rows": len(table.Rows), "truncated": table.Truncated}
 	if err := c.Accounts.Record(c.ctx, "report.export", accounts.Success, c.name(), c.param("app"), detail); err != nil {
 		return nil, err
 	}
@@ -100,25 +101,4 @@ func (c *call) run() (any, error) {
 		return nil, refusal(http.StatusNotAcceptable, "not_acceptable", "This cannot be had as CSV.")
 	}
 	return c.export(table)
-}
-
-// allConversions reads page after page, up to the limit of an export.
-func (c *call) allConversions(ctx context.Context, q report.Query) (report.ConversionsResult, error) {
-	var all report.ConversionsResult
-	q.Limit, q.Cursor = report.MaxLimit, ""
-	for {
-		part, err := c.Reports.Conversions(ctx, q)
-		if err != nil {
-			return all, err
-		}
-		all.Data = append(all.Data, part.Data...)
-		switch {
-		case part.NextCursor == nil:
-			return all, nil
-		case len(all.Data) >= report.MaxExport:
-			c.w.Header().Set(truncatedHeader, "true")
-			return all, nil
-		}
-		q.Cursor = *part.NextCursor
-	}
 }

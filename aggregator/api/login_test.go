@@ -160,7 +160,7 @@ func TestThrottle(t *testing.T) {
 		if wait := th.attempt(victim, now); wait != 0 {
 			t.Fatalf("the right password waits %v", wait)
 		}
-		th.success(victim)
+		th.success(victim, now)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestOnlyAVerdictChangesTheCount(t *testing.T) {
 	if wait := th.attempt(o, now); wait != 0 {
 		t.Fatalf("waits %v", wait)
 	}
-	th.undo(o) // the server was too busy
+	th.undo(o, now) // the server was too busy
 	if got := th.failed[o].count; got != freeFailures {
 		t.Errorf("%d failures are remembered, want %d", got, freeFailures)
 	}

@@ -99,7 +99,7 @@ func acceptLink(c *call) (any, error) {
 		c.recordRefusal("link")
 		return nil, err
 	}
-	c.logins.undo(from)
+	c.logins.undo(from, c.Now())
 	return nil, err
 }
 

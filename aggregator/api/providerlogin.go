@@ -140,7 +140,7 @@ func providerCallback(c *call) (any, error) {
 	if errors.Is(err, accounts.ErrNotFound) {
 		return c.sendBack("/", stateMismatch, "", errors.New("the login was used, or took too long"))
 	}
-	c.guesses.forgive(c.ip)
+	c.guesses.forgive(c.ip, c.Now())
 	if err != nil {
 		return c.sendBack("/", accountsAway, "", err)
 	}
@@ -192,7 +192,7 @@ func (c *call) enterVouched(p accounts.Provider, who oidc.Identity, returnTo str
 
 // entered notes a good end.
 func (c *call) entered(session accounts.Session) {
-	c.logins.forgive(c.ip)
+	c.logins.forgive(c.ip, c.Now())
 	c.metrics.provider(loginSuccess)
 	c.session = session
 }

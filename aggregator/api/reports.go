@@ -86,96 +86,93 @@ func (p parameters) span(now time.Time, zone *time.Location) (from, to time.Time
 	return from, to, nil
 }
 
-// question makes a report query of the request: the app of the path, the range, and the narrowing of
-// whoever asks. The permission was decided before; this decides how much of the app they see.
-func (c *call) question() (report.Query, parameters, error) {
+// asks is the line of a report: what it is called, what it tells, how it is answered,
+// and the parameters that it takes besides from, to and tz.
+func asks[T any](path, summary string, answer func(context.Context, report.Store, report.Query) (T, error), query ...string) route {
+	var reply T
+	handle := func(c *call) (any, error) {
+		q, err := c.question()
+		if err != nil {
+			return nil, err
+		}
+		return answerOf(answer(c.ctx, c.Reports, q))
+	}
+	return route{method: "GET", path: "apps/{app}/" + path, rule: needs(access.ReportsRead), handle: handle, summary: summary,
+		query: append([]string{"from", "to", "tz"}, query...), reply: reply}
+}
+
+// question makes a valid report query of the request: the app of the path, the range, what was asked,
+// and the narrowing of whoever asks. The permission was decided before; this is the one place that
+// decides how much of the app they see.
+func (c *call) question() (report.Query, error) {
 	p, err := c.query()
 	if err != nil {
-		return report.Query{}, p, err
+		return report.Query{}, err
 	}
 	app, err := c.Accounts.App(c.ctx, c.param("app"))
 	if err != nil {
-		return report.Query{}, p, err
+		return report.Query{}, err
 	}
 	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app.ID)
 	if !ok {
-		return report.Query{}, p, errNarrowing()
+		return report.Query{}, errNarrowing()
+	}
+	versions, err := c.settings()
+	if err != nil {
+		return report.Query{}, err
 	}
 	q := report.Query{
-		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: app.Timezone, Currency: p.get("currency"), AppCurrency: app.Currency,
-		MediaSources: filter.MediaSources, Countries: filter.Countries, Cursor: p.get("cursor"),
+		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: cmp.Or(p.get("tz"), app.Timezone), Currency: p.get("currency"), AppCurrency: app.Currency,
+		MediaSources: filter.MediaSources, Countries: filter.Countries, Settings: &versions[0].Settings,
+		Interval: report.Interval(cmp.Or(p.get("interval"), string(report.Day))), Metric: report.Metric(cmp.Or(p.get("metric"), string(report.Events))),
+		Cursor: p.get("cursor"), All: c.exporting,
 	}
+	if err := p.choices(&q); err != nil {
+		return q, err
+	}
+	zone, err := time.LoadLocation(q.TZ)
+	if err != nil {
+		return q, badRequest("tz is not an IANA name such as Europe/Berlin.")
+	}
+	if q.Limit, err = p.limit(); err != nil {
+		return q, err
+	}
+	if q.From, q.To, err = p.span(c.Now(), zone); err != nil {
+		return q, err
+	}
+	if err := q.Validate(); err != nil {
+		return q, err
+	}
+	return q, c.rates(&q)
+}
+
+// choices reads what is one of several words.
+func (p parameters) choices(q *report.Query) error {
 	switch p.get("fraud") {
 	case "", "gross":
 	case "net":
 		q.Net = true
 	default:
-		return q, p, badRequest("fraud must be gross or net.")
-	}
-	if tz := p.get("tz"); tz != "" {
-		q.TZ = tz
-	}
-	zone, err := time.LoadLocation(q.TZ)
-	if err != nil {
-		return q, p, badRequest("tz is not an IANA name such as Europe/Berlin.")
-	}
-	if q.Limit, err = p.limit(); err != nil {
-		return q, p, err
-	}
-	if q.From, q.To, err = p.span(c.Now(), zone); err == nil && q.Currency != "" {
-		err = c.rates(&q)
-	}
-	return q, p, err
-}
-
-// ask puts a question to the warehouse if it makes sense.
-func ask[T any](c *call, q report.Query, run func(context.Context, report.Query) (T, error)) (any, error) {
-	if err := q.Validate(); err != nil {
-		return nil, err
-	}
-	return answerOf(run(c.ctx, q))
-}
-
-func overview(c *call) (any, error) {
-	q, _, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	return ask(c, q, c.Reports.Overview)
-}
-
-func timeseries(c *call) (any, error) {
-	q, p, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	q.Interval = report.Interval(cmp.Or(p.get("interval"), string(report.Day)))
-	q.Metric = report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
-	return ask(c, q, c.Reports.Timeseries)
-}
-
-func attributionReport(c *call) (any, error) {
-	q, p, err := c.question()
-	if err != nil {
-		return nil, err
+		return badRequest("fraud must be gross or net.")
 	}
 	if !q.ParseModel(cmp.Or(p.get("model"), attribution.LastTouch.String())) {
-		return nil, badRequest("model must be one of " + strings.Join(report.ModelNames(), ", ") + ".")
+		return badRequest("model must be one of " + strings.Join(report.ModelNames(), ", ") + ".")
 	}
 	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
 		q.GroupBy = append(q.GroupBy, report.Dimension(name))
 	}
-	return ask(c, q, c.Reports.Attribution)
+	return nil
 }
 
 // compareReport is the attribution report under two models, side by side.
 func compareReport(c *call) (any, error) {
-	q, p, err := c.question()
+	q, err := c.question()
 	if err != nil {
 		return nil, err
 	}
-	for name := range strings.SplitSeq(cmp.Or(p.get("group_by"), string(report.MediaSource)), ",") {
-		q.GroupBy = append(q.GroupBy, report.Dimension(name))
+	p, err := c.query()
+	if err != nil {
+		return nil, err
 	}
 	var learned map[string]*report.AttributionResult
 	if id := p.get("run"); id != "" {
@@ -190,72 +187,44 @@ func compareReport(c *call) (any, error) {
 			return nil, badRequest("a and b must each be one of " + strings.Join(report.ModelNames(), ", ") + ".")
 		}
 		if err := side.Validate(); err != nil {
-			return nil, err
+			return nil, err // a data-driven model takes fewer dimensions
 		}
 		if found := learned[name]; found != nil {
 			sides[i] = *found
 			continue
 		}
-		if sides[i], err = c.Reports.Attribution(c.ctx, side); err != nil {
+		if sides[i], err = report.Attribution(c.ctx, c.Reports, side); err != nil {
 			return nil, err
 		}
 	}
 	return answerOf(report.Compare(sides[0], sides[1]))
 }
 
-// sources is the attribution report that a list of sources and campaigns needs.
-func sources(c *call) (any, error) {
-	q, _, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	q.Model, q.GroupBy = attribution.LastTouch, []report.Dimension{report.MediaSource, report.Campaign}
-	return ask(c, q, c.Reports.Attribution)
-}
-
-func late(c *call) (any, error) {
-	q, _, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	versions, err := c.settings()
-	if err != nil {
-		return nil, err
-	}
-	return ask(c, q, func(ctx context.Context, q report.Query) (report.LateResult, error) {
-		return c.Reports.Late(ctx, q, &versions[0].Settings)
-	})
-}
-
-func paths(c *call) (any, error) {
-	q, _, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	return ask(c, q, c.Reports.Paths)
-}
-
-func conversions(c *call) (any, error) {
-	q, _, err := c.question()
-	if err != nil {
-		return nil, err
-	}
-	if c.exporting {
-		return ask(c, q, c.allConversions)
-	}
-	return ask(c, q, c.Reports.Conversions)
-}
-
 func conversion(c *call) (any, error) {
-	q, _, err := c.question()
+	q, err := c.question()
 	if err != nil {
 		return nil, err
 	}
-	return ask(c, q, func(ctx context.Context, q report.Query) (report.ConversionResult, error) {
-		result, found, err := c.Reports.Conversion(ctx, q, c.param("conversion"))
-		if err == nil && !found {
-			err = errNoRoute()
-		}
-		return result, err
-	})
+	result, found, err := report.Conversion(c.ctx, c.Reports, q, c.param("conversion"))
+	if err == nil && !found {
+		err = errNoRoute()
+	}
+	return result, err
+}
+
+func reportRoutes() []route {
+	conversions := asks("conversions", "Conversions, newest first", report.ListConversions, "fraud", "limit", "cursor", "format")
+	conversions.rule = needs(access.RawRead)
+	return []route{
+		asks("reports/overview", "Exact counts and revenue of a range", report.Overview, "currency", "format"),
+		asks("reports/timeseries", "One metric over time", report.Timeseries, "interval", "metric", "currency", "format"),
+		asks("reports/attribution", "Conversions and revenue credited under one model", report.Attribution, "fraud", "model", "group_by", "currency", "format"),
+		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
+			query: []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
+		asks("reports/sources", "Media sources and campaigns under last touch", report.Sources, "fraud", "currency", "format"),
+		asks("reports/paths", "The most frequent paths to conversions, and how long all were in touches and days", report.Paths, "fraud", "currency", "limit", "format"),
+		asks("reports/late", "Touches that came too late to change credit, and message ids with several contents", report.Late),
+		conversions,
+		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
+	}
 }

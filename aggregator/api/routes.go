@@ -8,7 +8,6 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // rule says who may use a route. The zero rule is no rule, and stops the server from starting.
@@ -173,28 +172,6 @@ func appRoutes() []route {
 		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead), handle: readLink, summary: "One tracking link", reply: accounts.Link{}},
 		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: accounts.Link{}},
 		{method: "DELETE", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: deleteLink, summary: "Delete a tracking link"},
-	}
-}
-
-func reportRoutes() []route {
-	return []route{
-		{method: "GET", path: "apps/{app}/reports/overview", rule: needs(access.ReportsRead), handle: overview, summary: "Exact counts and revenue of a range",
-			query: []string{"from", "to", "tz", "currency", "format"}, reply: report.OverviewResult{}},
-		{method: "GET", path: "apps/{app}/reports/timeseries", rule: needs(access.ReportsRead), handle: timeseries, summary: "One metric over time",
-			query: []string{"from", "to", "tz", "interval", "metric", "currency", "format"}, reply: report.TimeseriesResult{}},
-		{method: "GET", path: "apps/{app}/reports/attribution", rule: needs(access.ReportsRead), handle: attributionReport, summary: "Conversions and revenue credited under one model",
-			query: []string{"from", "to", "tz", "fraud", "model", "group_by", "currency", "format"}, reply: report.AttributionResult{}},
-		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
-			query: []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
-		{method: "GET", path: "apps/{app}/reports/sources", rule: needs(access.ReportsRead), handle: sources, summary: "Media sources and campaigns under last touch",
-			query: []string{"from", "to", "tz", "fraud", "currency", "format"}, reply: report.AttributionResult{}},
-		{method: "GET", path: "apps/{app}/reports/paths", rule: needs(access.ReportsRead), handle: paths, summary: "The most frequent paths to conversions, and how long all were in touches and days",
-			query: []string{"from", "to", "tz", "fraud", "currency", "limit", "format"}, reply: report.PathsResult{}},
-		{method: "GET", path: "apps/{app}/reports/late", rule: needs(access.ReportsRead), handle: late, summary: "Touches that came too late to change credit, and message ids with several contents",
-			query: []string{"from", "to", "tz"}, reply: report.LateResult{}},
-		{method: "GET", path: "apps/{app}/conversions", rule: needs(access.RawRead), handle: conversions, summary: "Conversions, newest first",
-			query: []string{"from", "to", "tz", "fraud", "limit", "cursor", "format"}, reply: report.ConversionsResult{}},
-		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
 	}
 }
 

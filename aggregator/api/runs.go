@@ -281,8 +281,6 @@ func (c *call) learnedIn(id string, q report.Query) (map[string]*report.Attribut
 		return nil, q, fmt.Errorf("read run: %w", err)
 	}
 	q.From, q.To, q.Currency = span.From, span.To, span.Currency
-	if q.Currency != "" {
-		err = c.rates(&q)
-	}
+	err = c.rates(&q)
 	return map[string]*report.AttributionResult{string(report.Markov): found.Markov, string(report.Shapley): found.Shapley}, q, err
 }

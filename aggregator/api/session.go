@@ -65,10 +65,10 @@ func login(c *call) (any, error) {
 		return nil, err // counts as a failure
 	}
 	if err != nil {
-		c.logins.undo(from) // no verdict on the password
+		c.logins.undo(from, c.Now()) // no verdict on the password
 		return nil, err
 	}
-	c.logins.success(from)
+	c.logins.success(from, c.Now())
 	return c.granted(session, token)
 }
 
@@ -166,9 +166,9 @@ func (c *call) proving(do func() error) error {
 	var wrong *accounts.InvalidError
 	switch {
 	case err == nil:
-		c.logins.success(from)
+		c.logins.success(from, c.Now())
 	case !errors.As(err, &wrong):
-		c.logins.undo(from) // no verdict
+		c.logins.undo(from, c.Now()) // no verdict
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // How failed logins slow down. The delay belongs to an account as seen from one network, so nobody
@@ -25,39 +27,17 @@ const (
 	refusalsBurst     = 200
 )
 
-// bucket is a token bucket.
-type bucket struct {
-	perSecond, burst float64
-
-	mu     sync.Mutex
-	tokens float64
-	last   time.Time
-}
-
-func newBucket(perSecond, burst float64) *bucket {
-	return &bucket{perSecond: perSecond, burst: burst, tokens: burst}
-}
-
 // take takes a token, or says how long until there is one.
-func (b *bucket) take(now time.Time) (wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.last.IsZero() && now.After(b.last) {
-		b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.perSecond)
+func take(bucket *rate.Limiter, now time.Time) (wait time.Duration) {
+	r := bucket.ReserveN(now, 1)
+	if wait = r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
 	}
-	b.last = now
-	if b.tokens >= 1 {
-		b.tokens--
-		return 0
-	}
-	return time.Duration((1 - b.tokens) / b.perSecond * float64(time.Second))
+	return wait
 }
 
-func (b *bucket) giveBack() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.tokens = min(b.burst, b.tokens+1)
-}
+// giveBack undoes a take: to use less than nothing adds a token, never more than the burst.
+func giveBack(bucket *rate.Limiter, now time.Time) { bucket.AllowN(now, -1) }
 
 // origin is an account as it is tried from one network.
 type origin struct {
@@ -76,11 +56,11 @@ type throttle struct {
 
 	mu       sync.Mutex
 	failed   map[origin]failures
-	networks map[netip.Prefix]*bucket
+	networks map[netip.Prefix]*rate.Limiter
 }
 
 func newThrottle(perMinute int) *throttle {
-	return &throttle{perMinute: perMinute, failed: map[origin]failures{}, networks: map[netip.Prefix]*bucket{}}
+	return &throttle{perMinute: perMinute, failed: map[origin]failures{}, networks: map[netip.Prefix]*rate.Limiter{}}
 }
 
 func originOf(email, ip string) origin {
@@ -111,7 +91,7 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 			return wait
 		}
 	}
-	if wait := t.networkLocked(o.network, now).take(now); wait > 0 {
+	if wait := take(t.networkLocked(o.network, now), now); wait > 0 {
 		return wait
 	}
 	t.makeRoomForFailure(now)
@@ -120,13 +100,13 @@ func (t *throttle) attempt(o origin, now time.Time) (wait time.Duration) {
 }
 
 // networkLocked is the bucket of a network.
-func (t *throttle) networkLocked(prefix netip.Prefix, now time.Time) *bucket {
+func (t *throttle) networkLocked(prefix netip.Prefix, now time.Time) *rate.Limiter {
 	network := t.networks[prefix]
 	if network == nil {
 		if len(t.networks) >= maxRemembered {
 			clear(t.networks)
 		}
-		network = newBucket(float64(t.perMinute)/60, float64(t.perMinute))
+		network = rate.NewLimiter(rate.Limit(t.perMinute)/60, t.perMinute)
 		t.networks[prefix] = network
 	}
 	return network
@@ -136,28 +116,28 @@ func (t *throttle) networkLocked(prefix netip.Prefix, now time.Time) *bucket {
 func (t *throttle) visit(ip string, now time.Time) (wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.networkLocked(originOf("", ip).network, now).take(now)
+	return take(t.networkLocked(originOf("", ip).network, now), now)
 }
 
 // forgive takes a visit back that came to a good end.
-func (t *throttle) forgive(ip string) {
+func (t *throttle) forgive(ip string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if network := t.networks[originOf("", ip).network]; network != nil {
-		network.giveBack()
+		giveBack(network, now)
 	}
 }
 
 // success forgets the failures, and takes the attempt back.
-func (t *throttle) success(o origin) {
-	t.undo(o)
+func (t *throttle) success(o origin, now time.Time) {
+	t.undo(o, now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.failed, o)
 }
 
 // undo takes an attempt back that neither succeeded nor failed.
-func (t *throttle) undo(o origin) {
+func (t *throttle) undo(o origin, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f, ok := t.failed[o]; ok {
@@ -165,7 +145,7 @@ func (t *throttle) undo(o origin) {
 		t.failed[o] = f
 	}
 	if network := t.networks[o.network]; network != nil {
-		network.giveBack()
+		giveBack(network, now)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestOneContentOfAnIdCountsWhateverItStates(t *testing.T) {
 		t.Errorf("%d attributions repaired, want 2", repaired)
 	}
 	q := report.Query{App: "shop", Apps: report.Apps{IDs: []string{"shop"}}, From: time.UnixMilli(at).Add(-2 * time.Hour), To: time.UnixMilli(at).Add(time.Hour)}
-	overview, err := w.Overview(t.Context(), q)
+	overview, err := report.Overview(t.Context(), w, q)
 	if err != nil || overview.Conversions != 2 || overview.Clicks != 1 || overview.Events != 5 {
 		t.Errorf("overview %+v, want 2 conversions, 1 click, 5 events; %v", overview, err)
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
@@ -70,22 +69,6 @@ func (e evidence) follow(ctx context.Context, app string, keys []string) ([]attr
 		}
 	}
 	return links, all, nil
-}
-
-// LateTouches tells which touches of a range arrived too late.
-func (e evidence) LateTouches(ctx context.Context, app string, from, to int64) (report.LateTouches, error) {
-	s := e.settings(app, to-1)
-	list, err := e.warehouse.LateTouches(ctx, warehouse.LateQuery{App: app, From: from, To: to, Lateness: s.Lateness, Lookback: s.Lookback, Limit: report.MaxLate + 1})
-	if err != nil {
-		return report.LateTouches{}, err
-	}
-	late := report.LateTouches{Data: make([]report.LateTouch, min(len(list), report.MaxLate)), More: len(list) > report.MaxLate}
-	for i := range late.Data {
-		t := &list[i]
-		late.Data[i] = report.LateTouch{TouchID: t.ID, Kind: t.Kind, MediaSource: t.MediaSource, Campaign: t.Campaign,
-			Time: time.UnixMilli(t.Time).UTC(), Received: time.UnixMilli(t.Received).UTC(), Refused: t.Refused}
-	}
-	return late, nil
 }
 
 // Conflicts tells which message ids were used for several contents.

@@ -213,7 +213,7 @@ func TestStoryTellsLinksAndWhatHasNoShare(t *testing.T) {
 	if len(got.Links) != 3 || got.Links[0].Late || len(got.Keys) == 0 {
 		t.Errorf("%+v", got)
 	}
-	late, err := e.LateTouches(t.Context(), app, span.From.UnixMilli(), span.To.UnixMilli())
+	late, err := report.ListLate(t.Context(), s.warehouse, report.Query{App: app, From: span.From, To: span.To, Settings: &settings})
 	if err != nil || len(late.Data) != 1 || late.Data[0].Refused != 1 || late.Data[0].MediaSource != "tiktok" {
 		t.Errorf("%+v %v", late, err)
 	}

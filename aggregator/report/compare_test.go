@@ -13,12 +13,12 @@ func TestCompareTellsCreditAndRank(t *testing.T) {
 		return CreditSum{Group: []string{source}, Paid: true, Currency: "EUR", Credit: credit, Revenue: revenue}
 	}
 	q.Model = attribution.FirstTouch
-	first, err := q.AttributionOf([]CreditSum{sum("meta", "3000000", "30000000"), sum("google", "1000000", "-10000000"), sum("podcast", "1000000", "0")})
+	first, err := q.attributionOf([]CreditSum{sum("meta", "3000000", "30000000"), sum("google", "1000000", "-10000000"), sum("podcast", "1000000", "0")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	q.Model = attribution.LastTouch
-	last, err := q.AttributionOf([]CreditSum{sum("google", "4000000", "20000000"), sum("organic", "1000000", "0")})
+	last, err := q.attributionOf([]CreditSum{sum("google", "4000000", "20000000"), sum("organic", "1000000", "0")})
 	if err != nil {
 		t.Fatal(err)
 	}

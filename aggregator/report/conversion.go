@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -8,9 +9,32 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Sees reports whether a person whose view is narrowed to media sources may see
+// Ledger is a Store that also knows the stored attribution of a conversion.
+type Ledger interface {
+	Store
+	Attributions(ctx context.Context, app string, ids []string) ([]attribution.Row, error)
+}
+
+// Conversion returns one conversion of the app of a valid query in full, whatever
+// its time, and false if there is none that the person may see.
+func Conversion(ctx context.Context, ledger Ledger, q Query, id string) (ConversionResult, bool, error) {
+	rows, err := ledger.Attributions(ctx, q.App, []string{id})
+	if err != nil || len(rows) == 0 || !q.sees(&rows[0]) {
+		return ConversionResult{}, false, err
+	}
+	if len(q.Countries) > 0 {
+		country := ""
+		err := ledger.Read(ctx, Part{q.countryOf(id), func(r Row) error { return r.Scan(&country) }})
+		if err != nil || !slices.Contains(q.Countries, country) {
+			return ConversionResult{}, false, err
+		}
+	}
+	return conversionOf(&rows[0]), true, nil
+}
+
+// sees reports whether a person whose view is narrowed to media sources may see
 // a conversion: one of its touches, or its lack of any, is of such a source.
-func (q *Query) Sees(row *attribution.Row) bool {
+func (q *Query) sees(row *attribution.Row) bool {
 	if len(q.MediaSources) == 0 {
 		return true
 	}
@@ -22,15 +46,15 @@ func (q *Query) Sees(row *attribution.Row) bool {
 	})
 }
 
-// CountryOf returns the statement that answers with the country of a conversion.
-func (q *Query) CountryOf(id string) Statement {
+// countryOf returns the statement that answers with the country of a conversion.
+func (q *Query) countryOf(id string) Statement {
 	var s Statement
 	return *s.add("SELECT country FROM conversion_ids\nWHERE app_id = ? AND id_hash = cityHash64(?) AND conversion_id = ?\n"+
 		"ORDER BY version DESC LIMIT 1", q.App, id, id)
 }
 
-// ConversionOf shows one attribution in full.
-func ConversionOf(row *attribution.Row) ConversionResult {
+// conversionOf shows one attribution in full.
+func conversionOf(row *attribution.Row) ConversionResult {
 	c, r := &row.Conversion, &row.Result
 	in := &r.Install
 	result := ConversionResult{

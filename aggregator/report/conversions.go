@@ -1,8 +1,10 @@
 package report
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -43,9 +45,40 @@ func (q *Query) limit() int {
 	return q.Limit
 }
 
-// Conversions returns the statement of a page of conversions of a valid query,
-// newest first. It asks for one row more than the page has.
-func (q *Query) Conversions() Statement {
+// ListConversions returns a page of the conversions of a valid query, newest first. With
+// All it is every page there is, up to the rows of an export.
+func ListConversions(ctx context.Context, store Store, q Query) (ConversionsResult, error) {
+	if !q.All {
+		return q.page(ctx, store)
+	}
+	var all ConversionsResult
+	q.Limit, q.Cursor = MaxLimit, ""
+	for {
+		part, err := q.page(ctx, store)
+		if err != nil {
+			return all, err
+		}
+		all.Data = append(all.Data, part.Data...)
+		if all.truncated = part.NextCursor != nil; !all.truncated || len(all.Data) >= MaxExport {
+			return all, nil
+		}
+		q.Cursor = *part.NextCursor
+	}
+}
+
+func (q *Query) page(ctx context.Context, store Store) (ConversionsResult, error) {
+	var list []ConversionRow
+	err := store.Read(ctx, into(&list, q.conversions(), func(r Row, c *ConversionRow) error {
+		return r.Scan(&c.ID, &c.Name, &c.Time, &c.Revenue, &c.Currency, &c.Outcome, &c.InstallSource, &c.InstallName, &c.LastSource, &c.LastName, &c.Touches)
+	}))
+	if err != nil {
+		return ConversionsResult{}, fmt.Errorf("read conversions: %w", err)
+	}
+	return q.conversionsOf(list), nil
+}
+
+// conversions asks for one row more than a page has.
+func (q *Query) conversions() Statement {
 	var s Statement
 	s.add("SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,\n" +
 		"    touches_media_source[-1], touches_campaign[-1], length(touches_id)\nFROM attributions FINAL\n").within(q).madeIn(q)
@@ -69,8 +102,8 @@ type ConversionRow struct {
 	Touches                    uint64
 }
 
-// ConversionsOf makes the page.
-func (q *Query) ConversionsOf(rows []ConversionRow) ConversionsResult {
+// conversionsOf makes the page.
+func (q *Query) conversionsOf(rows []ConversionRow) ConversionsResult {
 	result := ConversionsResult{Data: []ConversionItem{}}
 	for i, r := range rows {
 		if i == q.limit() {

@@ -2,15 +2,50 @@ package report
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Attribution returns the statement of an attribution report of a valid query.
-// It answers with the dimensions, whether there is revenue, its currency, and
-// the sums of credit and of revenue in millionths as text.
-func (q *Query) Attribution() Statement {
+// Attribution shares the conversions and the revenue of a valid query out under one
+// model.
+func Attribution(ctx context.Context, store Store, q Query) (AttributionResult, error) {
+	if q.DataDriven != "" {
+		sums, err := Journeys(ctx, store, q)
+		if err != nil {
+			return AttributionResult{}, err
+		}
+		return q.DataDrivenOf(sums)
+	}
+	dimensions := len(q.dimensions())
+	var sums []CreditSum
+	err := store.Read(ctx, into(&sums, q.attribution(), func(r Row, s *CreditSum) error {
+		s.Group = make([]string, dimensions)
+		fields := make([]any, 0, dimensions+6)
+		for i := range s.Group {
+			fields = append(fields, &s.Group[i])
+		}
+		return r.Scan(append(fields, &s.Paid, &s.Currency, &s.Credit, &s.Revenue, &s.Exact, &s.Unknown)...)
+	}))
+	if err != nil {
+		return AttributionResult{}, fmt.Errorf("read attribution report: %w", err)
+	}
+	return q.attributionOf(sums)
+}
+
+// Sources is the attribution report that a list of sources and campaigns needs.
+func Sources(ctx context.Context, store Store, q Query) (AttributionResult, error) {
+	q.Model, q.DataDriven, q.GroupBy = attribution.LastTouch, "", []Dimension{MediaSource, Campaign}
+	return Attribution(ctx, store, q)
+}
+
+// attribution answers with the dimensions, whether there is revenue, its currency,
+// and the sums of credit and of revenue in millionths as text.
+func (q *Query) attribution() Statement {
 	model := q.Model.String()
 	var s Statement
 	s.add("SELECT "+names(q.dimensions())+", paid, currency, toString(sum(credits)), toString(sum(shares))").exact(q, "shares").
@@ -61,9 +96,9 @@ type group struct {
 	amounts
 }
 
-// AttributionOf puts the report together. Everything is summed as integers, so
+// attributionOf puts the report together. Everything is summed as integers, so
 // the total is exactly the sum of the rows.
-func (q *Query) AttributionOf(sums []CreditSum) (AttributionResult, error) {
+func (q *Query) attributionOf(sums []CreditSum) (AttributionResult, error) {
 	result := AttributionResult{Model: q.modelName(), GroupBy: q.dimensions(), Rows: []AttributionRow{}}
 	if len(sums) >= maxGroups {
 		return result, invalid("the report has more than %d groups: ask for fewer dimensions or a shorter range", maxGroups)

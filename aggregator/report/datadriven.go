@@ -1,7 +1,9 @@
 package report
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -59,11 +61,23 @@ func (q *Query) validateDataDriven() error {
 	return nil
 }
 
-// Journeys returns the statement of a data-driven report of a valid query. It
-// answers with the media sources of a path, repeated ones once, whether there is
+// Journeys returns the paths to the conversions of the range of a valid query, each
+// with how many went it.
+func Journeys(ctx context.Context, store Store, q Query) ([]JourneySum, error) {
+	var sums []JourneySum
+	err := store.Read(ctx, into(&sums, q.journeys(), func(r Row, s *JourneySum) error {
+		return r.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue, &s.Exact, &s.Unknown)
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("read journeys: %w", err)
+	}
+	return sums, nil
+}
+
+// journeys answers with the media sources of a path, repeated ones once, whether there is
 // revenue, its currency, how many conversions had that path, and their revenue in
 // millionths as text.
-func (q *Query) Journeys() Statement {
+func (q *Query) journeys() Statement {
 	var s Statement
 	s.add("SELECT channels, paid, currency, toInt64(sum(n)), toString(sum(amount))").exact(q, "amount").
 		add("\nFROM (SELECT channels, paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount FROM (\n" +
@@ -185,7 +199,7 @@ func (q *Query) learn(sums []JourneySum, lost []attribution.Journey) (Attributio
 			}
 		}
 	}
-	return q.AttributionOf(credits)
+	return q.attributionOf(credits)
 }
 
 func divide(sums []JourneySum) (map[bucket]*journeys, error) {

@@ -1,10 +1,14 @@
 package report
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
-// OverviewSQL are the statements of an overview. Every message is counted once,
+// overviewSQL are the statements of an overview. Every message is counted once,
 // however often it was sent.
-type OverviewSQL struct {
+type overviewSQL struct {
 	Events      Statement // count
 	Touches     Statement // kind, count
 	Conversions Statement // installs, conversions
@@ -12,9 +16,47 @@ type OverviewSQL struct {
 	Fresh       Statement // newest received stamp, 0 if nothing is stored
 }
 
-// Overview returns the statements of an overview of a valid query.
-func (q *Query) Overview() OverviewSQL {
-	var o OverviewSQL
+// Overview counts what is stored in the range of a valid query, every message once.
+func Overview(ctx context.Context, store Store, q Query) (OverviewResult, error) {
+	result := OverviewResult{Revenue: []Money{}}
+	if err := q.settle(ctx, store); err != nil {
+		return result, fmt.Errorf("read overview: %w", err)
+	}
+	sql := q.overview()
+	var revenue []CurrencySum
+	err := store.Read(ctx,
+		Part{sql.Events, func(r Row) error { return r.Scan(&result.Events) }},
+		Part{sql.Touches, result.scanTouches},
+		Part{sql.Conversions, func(r Row) error { return r.Scan(&result.Installs, &result.Conversions) }},
+		into(&revenue, sql.Revenue, func(r Row, s *CurrencySum) error { return r.Scan(&s.Currency, &s.Sum, &s.Exact, &s.Unknown) }),
+		Part{sql.Fresh, func(r Row) error {
+			var newest int64
+			err := r.Scan(&newest)
+			result.FreshUntil = stamp(newest)
+			return err
+		}})
+	if err != nil {
+		return result, fmt.Errorf("read overview: %w", err)
+	}
+	result.Revenue, result.Converted, err = q.moneyOf(revenue)
+	return result, err
+}
+
+func (o *OverviewResult) scanTouches(r Row) error {
+	var kind string
+	var n uint64
+	err := r.Scan(&kind, &n)
+	switch kind {
+	case "click":
+		o.Clicks = n
+	case "impression":
+		o.Impressions = n
+	}
+	return err
+}
+
+func (q *Query) overview() overviewSQL {
+	var o overviewSQL
 	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q)
 
 	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
@@ -43,9 +85,9 @@ type CurrencySum struct {
 	Unknown  string
 }
 
-// MoneyOf returns the amounts, by currency, and together in the currency that the
+// moneyOf returns the amounts, by currency, and together in the currency that the
 // query names, nil if it names none.
-func (q *Query) MoneyOf(sums []CurrencySum) ([]Money, *Converted, error) {
+func (q *Query) moneyOf(sums []CurrencySum) ([]Money, *Converted, error) {
 	var all amounts
 	for _, s := range sums {
 		a, err := amountOf(s.Currency, s.Sum, s.Exact, s.Unknown)
@@ -60,8 +102,8 @@ func (q *Query) MoneyOf(sums []CurrencySum) ([]Money, *Converted, error) {
 	return all.byCurrency(), &Converted{Money{q.Currency, all.converted()}, all.unconverted()}, nil
 }
 
-// Stamp returns the time of a stamp in milliseconds, nil for 0.
-func Stamp(ms int64) *time.Time {
+// stamp returns the time of a stamp in milliseconds, nil for 0.
+func stamp(ms int64) *time.Time {
 	if ms == 0 {
 		return nil
 	}

@@ -1,5 +1,10 @@
 package report
 
+import (
+	"context"
+	"fmt"
+)
+
 // PathRow is a path that conversions had in common: the media sources of its
 // touches in order, none for organic ones.
 type PathRow struct {
@@ -34,15 +39,32 @@ type PathsResult struct {
 	Lags        []PathLag    `json:"lags"`
 }
 
-// PathsStatements are the statements of a paths report.
-type PathsStatements struct {
+// pathsSQL are the statements of a paths report.
+type pathsSQL struct {
 	Top     Statement // path, conversions, currencies and for each of these conversions and sums as in CreditSum
 	Lengths Statement // touches, conversions
 	Lags    Statement // days, conversions
 }
 
-// Paths returns the statements of the paths report of a valid query.
-func (q *Query) Paths() PathsStatements {
+// Paths tells how people came to the conversions of the range of a valid query.
+func Paths(ctx context.Context, store Store, q Query) (PathsResult, error) {
+	var top []PathSum
+	var lengths []PathLength
+	var lags []PathLag
+	sql := q.paths()
+	err := store.Read(ctx,
+		into(&top, sql.Top, func(r Row, s *PathSum) error {
+			return r.Scan(&s.Path, &s.Conversions, &s.Currencies, &s.Paid, &s.Amounts, &s.Exact, &s.Unknown)
+		}),
+		into(&lengths, sql.Lengths, func(r Row, l *PathLength) error { return r.Scan(&l.Touches, &l.Conversions) }),
+		into(&lags, sql.Lags, func(r Row, l *PathLag) error { return r.Scan(&l.Days, &l.Conversions) }))
+	if err != nil {
+		return PathsResult{}, fmt.Errorf("read paths: %w", err)
+	}
+	return q.pathsOf(top, lengths, lags)
+}
+
+func (q *Query) paths() pathsSQL {
 	from := func(s *Statement) *Statement {
 		s.add("FROM attributions FINAL ").within(q).madeIn(q)
 		if len(q.MediaSources) > 0 {
@@ -50,7 +72,7 @@ func (q *Query) Paths() PathsStatements {
 		}
 		return s
 	}
-	var p PathsStatements
+	var p pathsSQL
 	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (\n"+
 		"    SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums").exact(q, "amount").
 		add("\n    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
@@ -75,9 +97,9 @@ type PathSum struct {
 	Unknown     []string
 }
 
-// PathsOf puts the report together. Without a currency of the query that of most of
+// pathsOf puts the report together. Without a currency of the query that of most of
 // the conversions is taken, as an attribution report does.
-func (q *Query) PathsOf(top []PathSum, lengths []PathLength, lags []PathLag) (PathsResult, error) {
+func (q *Query) pathsOf(top []PathSum, lengths []PathLength, lags []PathLag) (PathsResult, error) {
 	result := PathsResult{Paths: []PathRow{}, Lengths: append([]PathLength{}, lengths...), Lags: append([]PathLag{}, lags...)}
 	for _, l := range lengths {
 		result.Conversions += l.Conversions

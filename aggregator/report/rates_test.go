@@ -81,7 +81,7 @@ func TestRoundAway(t *testing.T) {
 func TestReportTellsWhatHasNoRate(t *testing.T) {
 	q := january()
 	q.Currency = "EUR"
-	got, err := q.AttributionOf([]CreditSum{
+	got, err := q.attributionOf([]CreditSum{
 		{Group: []string{"meta"}, Paid: true, Currency: "USD", Credit: "1000000", Revenue: "10", Exact: "8500000000000000000"},
 		{Group: []string{"meta"}, Paid: true, Currency: "JPY", Credit: "1000000", Revenue: "5", Exact: "0", Unknown: "5"},
 		{Group: []string{"google"}, Paid: true, Currency: "USD", Credit: "3000000", Revenue: "30", Exact: "25500000000000000000"},

@@ -1,6 +1,7 @@
 // Package report turns a question of the console into SQL, and the rows into
-// the shapes that clients build on. It does no I/O: package warehouse runs the
-// statements.
+// the shapes that clients build on. Each report is one file: what it asks, its SQL,
+// how its rows are read, and what it answers. It does no I/O itself: a [Store], which
+// the warehouse is, runs the statements. Whoever asks validates the query first.
 package report
 
 import (
@@ -50,6 +51,10 @@ type Query struct {
 	// of an event only the variant that counts is one.
 	Disputed bool
 
+	// Settings are those of the app as they stand, for reports that go by them.
+	Settings *attribution.Settings
+
+	All    bool   // every page, up to MaxExport rows
 	Limit  int    // rows of a page; 0 is DefaultLimit
 	Cursor string // as a former page gave it; "" is the first page
 }

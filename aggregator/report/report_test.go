@@ -54,46 +54,46 @@ func render(statements ...Statement) string {
 func TestSQL(t *testing.T) {
 	cases := map[string]func(q Query) []Statement{
 		"overview": func(q Query) []Statement {
-			o := q.Overview()
+			o := q.overview()
 			return []Statement{o.Events, o.Touches, o.Conversions, o.Revenue, o.Fresh}
 		},
 		"timeseries": func(q Query) []Statement {
 			var list []Statement
 			for _, m := range []Metric{Events, Clicks, Impressions, Installs, Conversions, Revenue} {
 				q.Metric = m
-				list = append(list, q.Timeseries())
+				list = append(list, q.timeseries())
 			}
 			return list
 		},
 		"net": func(q Query) []Statement {
 			q.Net = true
-			lost := q.Lost(true)
-			return []Statement{q.Attribution(), q.Paths().Lags, q.Conversions(), lost.Converted, lost.Links, lost.Touches}
+			lost := q.lost(true)
+			return []Statement{q.attribution(), q.paths().Lags, q.conversions(), lost.Converted, lost.Links, lost.Touches}
 		},
 		"converted": func(q Query) []Statement {
 			q.Currency, q.Metric = "USD", Revenue
-			return []Statement{q.Overview().Revenue, q.Timeseries(), q.Attribution(), q.Journeys(), q.Paths().Top}
+			return []Statement{q.overview().Revenue, q.timeseries(), q.attribution(), q.journeys(), q.paths().Top}
 		},
 		"attribution": func(q Query) []Statement {
-			first := q.Attribution()
+			first := q.attribution()
 			q.Model, q.GroupBy = attribution.PositionBased, dimensions()
-			second := q.Attribution()
+			second := q.attribution()
 			q.DataDriven, q.GroupBy = Markov, nil
-			return []Statement{first, second, q.Journeys()}
+			return []Statement{first, second, q.journeys()}
 		},
 		"paths": func(q Query) []Statement {
-			p := q.Paths()
+			p := q.paths()
 			return []Statement{p.Top, p.Lengths, p.Lags}
 		},
 		"late": func(q Query) []Statement {
 			s := attribution.Default()
-			l := q.Late(&s)
-			return []Statement{l.Rows, l.Conflicts}
+			q.Settings = &s
+			return []Statement{q.lateRows(), q.lateTouches(), q.conflicts()}
 		},
 		"conversions": func(q Query) []Statement {
-			first := q.Conversions()
+			first := q.conversions()
 			q.Limit, q.Cursor = 10, *mark{1_767_300_000_000, "m'1"}.cursor()
-			return []Statement{first, q.Conversions(), q.CountryOf("m'1")}
+			return []Statement{first, q.conversions(), q.countryOf("m'1")}
 		},
 	}
 	for name, statements := range cases {
@@ -173,11 +173,11 @@ func TestDecimals(t *testing.T) {
 		}
 	}
 	q := january()
-	sums, whole, err := q.MoneyOf([]CurrencySum{{Currency: "USD", Sum: "170141183460469231731687303715884105727"}, {Currency: "EUR", Sum: "-5"}})
+	sums, whole, err := q.moneyOf([]CurrencySum{{Currency: "USD", Sum: "170141183460469231731687303715884105727"}, {Currency: "EUR", Sum: "-5"}})
 	if err != nil || whole != nil || sums[0] != (Money{"EUR", "-0.000005"}) || sums[1].Amount != "170141183460469231731687303715884.105727" {
 		t.Errorf("%v %v", sums, err)
 	}
-	if _, _, err := q.MoneyOf([]CurrencySum{{Currency: "EUR", Sum: "1e3"}}); err == nil {
+	if _, _, err := q.moneyOf([]CurrencySum{{Currency: "EUR", Sum: "1e3"}}); err == nil {
 		t.Error("1e3 was taken for an integer")
 	}
 }
@@ -221,7 +221,7 @@ func TestTimeseriesFillsAndSums(t *testing.T) {
 	at := func(day, hour int) int64 {
 		return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC).UnixMilli() / quarter
 	}
-	got, err := q.TimeseriesOf([]QuarterSum{
+	got, err := q.timeseriesOf([]QuarterSum{
 		{Quarter: at(27, 23), Currency: "EUR", Sum: "1"}, {Quarter: at(28, 22), Currency: "EUR", Sum: "2"}, {Quarter: at(28, 23), Currency: "EUR", Sum: "4"}, {Quarter: at(29, 21), Currency: "EUR", Sum: "8"}, {Quarter: at(29, 22), Currency: "EUR", Sum: "16"}, {Quarter: at(29, 22), Currency: "USD", Sum: "99"},
 	})
 	if err != nil {

@@ -94,6 +94,8 @@ type ConversionItem struct {
 type ConversionsResult struct {
 	Data       []ConversionItem `json:"data"`
 	NextCursor *string          `json:"next_cursor"`
+
+	truncated bool // an export that has as many rows as it may
 }
 
 // ConversionResult is one conversion in full: why it was credited as it was.

@@ -100,27 +100,6 @@ func uncredited(t *attribution.Touch, c *attribution.Conversion, s *attribution.
 	return "not_on_path"
 }
 
-// LateTouch is a touch that arrived later than the lateness limit.
-type LateTouch struct {
-	TouchID     string    `json:"touch_id"`
-	Kind        string    `json:"kind"`
-	MediaSource string    `json:"media_source"`
-	Campaign    string    `json:"campaign"`
-	Time        time.Time `json:"time"`
-	Received    time.Time `json:"received"`
-	Refused     uint64    `json:"refused"` // conversions that it was too late for
-}
-
-// LateTouches are touches that arrived too late to change credit, the latest
-// arrivals first.
-type LateTouches struct {
-	Data []LateTouch `json:"data"`
-	More bool        `json:"more"` // there are further ones, of an earlier arrival
-}
-
-// MaxLate bounds the touches of such a list.
-const MaxLate = 500
-
 // Conflict is a message id that was used for several contents.
 type Conflict struct {
 	ID       string            `json:"id"`

@@ -15,8 +15,9 @@ const MaxExport = 20_000
 
 // Table is a result as rows of text, for spreadsheets.
 type Table struct {
-	Header []string
-	Rows   [][]string
+	Header    []string
+	Rows      [][]string
+	Truncated bool // there are more rows than an export may have
 }
 
 // WriteCSV writes the table as RFC 4180 has it, in UTF-8.
@@ -145,7 +146,7 @@ func (r PathsResult) Table() Table {
 
 // Table has a row for each conversion.
 func (r ConversionsResult) Table() Table {
-	t := Table{Header: []string{"id", "event", "time", "revenue", "currency", "result", "media_source", "campaign", "touches"}}
+	t := Table{Truncated: r.truncated, Header: []string{"id", "event", "time", "revenue", "currency", "result", "media_source", "campaign", "touches"}}
 	for i := range r.Data {
 		c := &r.Data[i]
 		t.Rows = append(t.Rows, []string{cell(c.ID), cell(c.Event), moment(c.Time), string(c.Revenue), cell(c.Currency), cell(c.Result), cell(c.MediaSource), cell(c.Campaign), strconv.Itoa(c.Touches)})

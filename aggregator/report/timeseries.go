@@ -1,6 +1,8 @@
 package report
 
 import (
+	"context"
+	"fmt"
 	"math/big"
 	"slices"
 	"time"
@@ -11,9 +13,25 @@ import (
 // quarters here, where daylight saving time is known, and filled with zeros.
 const quarter = 15 * 60 * 1000
 
-// Timeseries returns the statement of a time series of a valid query. It answers
-// with quarter, currency ("" for counts) and a value as text.
-func (q *Query) Timeseries() Statement {
+// Timeseries counts or sums per interval of the time zone of a valid query.
+func Timeseries(ctx context.Context, store Store, q Query) (TimeseriesResult, error) {
+	if q.Metric == Events {
+		if err := q.settle(ctx, store); err != nil {
+			return TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
+		}
+	}
+	var sums []QuarterSum
+	err := store.Read(ctx, into(&sums, q.timeseries(), func(r Row, s *QuarterSum) error {
+		return r.Scan(&s.Quarter, &s.Currency, &s.Sum, &s.Exact, &s.Unknown)
+	}))
+	if err != nil {
+		return TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
+	}
+	return q.timeseriesOf(sums)
+}
+
+// timeseries answers with quarter, currency ("" for counts) and a value as text.
+func (q *Query) timeseries() Statement {
 	var s Statement
 	count := func(table, id string) *Statement {
 		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (\n    SELECT argMax(time, version) AS at", quarter)
@@ -68,8 +86,8 @@ type QuarterSum struct {
 	Unknown  string
 }
 
-// TimeseriesOf puts the points together.
-func (q *Query) TimeseriesOf(sums []QuarterSum) (TimeseriesResult, error) {
+// timeseriesOf puts the points together.
+func (q *Query) timeseriesOf(sums []QuarterSum) (TimeseriesResult, error) {
 	result := TimeseriesResult{Metric: q.Metric, Interval: q.Interval}
 	if len(sums) >= maxQuarters {
 		return result, invalid("the range has too many currencies and times: ask for a shorter one")

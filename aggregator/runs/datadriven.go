@@ -30,12 +30,6 @@ type DataDrivenParameters struct {
 	Currency string `json:"currency,omitempty"` // that revenue is converted to
 }
 
-// Ledger is where stored paths are read from. The warehouse does.
-type Ledger interface {
-	Journeys(ctx context.Context, q report.Query) ([]report.JourneySum, error)
-	LostJourneys(ctx context.Context, q report.Query, impressions bool) ([]attribution.Journey, error)
-}
-
 // Directory knows apps, their settings and exchange rates.
 type Directory interface {
 	App(ctx context.Context, id string) (accounts.App, error)
@@ -43,8 +37,8 @@ type Directory interface {
 	Settings(app string, ms int64) *attribution.Settings
 }
 
-// Learn does runs of the kind DataDriven.
-func Learn(ledger Ledger, directory Directory) Kind {
+// Learn does runs of the kind DataDriven, over the paths that a store has.
+func Learn(store report.Store, directory Directory) Kind {
 	return func(ctx context.Context, job accounts.Job, progress Progress) (any, error) {
 		var p DataDrivenParameters
 		if err := parameters(job, &p); err != nil {
@@ -55,7 +49,7 @@ func Learn(ledger Ledger, directory Directory) Kind {
 			return nil, err
 		}
 		progress(0.05, "")
-		sums, err := ledger.Journeys(ctx, q)
+		sums, err := report.Journeys(ctx, store, q)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +57,7 @@ func Learn(ledger Ledger, directory Directory) Kind {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		lost, err := ledger.LostJourneys(ctx, q, directory.Settings(job.App, p.To.UnixMilli()-1).ImpressionsInMTA)
+		lost, err := report.LostJourneys(ctx, store, q, directory.Settings(job.App, p.To.UnixMilli()-1).ImpressionsInMTA)
 		if err != nil {
 			return nil, err
 		}

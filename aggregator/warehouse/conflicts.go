@@ -159,9 +159,3 @@ WHERE app_id = ? AND toStartOfHour(fromUnixTimestamp64Milli(original, 'UTC')) IN
 
 // maxHours is how many hours of events are looked through together.
 const maxHours = 1000
-
-// disputed says whether an app has message ids that were used for several contents.
-func (w *Warehouse) disputed(ctx context.Context, app string) (some bool, err error) {
-	err = each(ctx, w.read, func(driver.Rows) error { some = true; return nil }, "SELECT 1 FROM event_id_conflicts WHERE app_id = ? LIMIT 1", app)
-	return some, err
-}

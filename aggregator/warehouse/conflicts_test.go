@@ -74,7 +74,8 @@ func TestAnyIdUsedForSeveralContentsIsAConflict(t *testing.T) {
 	}
 	q := report.Query{App: "app", Apps: report.Apps{IDs: []string{"app"}}, From: time.UnixMilli(base - 2*month), To: time.UnixMilli(base + month)}
 	settings := attribution.Default()
-	late, err := w.Late(t.Context(), q, &settings)
+	q.Settings = &settings
+	late, err := report.Late(t.Context(), w, q)
 	if err != nil || late.Conflicts != 5 {
 		t.Errorf("the report has %d conflicts, want 5; %v", late.Conflicts, err)
 	}
@@ -111,11 +112,11 @@ func TestTheLosingVariantOfAnEventIsNotCounted(t *testing.T) {
 		want     uint64
 	}{{"of the winner", base - 2*day, base, 1}, {"of the loser", base, base + 2*day, 1}, {"of both", base - 2*day, base + 2*day, 2}} {
 		q := report.Query{App: "app", Apps: report.Apps{IDs: []string{"app"}}, From: time.UnixMilli(step.from), To: time.UnixMilli(step.to), Interval: report.Day, Metric: report.Events}
-		overview, err := w.Overview(t.Context(), q)
+		overview, err := report.Overview(t.Context(), w, q)
 		if err != nil || overview.Events != step.want {
 			t.Errorf("the range %s has %d events, want %d; %v", step.name, overview.Events, step.want, err)
 		}
-		series, err := w.Timeseries(t.Context(), q)
+		series, err := report.Timeseries(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}

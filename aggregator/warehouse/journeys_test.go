@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -24,7 +25,7 @@ func TestLostJourneysAreThoseOfPeopleWithoutAConversion(t *testing.T) {
 	late := touch("l9", "looker", "Newsletter", 4)
 	attributed(t, w, touch("l1", "looker", "Google Ads", 1), touch("l2", "looker-phone", "Facebook", 2), touch("l3", "looker-phone", "Facebook", 3), late,
 		touch("l4", "other", "TikTok", 1), touch("l4", "other", "TikTok", 1), alias)
-	lost, err := w.LostJourneys(t.Context(), q, false)
+	lost, err := report.LostJourneys(t.Context(), w, q, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func TestLostJourneysAreThoseOfPeopleWithoutAConversion(t *testing.T) {
 	}
 	slices.Sort(lines)
 	same(t, lines, `["Google Ads\u003eFacebook\u003eNewsletter ×1","TikTok ×1"]`)
-	if lost, err = w.LostJourneys(t.Context(), q, true); err != nil {
+	if lost, err = report.LostJourneys(t.Context(), w, q, true); err != nil {
 		t.Fatal(err)
 	}
 	people := int64(0)
@@ -45,7 +46,7 @@ func TestLostJourneysAreThoseOfPeopleWithoutAConversion(t *testing.T) {
 		t.Errorf("with impressions: %+v", lost)
 	}
 
-	sums, err := w.Journeys(t.Context(), q)
+	sums, err := report.Journeys(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestEffectOfAWhatIf(t *testing.T) {
 // and of a click's, in the range, while what counts lies before it.
 func TestAnIDUsedTwiceCountsWhereItsWinnerIs(t *testing.T) {
 	w, q := shop(t)
-	before, err := w.Overview(t.Context(), q)
+	before, err := report.Overview(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,12 +138,12 @@ func TestAnIDUsedTwiceCountsWhereItsWinnerIs(t *testing.T) {
 	if err := w.RecordConflicts(t.Context(), variants); err != nil {
 		t.Fatal(err)
 	}
-	after, err := w.Overview(t.Context(), q)
+	after, err := report.Overview(t.Context(), w, q)
 	if err != nil || after.Conversions != before.Conversions || after.Clicks != before.Clicks || !slices.Equal(after.Revenue, before.Revenue) {
 		t.Errorf("%+v %v, before %+v", after, err, before)
 	}
 	q.From = q.From.AddDate(0, 0, -1)
-	if wider, err := w.Overview(t.Context(), q); err != nil || wider.Conversions != before.Conversions+1 || wider.Clicks != before.Clicks+1 {
+	if wider, err := report.Overview(t.Context(), w, q); err != nil || wider.Conversions != before.Conversions+1 || wider.Clicks != before.Clicks+1 {
 		t.Errorf("with the winner in range: %+v %v", wider, err)
 	}
 }

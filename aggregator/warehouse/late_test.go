@@ -3,8 +3,10 @@ package warehouse
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // TestLateTouchesAreTold has a touch in time, one at the limit, one beyond it that
@@ -24,18 +26,21 @@ func TestLateTouchesAreTold(t *testing.T) {
 		e.Received = base + late
 		insert(t, w, e)
 	}
-	got, err := w.LateTouches(t.Context(), LateQuery{App: "app", From: base, To: base + 1, Lateness: limit, Lookback: 30 * attribution.Day, Limit: 10})
+	settings := attribution.Default()
+	q := report.Query{App: "app", From: time.UnixMilli(base), To: time.UnixMilli(base + 1), Settings: &settings}
+	got, err := report.ListLate(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := ""
-	for _, l := range got {
-		text += fmt.Sprintf("%s %d %s; ", l.ID, l.Refused, l.Kind)
+	for _, l := range got.Data {
+		text += fmt.Sprintf("%s %d %s; ", l.TouchID, l.Refused, l.Kind)
 	}
 	if text != "much later 0 click; later 1 click; late 0 click; " {
 		t.Error(text)
 	}
-	if got, err := w.LateTouches(t.Context(), LateQuery{App: "other", From: base, To: base + 1, Lateness: limit, Limit: 10}); err != nil || len(got) > 0 {
+	q.App = "other"
+	if got, err := report.ListLate(t.Context(), w, q); err != nil || len(got.Data) > 0 {
 		t.Error(got, err)
 	}
 }

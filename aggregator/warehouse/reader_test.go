@@ -139,13 +139,13 @@ func TestEveryReportIsTheSameUnderAPass(t *testing.T) {
 	q := report.Query{App: "mine", Apps: report.Apps{IDs: []string{"mine"}}, From: time.UnixMilli(base).AddDate(0, 0, -1).UTC(), To: time.UnixMilli(base).AddDate(0, 0, 1).UTC(),
 		AppCurrency: "EUR", Interval: report.Day, Metric: report.Events, GroupBy: []report.Dimension{report.MediaSource}}
 	for name, ask := range map[string]func(context.Context) (any, error){
-		"overview":    func(ctx context.Context) (any, error) { return w.Overview(ctx, q) },
-		"timeseries":  func(ctx context.Context) (any, error) { return w.Timeseries(ctx, q) },
-		"attribution": func(ctx context.Context) (any, error) { return w.Attribution(ctx, q) },
-		"paths":       func(ctx context.Context) (any, error) { return w.Paths(ctx, q) },
-		"conversions": func(ctx context.Context) (any, error) { return w.Conversions(ctx, q) },
+		"overview":    func(ctx context.Context) (any, error) { return report.Overview(ctx, w, q) },
+		"timeseries":  func(ctx context.Context) (any, error) { return report.Timeseries(ctx, w, q) },
+		"attribution": func(ctx context.Context) (any, error) { return report.Attribution(ctx, w, q) },
+		"paths":       func(ctx context.Context) (any, error) { return report.Paths(ctx, w, q) },
+		"conversions": func(ctx context.Context) (any, error) { return report.ListConversions(ctx, w, q) },
 		"conversion": func(ctx context.Context) (any, error) {
-			c, _, err := w.Conversion(ctx, q, "order-mine")
+			c, _, err := report.Conversion(ctx, w, q, "order-mine")
 			return c, err
 		},
 		"facts": func(ctx context.Context) (any, error) {

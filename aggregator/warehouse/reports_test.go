@@ -95,7 +95,7 @@ func TestReports(t *testing.T) {
 
 func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 	t.Run("overview", func(t *testing.T) {
-		got, err := w.Overview(t.Context(), q)
+		got, err := report.Overview(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 	t.Run("overview narrowed to a country", func(t *testing.T) {
 		q := q
 		q.Countries = []string{"DE"}
-		got, err := w.Overview(t.Context(), q)
+		got, err := report.Overview(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 	t.Run("overview narrowed to a media source", func(t *testing.T) {
 		q := q
 		q.MediaSources = []string{"TikTok"}
-		got, err := w.Overview(t.Context(), q)
+		got, err := report.Overview(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 		t.Run("timeseries of "+string(metric), func(t *testing.T) {
 			q := q
 			q.Metric, q.Interval, q.TZ = metric, report.Day, "Europe/Berlin"
-			got, err := w.Timeseries(t.Context(), q)
+			got, err := report.Timeseries(t.Context(), w, q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 		t.Run(m.String(), func(t *testing.T) {
 			q := q
 			q.Model = m
-			got, err := w.Attribution(t.Context(), q)
+			got, err := report.Attribution(t.Context(), w, q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,18 +185,18 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 		t.Run(string(model), func(t *testing.T) {
 			q := q
 			q.DataDriven = model
-			got, err := w.Attribution(t.Context(), q)
+			got, err := report.Attribution(t.Context(), w, q)
 			if err != nil || got.Model != string(model) {
 				t.Fatal(err, got.Model)
 			}
 			same(t, got.Rows, want)
 			same(t, got.Total, `{"conversions":"4.000000","revenue":"140.000000","revenue_by_currency":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}]}`)
 			q.MediaSources = []string{"organic"}
-			if got, err = w.Attribution(t.Context(), q); err != nil || len(got.Rows) != 1 || got.Total.Conversions != "1.000000" {
+			if got, err = report.Attribution(t.Context(), w, q); err != nil || len(got.Rows) != 1 || got.Total.Conversions != "1.000000" {
 				t.Errorf("narrowed: %+v %v", got.Rows, err)
 			}
 			q.GroupBy = []report.Dimension{report.Campaign}
-			if _, err := w.Attribution(t.Context(), q); err == nil {
+			if err := q.Validate(); err == nil {
 				t.Error("a data-driven report by campaign")
 			}
 		})
@@ -205,7 +205,7 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 		q := q
 		q.Model, q.MediaSources, q.Countries = attribution.Linear, []string{"Facebook", "organic"}, []string{"DE"}
 		q.GroupBy = []report.Dimension{report.MediaSource, report.Campaign}
-		got, err := w.Attribution(t.Context(), q)
+		got, err := report.Attribution(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 	t.Run("by keyword in dollars", func(t *testing.T) {
 		q := q
 		q.GroupBy, q.Currency = []report.Dimension{report.Keyword, report.AdSet, report.Ad}, "USD"
-		got, err := w.Attribution(t.Context(), q)
+		got, err := report.Attribution(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 	for _, model := range []string{"first_touch", "linear", "time_decay", "markov", "shapley"} {
 		q := convert("USD", january, february)
 		q.ParseModel(model)
-		got, err := w.Attribution(pass.With(t.Context(), pass.Pass{Apps: []string{q.App}}), q)
+		got, err := report.Attribution(pass.With(t.Context(), pass.Pass{Apps: []string{q.App}}), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +250,7 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 		"USD": `[["168.000000",null],["20.500000",null],["0.000000",null]]`,
 		"JPY": `[["0.000000",[{"currency":"EUR","amount":"140.000000"}]],["0.000000",[{"currency":"USD","amount":"20.500000"}]],["0.000000",null]]`,
 	} {
-		paths, err := w.Paths(t.Context(), convert(currency, january, february))
+		paths, err := report.Paths(t.Context(), w, convert(currency, january, february))
 		if err != nil || paths.Currency != currency {
 			t.Fatal(err, paths.Currency)
 		}
@@ -264,7 +264,7 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 		}
 		same(t, rows, want)
 	}
-	compared, err := w.Attribution(t.Context(), convert("JPY", january))
+	compared, err := report.Attribution(t.Context(), w, convert("JPY", january))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,12 +273,12 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 		t.Fatal(err)
 	}
 	same(t, sides.Rows[0].A.Unconverted, `[{"currency":"EUR","amount":"140.000000"}]`)
-	overview, err := w.Overview(t.Context(), convert("EUR", january, february))
+	overview, err := report.Overview(t.Context(), w, convert("EUR", january, february))
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, overview.Converted, `{"currency":"EUR","amount":"157.083333"}`) // 20.5/1.2 is 17.0833333…
-	overview, err = w.Overview(t.Context(), convert("JPY", january))
+	overview, err = report.Overview(t.Context(), w, convert("JPY", january))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,14 +286,14 @@ func testCurrencies(t *testing.T, w *Warehouse, q report.Query) {
 
 	q = convert("USD", report.Rate{Day: "2026-02-02", From: "EUR", To: "USD", Rate: "9"})
 	q.Metric, q.Interval = report.Revenue, report.Week
-	series, err := w.Timeseries(t.Context(), q)
+	series, err := report.Timeseries(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, series.Unconverted, `[{"currency":"EUR","amount":"140.000000"}]`) // a later rate is none
 	q = convert("USD", january)
 	q.Metric, q.Interval = report.Revenue, report.Week
-	if series, err = w.Timeseries(t.Context(), q); err != nil {
+	if series, err = report.Timeseries(t.Context(), w, q); err != nil {
 		t.Fatal(err)
 	}
 	sum := ""
@@ -327,7 +327,8 @@ func testLate(t *testing.T, w *Warehouse, q report.Query) {
 	if err := w.RecordConflicts(t.Context(), []attribution.Variant{{App: "late", ID: "x", Digest: 1, Received: at}, {App: "late", ID: "x", Digest: 2, Received: at + 1}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Late(t.Context(), q, &s)
+	q.Settings = &s
+	got, err := report.Late(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +336,7 @@ func testLate(t *testing.T, w *Warehouse, q report.Query) {
 }
 
 func testPaths(t *testing.T, w *Warehouse, q report.Query) {
-	got, err := w.Paths(t.Context(), q)
+	got, err := report.Paths(t.Context(), w, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,15 +346,15 @@ func testPaths(t *testing.T, w *Warehouse, q report.Query) {
 		`{"path":["TikTok"],"conversions":1,"share":0.25,"revenue":"0.000000","revenue_by_currency":[]}],`+
 		`"lengths":[{"touches":0,"conversions":1},{"touches":1,"conversions":1},{"touches":3,"conversions":2}],"lags":[{"days":0,"conversions":3}]}`)
 	q.Limit = 1
-	if got, err = w.Paths(t.Context(), q); err != nil || len(got.Paths) != 1 || got.Conversions != 4 {
+	if got, err = report.Paths(t.Context(), w, q); err != nil || len(got.Paths) != 1 || got.Conversions != 4 {
 		t.Errorf("one path: %+v %v", got, err)
 	}
 	q.MediaSources, q.Countries = []string{"Facebook"}, []string{"DE"}
-	if got, err = w.Paths(t.Context(), q); err != nil || got.Conversions != 1 || len(got.Paths) != 1 || got.Paths[0].Conversions != 1 {
+	if got, err = report.Paths(t.Context(), w, q); err != nil || got.Conversions != 1 || len(got.Paths) != 1 || got.Paths[0].Conversions != 1 {
 		t.Errorf("narrowed: %+v %v", got, err)
 	}
 	q.From, q.To = q.From.AddDate(-1, 0, 0), q.To.AddDate(-1, 0, 0)
-	if got, err = w.Paths(t.Context(), q); err != nil {
+	if got, err = report.Paths(t.Context(), w, q); err != nil {
 		t.Error(err)
 	}
 	same(t, got, `{"conversions":0,"currency":"EUR","paths":[],"lengths":[],"lags":[]}`)
@@ -363,7 +364,7 @@ func testPages(t *testing.T, w *Warehouse, q report.Query) {
 	q.Limit = 3
 	var ids []string
 	for {
-		page, err := w.Conversions(t.Context(), q)
+		page, err := report.ListConversions(t.Context(), w, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -379,20 +380,20 @@ func testPages(t *testing.T, w *Warehouse, q report.Query) {
 
 	q.Cursor = "nonsense"
 	var invalid *report.InvalidError
-	if _, err := w.Conversions(t.Context(), q); !errors.As(err, &invalid) {
+	if err := q.Validate(); !errors.As(err, &invalid) {
 		t.Errorf("a bad cursor: %v", err)
 	}
 }
 
 func testConversion(t *testing.T, w *Warehouse, q report.Query) {
-	got, found, err := w.Conversion(t.Context(), q, "o1")
+	got, found, err := report.Conversion(t.Context(), w, q, "o1")
 	if err != nil || !found {
 		t.Fatal(found, err)
 	}
 	same(t, got.Touches[1], `{"touch_id":"t2","kind":"click","time":"2026-01-31T23:32:00Z","media_source":"Facebook","campaign":"spring",`+
 		`"credit":{"first_touch":0,"last_touch":0,"linear":333333,"position_based":200000,"time_decay":333333},`+
 		`"revenue":{"first_touch":"0.000000","last_touch":"0.000000","linear":"46.666667","position_based":"28.000000","time_decay":"46.666666"}}`)
-	install, found, err := w.Conversion(t.Context(), q, "i1")
+	install, found, err := report.Conversion(t.Context(), w, q, "i1")
 	if err != nil || !found || len(install.Candidates) != 1 || install.Candidates[0].Verdict != "won" || install.Install.MediaSource != "TikTok" {
 		t.Errorf("install: %+v %v %v", install, found, err)
 	}
@@ -403,12 +404,12 @@ func testConversion(t *testing.T, w *Warehouse, q report.Query) {
 	} {
 		q := q
 		narrow(&q)
-		if _, found, err := w.Conversion(t.Context(), q, "o1"); found || err != nil {
+		if _, found, err := report.Conversion(t.Context(), w, q, "o1"); found || err != nil {
 			t.Errorf("%s: %v %v", name, found, err)
 		}
 	}
 	q.Countries = []string{"FR", "DE"}
-	if _, found, err := w.Conversion(t.Context(), q, "o1"); !found || err != nil {
+	if _, found, err := report.Conversion(t.Context(), w, q, "o1"); !found || err != nil {
 		t.Errorf("own country: %v %v", found, err)
 	}
 }

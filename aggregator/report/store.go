@@ -1,0 +1,38 @@
+package report
+
+import "context"
+
+// Row is one row of an answer. Scan reads its columns into pointers, in order.
+type Row interface{ Scan(into ...any) error }
+
+// Part is a statement with what takes each row of its answer. Row is called by one
+// goroutine at a time, but the parts of one Read may run at the same time: they
+// must not share what they write to.
+type Part struct {
+	Statement
+	Row func(Row) error
+}
+
+// Store runs statements and gives each row to its part. It returns when all parts
+// are done, or one has failed. The warehouse is one.
+type Store interface {
+	Read(ctx context.Context, parts ...Part) error
+}
+
+// into is a part that collects what read makes of each row.
+func into[T any](list *[]T, s Statement, read func(Row, *T) error) Part {
+	return Part{s, func(r Row) error {
+		var one T
+		err := read(r, &one)
+		*list = append(*list, one)
+		return err
+	}}
+}
+
+// settle finds out what a question needs to know before it can be put: whether
+// message ids of the app were used for several contents.
+func (q *Query) settle(ctx context.Context, store Store) error {
+	var s Statement
+	s.add("SELECT 1 FROM event_id_conflicts WHERE app_id = ? LIMIT 1", q.App)
+	return store.Read(ctx, Part{s, func(Row) error { q.Disputed = true; return nil }})
+}
