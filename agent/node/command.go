@@ -57,6 +57,10 @@ func run(ctx context.Context, std daemon.Streams, c Config) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the operator: %w", err), listener.Close())
 	}
+	metrics, err := listenMetrics(c.MetricsListen)
+	if err != nil {
+		return errors.Join(err, listener.Close(), admin.Close())
+	}
 	conn, err := net.ListenPacket("udp", c.UplinkBind)
 	if err != nil {
 		return errors.Join(fmt.Errorf("open uplink socket: %w", err), listener.Close(), admin.Close())
@@ -74,12 +78,24 @@ func run(ctx context.Context, std daemon.Streams, c Config) error {
 		fresh := DefaultConfig()
 		return fresh, std.Load(&fresh)
 	}
-	n, err := New(Options{Config: c, Listener: listener, HTTP3: packets, Admin: admin, Uplink: conn, Logger: log, NotifySocket: socket,
+	n, err := New(Options{Config: c, Listener: listener, HTTP3: packets, Admin: admin, Metrics: metrics, Uplink: conn, Logger: log, NotifySocket: socket,
 		Hangups: hangups, Load: load, Level: level})
 	if err != nil {
 		return errors.Join(err, listener.Close(), admin.Close(), conn.Close())
 	}
 	return n.Run(ctx)
+}
+
+// listenMetrics opens the listener of scrapers; nil if there is none.
+func listenMetrics(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for scrapers: %w", err)
+	}
+	return l, nil
 }
 
 // tuneMemory trades memory for fewer collections, up to the limit. What the

@@ -20,10 +20,11 @@ type Config struct {
 	Region  string `config:"region" help:"region of this agent; aggregators of the same region are preferred"`
 	Zone    string `config:"zone" help:"zone within the region"`
 
-	Listen      string   `config:"listen" help:"address for SDK traffic"`
-	AdminListen string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
-	UplinkBind  string   `config:"uplink_bind" help:"local UDP address from which aggregators are reached"`
-	Aggregators []string `config:"aggregators" help:"host:port of aggregators; further ones are learned from them"`
+	Listen        string   `config:"listen" help:"address for SDK traffic"`
+	AdminListen   string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
+	MetricsListen string   `config:"metrics_listen" help:"address of metrics and probes without profiles, for scrapers; empty: admin_listen alone"`
+	UplinkBind    string   `config:"uplink_bind" help:"local UDP address from which aggregators are reached"`
+	Aggregators   []string `config:"aggregators" help:"host:port of aggregators; further ones are learned from them"`
 
 	TLSCertificate string   `config:"tls_certificate" help:"file of the certificate chain for SDK traffic; read again when it changes; empty serves without TLS"`
 	TLSKey         string   `config:"tls_key" help:"file of its private key"`
@@ -71,7 +72,11 @@ func DefaultConfig() Config {
 // Validate reports everything that is wrong with the settings at once.
 func (c *Config) Validate() error {
 	var errs []error
-	for name, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "uplink_bind": c.UplinkBind} {
+	addresses := map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "uplink_bind": c.UplinkBind}
+	if c.MetricsListen != "" {
+		addresses["metrics_listen"] = c.MetricsListen
+	}
+	for name, address := range addresses {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %q is not host:port", name, address))
 		}

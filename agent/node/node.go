@@ -32,6 +32,9 @@ import (
 // may take.
 const stopTimeout = 15 * time.Second
 
+// purposeIntake is what every check of an agent is about: whether SDKs may send.
+const purposeIntake = "intake"
+
 // Options are what an agent is made of. The node closes the listeners and the
 // connection.
 type Options struct {
@@ -39,6 +42,7 @@ type Options struct {
 	Listener     net.Listener   // SDK traffic
 	HTTP3        net.PacketConn // the same over QUIC if it is encrypted; nil: none
 	Admin        net.Listener   // health, metrics, profiles
+	Metrics      net.Listener   // health and metrics alone; nil: none
 	Uplink       net.PacketConn // UDP socket towards the aggregators
 	Logger       *slog.Logger   // nil: no log
 	NotifySocket string         // systemd's NOTIFY_SOCKET; empty if nobody is to be told
@@ -95,21 +99,23 @@ func (n *Node) Run(ctx context.Context) error {
 	dialer := uplink.NewDialer(n.opts.Uplink)
 	defer func() { _ = dialer.Close() }()
 	defer n.closeDoor()
-	registry := daemon.NewRegistry("unmogrowp_agent")
+	registry := daemon.NewRegistry("unmogrowp_agent_build_info")
 	admin := daemon.NewAdmin(n.opts.Admin, registry, n.opts.NotifySocket)
+	admin.Metrics = n.opts.Metrics
+	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
+	admin.Start(ctx) // an agent that enrols, or opens a large buffer, is alive
 	encryption, err := n.opts.Config.doorTLS(n.log, n.opts.ACME)
 	if err != nil {
-		return errors.Join(err, n.opts.Admin.Close())
+		return errors.Join(err, admin.Close())
 	}
 	p, err := n.open(ctx, registry, dialer)
 	if err != nil {
-		return errors.Join(err, n.opts.Admin.Close())
+		return errors.Join(err, admin.Close())
 	}
 	n.running.Store(p)
 	defer n.running.Store(nil)
-	admin.Check("buffer", func(context.Context) error { return p.queue.Healthy() })
-	admin.Check("enrolment", p.admitted)
-	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))
+	admin.Check("buffer", func(context.Context) error { return p.queue.Healthy() }, purposeIntake)
+	admin.Check("enrolment", p.admitted, purposeIntake)
 	group := daemon.Group{Admin: admin, Log: n.log, StopTimeout: stopTimeout, DrainDelay: n.opts.Config.ShutdownGrace}
 	group.Add("buffer", p.queue)
 	group.Add("geoip", p.geo)

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,8 +19,7 @@ import (
 )
 
 const (
-	checkTimeout   = 2 * time.Second        // bounds all readiness checks of one request
-	readyPoll      = 200 * time.Millisecond // how often readiness is asked until systemd is told
+	checkTimeout   = 2 * time.Second // bounds all readiness checks of one request
 	adminGrace     = time.Second
 	profileTimeout = 2 * time.Minute // the longest profile that can be taken
 )
@@ -32,11 +33,22 @@ type Check func(ctx context.Context) error
 //
 //	starting ──(group started)──► serving ──(group stops)──► draining
 //	/readyz 503                   200 or 503 with reasons    503
+//
+// Metrics, if not nil, serves /healthz, /readyz, /metrics and /version a second time and nothing
+// else, so that a scraper or a prober need not reach the profiles. Set it before Start or Run.
 type Admin struct {
-	listener     net.Listener
-	registry     *prometheus.Registry
-	mux          *http.ServeMux
-	notifySocket string
+	Metrics net.Listener
+
+	listener net.Listener
+	registry *prometheus.Registry
+	mux      *http.ServeMux
+	public   *http.ServeMux // what Metrics serves
+	systemd  supervisor
+
+	begin sync.Once
+	stop  context.CancelFunc
+	ended chan struct{} // closed when nothing serves any more; err is set before
+	err   error
 
 	mu     sync.Mutex
 	state  adminState
@@ -44,8 +56,9 @@ type Admin struct {
 }
 
 type namedCheck struct {
-	name  string
-	check Check
+	name     string
+	check    Check
+	purposes []string
 }
 
 type adminState string
@@ -59,17 +72,19 @@ const (
 // NewAdmin makes the admin server for l, which it will close. notifySocket is systemd's
 // NOTIFY_SOCKET; empty if nobody is to be told.
 func NewAdmin(l net.Listener, registry *prometheus.Registry, notifySocket string) *Admin {
-	a := &Admin{listener: l, registry: registry, mux: http.NewServeMux(), notifySocket: notifySocket, state: starting}
-	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	a.mux.HandleFunc("GET /readyz", a.serveReady)
-	a.mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, BuildInfo())
-	})
-	a.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, Registry: registry,
-	}))
+	a := &Admin{listener: l, registry: registry, mux: http.NewServeMux(), public: http.NewServeMux(),
+		systemd: supervisor{socket: notifySocket}, state: starting, ended: make(chan struct{})}
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, Registry: registry})
+	for _, mux := range []*http.ServeMux{a.mux, a.public} {
+		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		})
+		mux.HandleFunc("GET /readyz", a.serveReady)
+		mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusOK, BuildInfo())
+		})
+		mux.Handle("GET /metrics", metrics)
+	}
 	a.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	a.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	a.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -78,44 +93,99 @@ func NewAdmin(l net.Listener, registry *prometheus.Registry, notifySocket string
 	return a
 }
 
-// Check adds a readiness check. All checks must pass for /readyz to answer 200.
-func (a *Admin) Check(name string, check Check) {
+// Check adds a readiness check. All checks must pass for /readyz to answer 200. The purposes name
+// what the process is not fit for while the check fails, as "intake" or "console":
+// /readyz?for=intake asks only the checks with that purpose and those without any.
+func (a *Admin) Check(name string, check Check, purposes ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.checks = append(a.checks, namedCheck{name: name, check: check})
+	a.checks = append(a.checks, namedCheck{name: name, check: check, purposes: purposes})
 }
 
-// Handle adds a page of the node's own, as "GET /buffer". It must be called before Run.
+// Handle adds a page of the node's own, as "GET /buffer". It must be called before Start and Run.
 func (a *Admin) Handle(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
 // Addr is where the admin server listens.
 func (a *Admin) Addr() net.Addr { return a.listener.Addr() }
 
-// Run serves until ctx ends and, under systemd, reports READY once all checks have passed.
+// Start serves from now on, before the group runs: a process that waits for its databases is
+// alive, answers 503 with the reason and goes on telling systemd that it is starting. It must be
+// followed by Run or Close.
+func (a *Admin) Start(ctx context.Context) {
+	a.begin.Do(func() {
+		ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+		go func() {
+			defer close(a.ended)
+			a.err = a.serve(ctx)
+		}()
+	})
+}
+
+// Run serves until ctx ends. Under systemd it reports READY once all checks have passed, asks for
+// more time until then, and keeps the watchdog quiet while it can answer a request itself.
 func (a *Admin) Run(ctx context.Context) error {
+	a.Start(ctx)
+	select {
+	case <-ctx.Done():
+	case <-a.ended:
+	}
+	return a.Close()
+}
+
+// Close ends what Start began and closes the listeners.
+func (a *Admin) Close() error {
+	started := true
+	a.begin.Do(func() { started = false })
+	if !started {
+		err := a.listener.Close()
+		if a.Metrics != nil {
+			err = errors.Join(err, a.Metrics.Close())
+		}
+		return err
+	}
+	if a.stop == nil { // closed already, without a start
+		return nil
+	}
+	a.stop()
+	<-a.ended
+	return a.err
+}
+
+// serve serves both listeners and talks to systemd until ctx ends.
+func (a *Admin) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
-	if a.notifySocket != "" {
-		wg.Go(func() { a.notifyWhenReady(ctx) })
+	wg.Go(func() { a.systemd.run(ctx, a) })
+	var metrics error
+	if a.Metrics != nil {
+		wg.Go(func() {
+			metrics = Serve(ctx, a.server(a.Metrics, a.public), a.Metrics, adminGrace)
+			cancel()
+		})
 	}
-	defer wg.Wait()
-	defer cancel()
-	return Serve(ctx, &http.Server{
-		Handler:           localOnly(a.listener, a.mux),
+	err := Serve(ctx, a.server(a.listener, a.mux), a.listener, adminGrace)
+	cancel()
+	wg.Wait()
+	return errors.Join(err, metrics)
+}
+
+func (a *Admin) server(l net.Listener, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           localOnly(l, h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      profileTimeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-	}, a.listener, adminGrace)
+	}
 }
 
 func (a *Admin) started() { a.enter(serving) }
 
 func (a *Admin) drain() {
 	a.enter(draining)
-	notifySystemd(a.notifySocket, "STOPPING=1")
+	a.systemd.stopping()
 }
 
 func (a *Admin) enter(s adminState) {
@@ -130,11 +200,18 @@ type Readiness struct {
 	Checks map[string]string `json:"checks"` // by name: "ok" or what is wrong
 }
 
-// Ready runs all checks at once and says whether the process is fit for traffic.
-func (a *Admin) Ready(ctx context.Context) (Readiness, bool) {
+// Ready runs all checks at once, or those that matter for one purpose, and says whether the
+// process is fit for traffic.
+func (a *Admin) Ready(ctx context.Context, purpose string) (Readiness, bool) {
 	a.mu.Lock()
-	state, checks := a.state, a.checks
+	state, all := a.state, a.checks
 	a.mu.Unlock()
+	checks := make([]namedCheck, 0, len(all))
+	for _, c := range all {
+		if purpose == "" || len(c.purposes) == 0 || slices.Contains(c.purposes, purpose) {
+			checks = append(checks, c)
+		}
+	}
 
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -158,8 +235,25 @@ func (a *Admin) Ready(ctx context.Context) (Readiness, bool) {
 	return r, r.Status == "ready"
 }
 
+// purposes are those that any check names.
+func (a *Admin) purposes() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var known []string
+	for _, c := range a.checks {
+		known = append(known, c.purposes...)
+	}
+	slices.Sort(known)
+	return slices.Compact(known)
+}
+
 func (a *Admin) serveReady(w http.ResponseWriter, r *http.Request) {
-	readiness, ok := a.Ready(r.Context())
+	purpose := r.URL.Query().Get("for")
+	if known := a.purposes(); purpose != "" && len(known) > 0 && !slices.Contains(known, purpose) {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": fmt.Sprintf("for=%.40s is no purpose; ask for one of %s, or leave it out", purpose, strings.Join(known, ", "))})
+		return
+	}
+	readiness, ok := a.Ready(r.Context(), purpose)
 	status := http.StatusOK
 	if !ok {
 		status = http.StatusServiceUnavailable
@@ -201,19 +295,17 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // NewRegistry makes a registry of the node's own with the Go runtime's and the process's metrics
-// and <namespace>_build_info.
-func NewRegistry(namespace string) *prometheus.Registry {
+// and one called buildInfo that tells the version.
+func NewRegistry(buildInfo string) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	build := BuildInfo()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "build_info",
-			Help: "What the binary was made of; the value is always 1.",
-			ConstLabels: prometheus.Labels{
-				"version": build.Version, "revision": build.Revision, "go_version": build.Go,
-			},
+			Name:        buildInfo,
+			Help:        "What the binary was made of; the value is always 1.",
+			ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "go_version": build.Go},
 		}, func() float64 { return 1 }),
 	)
 	return registry

@@ -36,7 +36,7 @@ func newAdmin(t *testing.T, notifySocket string) *Admin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewAdmin(l, NewRegistry("agent"), notifySocket)
+	return NewAdmin(l, NewRegistry("agent_build_info"), notifySocket)
 }
 
 func get(t *testing.T, a *Admin, path string) (int, string) {
@@ -64,7 +64,7 @@ func TestReadinessFollowsTheGroupAndTheChecks(t *testing.T) {
 		return nil
 	})
 	a.Check("postgres", func(context.Context) error { return nil })
-	if r, ok := a.Ready(t.Context()); ok || r.Status != "starting" {
+	if r, ok := a.Ready(t.Context(), ""); ok || r.Status != "starting" {
 		t.Errorf("before the start: %+v", r)
 	}
 
@@ -175,15 +175,114 @@ func TestSystemdHearsReadyAndStopping(t *testing.T) {
 		}
 		return string(buf[:n])
 	}
-	stop := runAdmin(t, &Group{}, newAdmin(t, socket))
-	if got := heard(); got != "READY=1" {
-		t.Errorf("heard %q", got)
+	t.Setenv("WATCHDOG_USEC", "100000")
+	a := newAdmin(t, socket)
+	var broken atomic.Bool
+	broken.Store(true)
+	a.Check("postgres", func(context.Context) error {
+		if broken.Load() {
+			return errors.New("connection refused")
+		}
+		return nil
+	})
+	// await skips what else is told meanwhile: the watchdog hears at its own pace.
+	await := func(want string) {
+		t.Helper()
+		for got := heard(); got != want; got = heard() {
+			if got != "WATCHDOG=1" {
+				t.Fatalf("heard %q, want %q", got, want)
+			}
+		}
+	}
+	stop := runAdmin(t, &Group{}, a)
+	await("EXTEND_TIMEOUT_USEC=30000000")
+	await("WATCHDOG=1") // a start that waits for a database is alive
+	broken.Store(false)
+	await("READY=1\nSTATUS=ready")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	await("STOPPING=1")
+	await("EXTEND_TIMEOUT_USEC=30000000")
+}
+
+func TestWatchdogOfAnotherProcessIsNotOurs(t *testing.T) {
+	for _, test := range []struct {
+		usec, pid string
+		want      time.Duration
+	}{
+		{"", "", 0}, {"30000000", "", 15 * time.Second}, {"30000000", "7", 15 * time.Second}, {"30000000", "8", 0},
+		{"0", "7", 0}, {"-5", "7", 0}, {"soon", "7", 0}, {"9000000000000000000", "7", 0},
+	} {
+		if got := watchdogPeriod(test.usec, test.pid, 7); got != test.want {
+			t.Errorf("WATCHDOG_USEC=%q WATCHDOG_PID=%q: %s, want %s", test.usec, test.pid, got, test.want)
+		}
+	}
+}
+
+func TestReadinessByPurpose(t *testing.T) {
+	a := newAdmin(t, "")
+	a.Check("postgres", func(context.Context) error { return errors.New("connection refused") }, "console")
+	a.Check("clickhouse", func(context.Context) error { return nil }, "console", "intake")
+	a.Check("disk", func(context.Context) error { return nil })
+	runAdmin(t, &Group{}, a)
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/readyz":             {503, `{"status":"unready","checks":{"clickhouse":"ok","disk":"ok","postgres":"connection refused"}}`},
+		"/readyz?for=intake":  {200, `{"status":"ready","checks":{"clickhouse":"ok","disk":"ok"}}`},
+		"/readyz?for=console": {503, `"postgres":"connection refused"`},
+		"/readyz?for=lunch":   {400, "ask for one of console, intake"},
+	} {
+		if status, body := get(t, a, path); status != want.status || !strings.Contains(body, want.body) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+func TestTheMetricsListenerHasNoProfiles(t *testing.T) {
+	a := newAdmin(t, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Metrics = l
+	a.Handle("GET /status", http.NotFoundHandler())
+	stop := runAdmin(t, &Group{}, a)
+	for path, want := range map[string]int{"/metrics": 200, "/readyz": 200, "/healthz": 200, "/version": 200, "/debug/pprof/": 404, "/debug/pprof/heap": 404, "/status": 404} {
+		res, err := http.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		}
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if got := heard(); got != "STOPPING=1" {
-		t.Errorf("heard %q", got)
+	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		t.Error("the metrics listener is still open after the stop")
+	}
+}
+
+func TestAdminAnswersBeforeTheGroupRuns(t *testing.T) {
+	a := newAdmin(t, "")
+	a.Check("postgres", func(context.Context) error { return errors.New("connection refused") })
+	a.Start(t.Context())
+	if status, body := get(t, a, "/readyz"); status != 503 || !strings.Contains(body, `"status":"starting"`) || !strings.Contains(body, "connection refused") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := get(t, a, "/healthz"); status != 200 {
+		t.Errorf("healthz: %d", status)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := newAdmin(t, "").Close(); err != nil { // never started
+		t.Error(err)
 	}
 }
 
