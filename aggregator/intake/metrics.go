@@ -16,6 +16,8 @@ type metrics struct {
 	seconds prometheus.Histogram
 }
 
+// newMetrics registers the metrics with every value of their labels: a counter that begins to exist
+// with the first failure hides that failure from increase().
 func newMetrics(reg prometheus.Registerer, sessions func() int) metrics {
 	m := metrics{
 		blocks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "unmogrowp_intake_blocks_total",
@@ -32,6 +34,13 @@ func newMetrics(reg prometheus.Registerer, sessions func() int) metrics {
 	reg.MustRegister(m.blocks, m.events, m.inserts, m.rows, m.seconds,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "unmogrowp_intake_sessions",
 			Help: "Agents connected to this node."}, func() float64 { return float64(sessions()) }))
+	for _, status := range []string{"stored", "retry", "quarantined", "draining"} {
+		m.blocks.WithLabelValues(status)
+		m.events.WithLabelValues(status)
+	}
+	for _, outcome := range []string{"stored", "failed"} {
+		m.inserts.WithLabelValues(outcome)
+	}
 	return m
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 
 	Listen          string   `config:"listen" help:"address of the console and its API"`
 	AdminListen     string   `config:"admin_listen" help:"address of health, metrics and profiles; keep it private"`
+	MetricsListen   string   `config:"metrics_listen" help:"address of metrics and probes without profiles, for scrapers; empty: admin_listen alone"`
 	AgentsListen    string   `config:"agents_listen" help:"UDP address for agents"`
 	AgentsAdvertise string   `config:"agents_advertise" help:"host:port at which agents reach this node; empty is agents_listen"`
 	GossipListen    string   `config:"gossip_listen" help:"private address on which aggregators gossip"`
@@ -66,7 +67,11 @@ func DefaultConfig() Config {
 // Validate reports everything that is wrong with the settings at once.
 func (c *Config) Validate() error {
 	var errs []error
-	for name, address := range map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "agents_listen": c.AgentsListen, "gossip_listen": c.GossipListen} {
+	addresses := map[string]string{"listen": c.Listen, "admin_listen": c.AdminListen, "agents_listen": c.AgentsListen, "gossip_listen": c.GossipListen}
+	if c.MetricsListen != "" {
+		addresses["metrics_listen"] = c.MetricsListen
+	}
+	for name, address := range addresses {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %q is not host:port", name, address))
 		}

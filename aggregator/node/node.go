@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
+	"github.com/unmogrowp/unmogrowp/aggregator/vitals"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/console"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -37,6 +39,7 @@ type Options struct {
 
 	Console net.Listener   // the console and its API
 	Admin   net.Listener   // health and metrics
+	Metrics net.Listener   // health and metrics without profiles, nil if there is none
 	Agents  net.PacketConn // agents' QUIC
 
 	NotifySocket string // systemd's, empty if none
@@ -58,14 +61,17 @@ type Node struct {
 	conflicts  *finder
 	intake     *intake.Intake
 	runs       *runs.Runner
+	vitals     *vitals.Monitor
 	auth       *api.Authenticator
 	handler    http.Handler
+	view       atomic.Pointer[clusterView] // set once the cluster can be seen
+	reason     atomic.Pointer[error]       // why the databases could not be opened, while the node waits for them
 }
 
 // New opens the databases and wires the parts, downstream first. On an error
 // it closes what it opened.
 func New(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator")}
+	n := &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator_build_info")}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -78,7 +84,11 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.admin = daemon.NewAdmin(n.o.Admin, n.registry, n.o.NotifySocket)
-	for _, step := range []func(context.Context) error{n.databases, n.membership, n.pipeline, n.front} {
+	n.admin.Metrics = n.o.Metrics
+	n.admin.Handle("GET "+clusterPath, http.HandlerFunc(n.serveCluster))
+	n.admin.Check("start", n.reached)
+	n.admin.Start(ctx) // a node that waits for its databases is alive
+	for _, step := range []func(context.Context) error{n.awaitDatabases, n.membership, n.pipeline, n.front} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -95,6 +105,11 @@ func (n *Node) sockets() error {
 			return fmt.Errorf("listen for the admin page: %w", err)
 		}
 	}
+	if n.o.Metrics == nil && c.MetricsListen != "" {
+		if n.o.Metrics, err = net.Listen("tcp", c.MetricsListen); err != nil {
+			return fmt.Errorf("listen for scrapers: %w", err)
+		}
+	}
 	if n.o.Console == nil {
 		if n.o.Console, err = net.Listen("tcp", c.Listen); err != nil {
 			return fmt.Errorf("listen for the console: %w", err)
@@ -108,13 +123,15 @@ func (n *Node) sockets() error {
 	return nil
 }
 
-// databases opens Postgres and ClickHouse and makes their schemas current.
+// databases opens Postgres and ClickHouse and makes their schemas current. After an error it can be
+// called again, once closeDatabases was.
 func (n *Node) databases(ctx context.Context) error {
 	var err error
+	measured := prometheus.NewRegistry() // is forgotten with an attempt that fails
 	if n.accounts, err = openAccounts(ctx, &n.o.Config); err != nil {
 		return err
 	}
-	if n.warehouse, err = warehouse.Open(ctx, warehouse.Options{DSN: string(n.o.Config.ClickHouseDSN), Logger: n.o.Log}); err != nil {
+	if n.warehouse, err = warehouse.Open(ctx, warehouse.Options{DSN: string(n.o.Config.ClickHouseDSN), Logger: n.o.Log, Registerer: measured}); err != nil {
 		return err
 	}
 	if n.o.Config.Migrate {
@@ -122,9 +139,28 @@ func (n *Node) databases(ctx context.Context) error {
 			return err
 		}
 	}
-	n.admin.Check("postgres", n.accounts.Ping)
-	n.admin.Check("clickhouse", n.warehouse.Ping)
-	return errors.Join(n.accounts.Check(ctx), n.warehouse.Check(ctx))
+	if err := errors.Join(n.accounts.Check(ctx), n.warehouse.Check(ctx)); err != nil {
+		return err
+	}
+	n.admin.Check("postgres", n.accounts.Ping, purposeConsole)
+	n.admin.Check("clickhouse", n.warehouse.Ping, purposeConsole, purposeIntake)
+	n.reason.Store(nil)
+	n.vitals, err = vitals.New(vitals.Options{Accounts: n.accounts, Warehouse: n.warehouse, Registerer: n.registry, Logger: n.o.Log})
+	return errors.Join(err, n.registry.Register(measured))
+}
+
+// closeDatabases closes what databases opened.
+func (n *Node) closeDatabases() error {
+	var err error
+	if n.warehouse != nil {
+		err = n.warehouse.Close()
+		n.warehouse = nil
+	}
+	if n.accounts != nil {
+		n.accounts.Close()
+		n.accounts = nil
+	}
+	return err
 }
 
 func openAccounts(ctx context.Context, c *Config) (*accounts.Accounts, error) {
@@ -248,7 +284,7 @@ func (n *Node) front(ctx context.Context) error {
 		return err
 	}
 	view := clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now}
-	n.admin.Handle("GET "+clusterPath, serveCluster(view))
+	n.view.Store(&view)
 	n.handler, err = api.New(api.Options{
 		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
 		Cluster: view, Heads: copiedHeads(n.warehouse),
@@ -276,6 +312,7 @@ func (n *Node) GossipAddr() string { return n.cluster.Address() }
 // what has arrived is stored, the API ends its requests, the databases close.
 func (n *Node) Run(ctx context.Context) error {
 	group := daemon.Group{Admin: n.admin, Log: n.o.Log, StopTimeout: 30 * time.Second, DrainDelay: n.o.Config.ShutdownGrace}
+	group.Add("vitals", n.vitals)
 	group.Add("directory", n.directory)
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)
@@ -314,13 +351,9 @@ func (n *Node) Close() error {
 	if n.cluster != nil {
 		errs = append(errs, n.cluster.Close())
 	}
-	if n.warehouse != nil {
-		errs = append(errs, n.warehouse.Close())
-		n.warehouse = nil
-	}
-	if n.accounts != nil {
-		n.accounts.Close()
-		n.accounts = nil
+	errs = append(errs, n.closeDatabases())
+	if n.admin != nil {
+		errs = append(errs, n.admin.Close())
 	}
 	for _, closer := range []interface{ Close() error }{n.o.Console, n.o.Admin, n.o.Agents} {
 		if closer == nil {

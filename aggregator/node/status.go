@@ -24,18 +24,21 @@ const (
 )
 
 // serveCluster tells, on the admin listener, what the console's API tells of the cluster.
-func serveCluster(view api.Cluster) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), clusterTimeout)
-		defer cancel()
-		state, err := view.State(ctx)
-		if err != nil {
-			http.Error(w, "the databases do not answer: see /readyz", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(state) // the only error is a client that went away
-	})
+func (n *Node) serveCluster(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), clusterTimeout)
+	defer cancel()
+	view := n.view.Load()
+	if view == nil {
+		http.Error(w, "this node is starting: see /readyz", http.StatusServiceUnavailable)
+		return
+	}
+	state, err := view.State(ctx)
+	if err != nil {
+		http.Error(w, "the databases do not answer: see /readyz", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(state) // the only error is a client that went away
 }
 
 func clusterCommand() *cobra.Command {

@@ -24,7 +24,7 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
-	return &metrics{
+	m := &metrics{
 		computed: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_attributions_computed_total", Help: "Attributions computed, whether they had changed or not."}),
 		written: f.NewCounter(prometheus.CounterOpts{
@@ -42,6 +42,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		mismatched: f.NewGauge(prometheus.GaugeOpts{
 			Name: "unmogrowp_attributions_mismatched", Help: "Attributions that the last sweep found not to match inputs stored more than a minute before, and those that the last page compared with the second implementation differed in. Must be 0."}),
 	}
+	for _, path := range []string{"hint", "sweep", "settings"} {
+		m.failures.WithLabelValues(path)
+	}
+	return m
 }
 
 // mismatch records what the running sweep has found.

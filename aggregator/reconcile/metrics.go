@@ -14,7 +14,7 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
-	return &metrics{
+	m := &metrics{
 		compared: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_reconcile_compared_total", Help: "Stored attributions compared with the second implementation."}),
 		found: f.NewCounterVec(prometheus.CounterOpts{
@@ -23,6 +23,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		failures: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_reconcile_failures_total", Help: "Comparisons that failed and are done again."}),
 	}
+	for _, result := range []string{"repaired", "disputed", "skipped", "restated"} {
+		m.found.WithLabelValues(result)
+	}
+	return m
 }
 
 func (m *metrics) count(o Outcome) {

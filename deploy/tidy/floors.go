@@ -58,6 +58,7 @@ func Floors() map[string]Entry {
 		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
 		"aggregator/accounts":  {Floor: 1, Beside: []string{"aggregator/access", "aggregator/attribution"}, Why: "Postgres: people with their roles, apps with their attribution settings"},
+		"aggregator/vitals":    {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/warehouse"}, Why: "how databases and agents stand, as metrics"},
 		"aggregator/authority": {Floor: 1, Why: "the certificates of agents and nodes"},
 		"aggregator/oidc":      {Floor: 1, Why: "logins at OpenID Connect providers; knows nobody's account"},
 		"aggregator/api": {Floor: 1, Why: "REST and the console; calls on what it shows",
