@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -244,4 +246,150 @@ func checkSurvivors(t *testing.T, starting *starting, dir string, acked, forgot 
 		t.Fatalf("%d acknowledged events are gone, %d are there twice", missing, twice)
 	}
 	return found
+}
+
+// TestFlippedBytesAreNamed damages each file at UNMOGROWP_BUFFER_FLIPS places. Whatever
+// happens then must be told: either Open refuses with an error, or every event
+// is there, or as many blocks are missing as are reported.
+func TestFlippedBytesAreNamed(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	const blocks = 60
+	fillDamaged(t, base, blocks)
+	var files []string
+	_ = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			rel, _ := filepath.Rel(base, path)
+			files = append(files, rel)
+		}
+		return nil
+	})
+	rounds := 2
+	if n, err := strconv.Atoi(os.Getenv("UNMOGROWP_BUFFER_FLIPS")); err == nil {
+		rounds = n
+	}
+	silent, named, harmless, refused := 0, 0, 0, 0
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, file := range files {
+		for range rounds {
+			dir := filepath.Join(t.TempDir(), "copy")
+			copyDir(t, dir, base)
+			at, ok := flip(t, filepath.Join(dir, file), r)
+			if !ok {
+				continue
+			}
+			switch lost, found, err := survey(t, dir); {
+			case err != nil:
+				refused++
+				t.Logf("%s flipped at %d: %v", file, at, err)
+			case found == blocks:
+				harmless++
+			case found+lost == blocks:
+				named++
+			default:
+				silent++
+				t.Errorf("%s flipped at %d: %d blocks found, %d reported lost of %d", file, at, found, lost, blocks)
+			}
+			_ = os.RemoveAll(dir)
+		}
+	}
+	t.Logf("%d files: %d damages named, %d harmless, %d refused at open, %d silent", len(files), named, harmless, refused, silent)
+	if named == 0 {
+		t.Fatal("no damage hit a block: the test is too weak")
+	}
+}
+
+// fillDamaged leaves blocks both in a table and in the write-ahead log, the
+// latter by never closing the store.
+func fillDamaged(t *testing.T, dir string, blocks int) {
+	t.Helper()
+	work := filepath.Join(t.TempDir(), "work")
+	o := Options{Dir: work, BallastBytes: -1, MinFree: 1}
+	q := open(t, o)
+	for i := range blocks / 2 {
+		mustAppend(t, q, noise(fmt.Sprint(i), 3000), 1)
+	}
+	if err := q.Close(); err != nil { // flushes the first half into a table
+		t.Fatal(err)
+	}
+	q = open(t, o)
+	for i := range blocks - blocks/2 {
+		mustAppend(t, q, noise(fmt.Sprint("b", i), 3000), 1)
+	}
+	copyDir(t, dir, work)
+}
+
+// flip changes one byte where the file holds data.
+func flip(t *testing.T, path string, r *rand.Rand) (at int64, ok bool) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 4<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.TrimRight(data, "\x00")
+	if len(data) == 0 {
+		return 0, false
+	}
+	at = int64(r.IntN(len(data)))
+	if _, err := f.WriteAt([]byte{data[at] ^ 1<<r.IntN(8)}, at); err != nil {
+		t.Fatal(err)
+	}
+	return at, true
+}
+
+// survey opens a directory and counts the blocks that can be read.
+func survey(t *testing.T, dir string) (lost, found int, err error) {
+	t.Helper()
+	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer q.Close()
+	err = q.Each(t.Context(), func(_ uint64, block []byte) error {
+		if list := events(t, block); len(list) == 1 {
+			found++
+		}
+		return nil
+	})
+	return int(q.Stats().Lost), found, err
+}
+
+// copyDir copies files without the zeros at their ends, which Badger's have
+// many of.
+func copyDir(t *testing.T, to, from string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(from, path)
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(io.LimitReader(f, 4<<20))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, bytes.TrimRight(data, "\x00"), 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(target, info.Size())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

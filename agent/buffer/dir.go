@@ -100,12 +100,8 @@ func syncDir(dir string) error {
 
 // Exists says whether there is a queue in dir.
 func Exists(dir string) bool {
-	for _, name := range [...]string{epochFile, segmentsDir} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
+	_, err := os.Stat(filepath.Join(dir, epochFile))
+	return err == nil
 }
 
 // realPath is how the kernel names a directory.

@@ -1,11 +1,6 @@
 package buffer
 
-import (
-	"errors"
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // sweep does off the hot path what is not urgent: it makes the low-water mark
 // durable and deletes what the retention tail has outgrown.
@@ -22,10 +17,7 @@ func (q *Queue) sweep() {
 				continue
 			}
 			var err error
-			switch saved, err = q.sweepOnce(saved); {
-			case errors.Is(err, unix.ENOSPC):
-				q.log.Warn("buffer sweeps later", "error", err)
-			case err != nil:
+			if saved, err = q.sweepOnce(saved); err != nil {
 				_ = q.fail(err)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/unmogrowp/unmogrowp/agent/event"
 )
 
 // problem is a refusal of a whole request: what is wrong, where, and how to
@@ -82,15 +84,7 @@ func (c *call) answer() {
 		c.write(http.StatusOK, "application/json", []byte(`{"success":true}`))
 		return
 	}
-	b := []byte(`{"success":true`)
-	if len(c.rejected) > 0 {
-		b = append(b, `,"rejected":[`...)
-		for i, r := range c.rejected {
-			b = appendComma(b, i)
-			b = appendRejection(b, r)
-		}
-		b = append(b, ']')
-	}
+	b := c.appendRejected([]byte(`{"success":true`))
 	if len(c.minted) > 0 {
 		b = append(b, `,"message_ids":[`...)
 		for i, m := range c.minted {
@@ -106,6 +100,18 @@ func (c *call) answer() {
 	c.write(http.StatusOK, "application/json", append(b, '}'))
 }
 
+// appendRejected appends the list of what was refused, if anything was.
+func (c *call) appendRejected(b []byte) []byte {
+	if len(c.rejected) == 0 {
+		return b
+	}
+	b = append(b, `,"rejected":[`...)
+	for i, r := range c.rejected {
+		b = appendRejection(appendComma(b, i), r)
+	}
+	return append(b, ']')
+}
+
 func appendComma(b []byte, i int) []byte {
 	if i > 0 {
 		return append(b, ',')
@@ -113,17 +119,17 @@ func appendComma(b []byte, i int) []byte {
 	return b
 }
 
-func appendRejection(b []byte, r rejection) []byte {
-	e := r.reason.explain()
+func appendRejection(b []byte, r event.Rejection) []byte {
+	e := r.Reason.Explain()
 	b = append(b, `{"index":`...)
-	b = strconv.AppendInt(b, int64(r.index), 10)
+	b = strconv.AppendInt(b, int64(r.Index), 10)
 	b = append(b, `,"code":"`...)
-	b = append(b, e.code...)
+	b = append(b, e.Code...)
 	b = append(b, `","reason":`...)
-	b = strconv.AppendQuote(b, e.text) // our own words: plain ASCII
-	if r.offset >= 0 {
+	b = strconv.AppendQuote(b, e.Text) // our own words: plain ASCII
+	if r.Offset >= 0 {
 		b = append(b, `,"offset":`...)
-		b = strconv.AppendInt(b, int64(r.offset), 10)
+		b = strconv.AppendInt(b, int64(r.Offset), 10)
 	}
 	return append(b, '}')
 }
@@ -149,7 +155,7 @@ func (h *Handler) typeHeader(contentType string) []string {
 // gifPixel is the smallest GIF: one transparent pixel.
 const gifPixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
-func (c *call) writeGIF() {
+func writeGIF(c *call) {
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.write(http.StatusOK, "image/gif", []byte(gifPixel))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,7 +55,7 @@ func BenchmarkBatch(b *testing.B) {
 				b.Fatal(err)
 			}
 			body := sampleBatch(events)
-			r := httptest.NewRequest("POST", "/v1/batch", http.NoBody)
+			r := request("POST", "/v1/batch", http.NoBody)
 			r.RemoteAddr = "198.51.100.7:4711"
 			r.ContentLength = int64(len(body))
 			r.SetBasicAuth(clientKey, "")

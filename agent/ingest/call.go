@@ -2,9 +2,11 @@ package ingest
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
+	"github.com/unmogrowp/unmogrowp/agent/event"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -22,17 +24,21 @@ type call struct {
 
 	raw      *wire // from read to release
 	*scratch       // from compute to release
-	reserved int64 // bytes counted in Handler.using
+	budget   budget
 
-	converted bool   // body was msgpack: places in it mean nothing to the client
-	address   string // of the client
+	kind      protocol.Kind // of a lone message, if its path says so
+	form      url.Values    // parameters of a request that is no JSON
+	opened    bool          // what was sent has been read
+	converted bool          // body was rewritten: places in it mean nothing to the client
+	address   string        // of the client
 	located   located
 
 	encoded  []byte
 	chunks   []chunk
-	rejected []rejection
+	rejected []event.Rejection
 	minted   []minted
 	seqs     []uint64
+	ids      []byte // of touches, for the answer
 }
 
 // chunk is a part of encoded that goes to the buffer in one Append.
@@ -47,7 +53,7 @@ type minted struct {
 func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	now := c.h.Now()
 	c.w, c.r, c.began, c.received = w, r, now, now.UnixMilli()
-	c.key, c.app, c.address, c.converted = protocol.Key{}, protocol.App{}, "", false
+	c.key, c.app, c.address, c.converted, c.opened, c.form = protocol.Key{}, protocol.App{}, "", false, false, nil
 	c.located, c.rules = located{}, c.h.rules.Load()
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
@@ -74,109 +80,6 @@ func (c *call) end(p *problem) {
 		c.encoded = nil
 	}
 	c.h.calls.Put(c)
-}
-
-// single serves the paths that carry one event.
-func (c *call) single(k protocol.Kind) *problem {
-	if p := c.open(1); p != nil {
-		return p
-	}
-	if p := c.one(k); p != nil {
-		return p
-	}
-	return c.store()
-}
-
-// one accepts the root of the document as the only event.
-func (c *call) one(k protocol.Kind) *problem {
-	if len(c.doc.faults) > 0 {
-		return c.rejectedProblem(rejection{offset: c.doc.faults[0].offset, reason: c.doc.faults[0].reason})
-	}
-	if r := c.accept(0, 0, k); r.reason != accepted {
-		return c.rejectedProblem(r)
-	}
-	return nil
-}
-
-// rejectedProblem refuses a request because of its only event.
-func (c *call) rejectedProblem(r rejection) *problem {
-	c.h.metrics.reject(r.reason)
-	e := r.reason.explain()
-	p := &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: r.offset, placed: !c.converted}
-	if r.reason == reasonEventTooLarge {
-		p.status = http.StatusRequestEntityTooLarge
-	}
-	return p
-}
-
-// batch serves the paths that carry a list of events.
-func (c *call) batch() *problem {
-	if p := c.open(3); p != nil {
-		return p
-	}
-	if p := c.each(); p != nil {
-		return p
-	}
-	return c.store()
-}
-
-// each accepts what it can of the events of a batch.
-func (c *call) each() *problem {
-	d := &c.doc
-	var list ref
-	c.shared, list = d.shared()
-	if d.kind(list) != kindArray {
-		return &problem{status: http.StatusBadRequest, code: "missing_batch", text: `the body needs "batch", a list of events`}
-	}
-	if p := c.checkShared(list); p != nil {
-		return p
-	}
-	index := 0
-	for item := list + 1; item < d.nodes[list].next; item = d.nodes[item].next {
-		if r := c.accept(index, item, protocol.KindUnknown); r.reason != accepted {
-			c.reject(r)
-		}
-		index++
-	}
-	return nil
-}
-
-// reject notes that one event of several was refused.
-func (c *call) reject(r rejection) {
-	if c.converted {
-		r.offset = -1
-	}
-	c.h.metrics.reject(r.reason)
-	c.rejected = append(c.rejected, r)
-}
-
-// checkShared refuses a batch that has too many events, or a fault in what all
-// of them share.
-func (c *call) checkShared(list ref) *problem {
-	d, count := &c.doc, 0
-	for item := list + 1; item < d.nodes[list].next; item = d.nodes[item].next {
-		if count++; count > c.h.Limits.Events {
-			return &problem{status: http.StatusRequestEntityTooLarge, code: "too_many_events",
-				text: "a batch holds at most " + itoa(c.h.Limits.Events) + " events; send more batches"}
-		}
-	}
-	from, to := int(d.nodes[list].start), int(d.nodes[list].end)
-	for _, f := range d.faults {
-		if f.offset < from || f.offset >= to {
-			e := f.reason.explain()
-			return &problem{status: http.StatusBadRequest, code: e.code, text: e.text, offset: f.offset, placed: !c.converted}
-		}
-	}
-	return nil
-}
-
-// store appends what was accepted, waits if asked to, and answers.
-func (c *call) store() *problem {
-	if p := c.persist(); p != nil {
-		return p
-	}
-	c.answer()
-	return nil
 }
 
 // persist makes what was accepted durable, and with ?sync=true waits for an

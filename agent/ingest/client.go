@@ -3,48 +3,12 @@ package ingest
 import (
 	"net/netip"
 	"strings"
-
-	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// client sets the address and the user agent. The address of the
-// connection is the person's only if the person's device made it: a browser or
-// an app, or a server that says so with context.direct. What a body says of the
-// address counts only under a server key.
-func (c *call) client() reason {
-	e, d, ctx := &c.event, &c.doc, &c.message.ctx
-	e.UserAgent = clip(d.str(ctx.userAgent), maxUserAgent)
-	device := d.kind(ctx.direct) == kindTrue || !c.trusted() && !serverLibrary(d.str(d.named(ctx.library, "name")))
-	if c.trusted() {
-		if ip, err := netip.ParseAddr(d.str(ctx.ip)); err == nil {
-			e.IP = ip.Unmap().WithZone("").String()
-			device = false
-		}
-	}
-	if device {
-		e.IP = c.clientAddress()
-		if e.UserAgent == "" {
-			e.UserAgent = clip(strings.ToValidUTF8(c.r.Header.Get("User-Agent"), ""), maxUserAgent)
-		}
-	}
-	return accepted
-}
-
-// serverLibrary reports whether a library runs on its customer's server.
-func serverLibrary(name string) bool {
-	switch strings.TrimPrefix(name, "@segment/") {
-	case "analytics-node", "analytics-go", "analytics-python", "analytics-ruby", "analytics-php", "analytics-java",
-		"analytics-rust", "unmogrowp-go", "Analytics.NET", "Analytics-CSharp", "RudderStack.NET", "rudder-sdk-node",
-		"appsflyer-s2s", "adjust-s2s", "ga4-measurement-protocol", "apple-postback":
-		return true
-	}
-	return false
-}
-
-// clientAddress is the address of whoever sent the request: the connection's,
+// Address is the address of whoever sent the request: the connection's,
 // or behind trusted proxies the last address of X-Forwarded-For that is not one
 // of theirs.
-func (c *call) clientAddress() string {
+func (c *call) Address() string {
 	if c.address != "" {
 		return c.address
 	}
@@ -102,32 +66,5 @@ func (c *call) forwarded(name string) string {
 	return strings.TrimSpace(value)
 }
 
-// agentCache remembers the verdict on the last user agent: the events of a batch
-// mostly have the same.
-type agentCache struct {
-	agent string
-	isBot bool
-	class protocol.Class
-}
-
-func (a *agentCache) verdict(agent string) (bot bool, class protocol.Class) {
-	if agent != a.agent {
-		a.agent, a.isBot, a.class = strings.Clone(agent), botAgent(agent), agentClass(agent)
-	}
-	return a.isBot, a.class
-}
-
-// botAgent knows crawlers, link previews and programs by what they call
-// themselves.
-func botAgent(agent string) bool {
-	if agent == "" {
-		return false
-	}
-	for _, part := range [...]string{"bot", "crawl", "spider", "slurp", "facebookexternalhit", "whatsapp/", "preview",
-		"phantomjs", "curl/", "wget/", "python-requests", "lighthouse", "pingdom", "uptimerobot"} {
-		if containsFold(agent, part) {
-			return true
-		}
-	}
-	return false
-}
+// Agent is the User-Agent of the request.
+func (c *call) Agent() string { return c.r.UserAgent() }

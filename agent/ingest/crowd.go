@@ -20,8 +20,8 @@ const (
 // crowds remember the latest clicks of addresses. Of an IPv6 address its /64
 // counts.
 type crowds struct {
-	mu         sync.Mutex
-	young, old map[netip.Prefix]*latest
+	mu    sync.Mutex
+	known generations[*latest]
 }
 
 // latest are the times of an address's latest clicks, in milliseconds.
@@ -38,16 +38,11 @@ func (c *crowds) click(address netip.Addr, now time.Time) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.young[key]
-	if l == nil {
-		if l = c.old[key]; l == nil {
-			l = new(latest)
-		}
-		if c.young == nil || len(c.young) >= maxCrowds {
-			c.young, c.old = make(map[netip.Prefix]*latest), c.young
-		}
-		c.young[key] = l
+	l, ok := c.known.get(key)
+	if !ok {
+		l = new(latest)
 	}
+	c.known.put(key, l, maxCrowds)
 	eldest := l.times[l.next]
 	l.times[l.next] = now.UnixMilli()
 	l.next = (l.next + 1) % crowdClicks
@@ -56,9 +51,9 @@ func (c *crowds) click(address netip.Addr, now time.Time) bool {
 
 // watchClicks marks a click of an address that clicks more often than people do.
 // It comes before the app's policy on addresses.
-func (c *call) watchClicks() {
-	address, err := netip.ParseAddr(c.event.IP)
-	if err == nil && c.h.crowds.click(address.Unmap().WithZone(""), c.began) {
-		c.event.Flags |= protocol.FlagCrowd
+func (c *call) watchClicks(e *protocol.Event) {
+	address, err := netip.ParseAddr(e.IP)
+	if e.Kind == protocol.KindClick && err == nil && c.h.crowds.click(address.Unmap().WithZone(""), c.began) {
+		e.Flags |= protocol.FlagCrowd
 	}
 }

@@ -55,8 +55,8 @@ func TestCrowdsAreBounded(t *testing.T) {
 	var c crowds
 	for i := range 5 * maxCrowds {
 		address := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(i))))
-		if c.click(address, noon()) || len(c.young)+len(c.old) > 2*maxCrowds {
-			t.Fatalf("%s: %d remembered", address, len(c.young)+len(c.old))
+		if c.click(address, noon()) || len(c.known.young)+len(c.known.old) > 2*maxCrowds {
+			t.Fatalf("%s: %d remembered", address, len(c.known.young)+len(c.known.old))
 		}
 	}
 	if c.click(netip.Addr{}, noon()) {

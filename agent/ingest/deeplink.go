@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/unmogrowp/unmogrowp/agent/event"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -24,7 +25,7 @@ const (
 // is too long for a message id is left out; such a link has no deferred deep link.
 func (h *Handler) clickID(link *protocol.Link) string {
 	id := h.NewID()
-	if len(id)+1+len(link.Slug) > maxMessageID || !validMessageID(link.Slug) {
+	if len(id)+1+len(link.Slug) > event.MaxMessageID || !event.ValidMessageID(link.Slug) {
 		return id
 	}
 	return id + "." + link.Slug
@@ -66,32 +67,20 @@ func (o *opened) first(id string, now time.Time) bool {
 	return true
 }
 
-// deepLink serves GET /v1/deeplink: where in the app the person wanted to go who
+// serveDeepLink serves GET /v1/deeplink: where in the app the person wanted to go who
 // clicked a link before the app was installed. It is asked at the first open,
 // with the click's id or the install referrer that holds it, and answers once.
-func (c *call) deepLink() *problem {
+func serveDeepLink(c *call) *problem {
 	parameters := c.r.URL.Query()
-	key := headerKey(c.r)
-	if key == "" {
-		key = parameters.Get("writeKey")
-	}
-	if p := c.authorize(key); p != nil {
-		return p
-	}
-	if p := c.checkOrigin(); p != nil {
-		return p
-	}
 	id := parameters.Get("click_id")
 	if id == "" {
-		var q query
-		q.readReferrer(clip(parameters.Get("referrer"), maxReferrer))
-		id = q.clickID
+		id = event.ReferrerClickID(parameters.Get("referrer"))
 	}
 	if id == "" {
 		return &problem{status: http.StatusBadRequest, code: "missing_click_id", text: "send click_id, or the install referrer as referrer"}
 	}
 	slug, at, ok := splitClickID(id)
-	if age := c.began.Sub(at); !ok || age > deepLinkWindow || age < -latestTime {
+	if age := c.began.Sub(at); !ok || age > deepLinkWindow || age < -event.LatestTime {
 		return noDeepLink()
 	}
 	link, ok := c.h.Directory.Link(slug)
@@ -104,7 +93,7 @@ func (c *call) deepLink() *problem {
 	if c.r.Method != http.MethodHead && !c.h.opened.first(id, c.began) {
 		return noDeepLink()
 	}
-	return c.writeDeepLink(&link, id, at)
+	return writeDeepLink(c, &link, id, at)
 }
 
 func noDeepLink() *problem {
@@ -112,7 +101,7 @@ func noDeepLink() *problem {
 		text: "no deep link for this click: it is older than 2 hours, was answered before, or its link has none"}
 }
 
-func (c *call) writeDeepLink(link *protocol.Link, id string, at time.Time) *problem {
+func writeDeepLink(c *call, link *protocol.Link, id string, at time.Time) *problem {
 	all := make(map[string]string, len(link.DeepLinks))
 	for platform, registered := range link.DeepLinks {
 		if u, ok := usable(registered, id); ok {
@@ -123,7 +112,7 @@ func (c *call) writeDeepLink(link *protocol.Link, id string, at time.Time) *prob
 	if name == "" {
 		name = platform(c.r.UserAgent())
 	}
-	chosen := protocol.Choose(all, name, c.countryOf(c.clientAddress()))
+	chosen := protocol.Choose(all, name, c.Country(c.Address()))
 	body, err := json.Marshal(struct {
 		Success     bool              `json:"success"`
 		ClickID     string            `json:"click_id"`

@@ -8,9 +8,9 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// edges serves GET /v1/edges: the agents that SDKs can reach, those of this agent's region first. It
+// serveEdges serves GET /v1/edges: the agents that SDKs can reach, those of this agent's region first. It
 // needs no key. Who answers fastest is near; an SDK finds that out with a request to each.
-func (c *call) edges() *problem {
+func serveEdges(c *call) *problem {
 	list := slices.Clone(c.h.Directory.Edges())
 	slices.SortStableFunc(list, func(a, b protocol.Edge) int { return c.h.far(a) - c.h.far(b) })
 	body, err := json.Marshal(struct {

@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -122,10 +124,37 @@ func newDoor(t testing.TB, change ...func(*Options)) *door {
 	return d
 }
 
-// send serves one request; headers are "Name: value".
-func (d *door) send(method, target, body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	r.RemoteAddr = "198.51.100.7:4711"
+// answer is what a request was answered: a ResponseWriter that keeps it.
+type answer struct {
+	Code   int
+	Body   *bytes.Buffer
+	header http.Header
+}
+
+func newAnswer() *answer {
+	return &answer{Code: http.StatusOK, Body: new(bytes.Buffer), header: http.Header{}}
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.Code = status }
+func (a *answer) Write(p []byte) (int, error) { return a.Body.Write(p) }
+
+// request is one as a server of net/http would hand it on.
+func request(method, target string, body io.Reader, headers ...string) *http.Request {
+	r, err := http.NewRequest(method, "/", body)
+	if err != nil {
+		panic(err)
+	}
+	if r.URL, err = url.ParseRequestURI(target); err != nil {
+		panic(err)
+	}
+	if _, sized := body.(*strings.Reader); !sized && r.ContentLength == 0 && body != http.NoBody {
+		r.ContentLength = -1
+	}
+	r.RemoteAddr, r.RequestURI, r.Host = "198.51.100.7:4711", target, "example.com"
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		if name == "Remote" {
@@ -134,8 +163,13 @@ func (d *door) send(method, target, body string, headers ...string) *httptest.Re
 		}
 		r.Header.Add(name, value)
 	}
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
+	return r
+}
+
+// send serves one request; headers are "Name: value".
+func (d *door) send(method, target, body string, headers ...string) *answer {
+	w := newAnswer()
+	d.ServeHTTP(w, request(method, target, strings.NewReader(body), headers...))
 	return w
 }
 

@@ -89,7 +89,6 @@ type Handler struct {
 	wires     sync.Pool    // of *wire
 	decoders  sync.Pool    // of *zstd.Decoder
 	using     atomic.Int64 // bytes of bodies in memory
-	steps     []step
 	rules     atomic.Pointer[Rules]
 	quotas    quotas
 	addresses addresses
@@ -119,7 +118,7 @@ func New(o Options) (*Handler, error) {
 		o.NewID = newID
 	}
 	o.Limits = o.Limits.withDefaults()
-	h := &Handler{Options: o, mux: http.NewServeMux(), steps: eventSteps(), quotas: quotas{whole: 2 * o.Limits.Events}, // one call can make two events
+	h := &Handler{Options: o, mux: http.NewServeMux(), quotas: quotas{whole: 2 * o.Limits.Events}, // one call can make two events
 		jsonType: []string{"application/json"}, nosniff: []string{"nosniff"}}
 	h.serving, h.close = context.WithCancel(context.Background())
 	h.SetRules(o.Rules)
@@ -165,50 +164,13 @@ func (h *Handler) Counts() (accepted, rejected int64) {
 }
 
 func (h *Handler) routes() {
-	for _, r := range [...]struct {
-		long, short string
-		kind        protocol.Kind
-	}{
-		{"track", "t", protocol.KindTrack}, {"identify", "i", protocol.KindIdentify}, {"page", "p", protocol.KindPage},
-		{"screen", "s", protocol.KindScreen}, {"group", "g", protocol.KindGroup}, {"alias", "a", protocol.KindAlias},
-	} {
-		serve := h.post(func(c *call) *problem { return c.single(r.kind) })
-		h.mux.Handle("/v1/"+r.long, serve)
-		h.mux.Handle("/v1/"+r.short, serve)
+	for _, e := range endpoints(&h.Limits) {
+		serve := h.handle(&e)
+		for _, path := range e.paths {
+			h.mux.Handle(path, serve)
+		}
 	}
-	batch := h.post((*call).batch)
-	for _, path := range [...]string{"/v1/batch", "/v1/b", "/v1/import", "/v1/m"} {
-		h.mux.Handle(path, batch)
-	}
-	h.mux.Handle("/v1/s2s/touch", h.post((*call).touches))
-	h.mux.Handle("/v1/pixel/{type}", h.get((*call).pixel))
-	h.mux.Handle("/v1/projects/{key}/settings", h.get((*call).settings))
-	h.mux.Handle("/sourceConfig", h.get((*call).sourceConfig))
-	h.mux.Handle("/sourceConfig/{$}", h.get((*call).sourceConfig))
-	h.mux.Handle("/cluster-info", h.get((*call).clusterInfo))
-	h.mux.Handle("/c/{slug}", h.get((*call).click))
-	h.mux.Handle("/i/{slug}", h.get((*call).impression))
-	h.mux.Handle("/v1/edges", h.get((*call).edges))
-	h.mux.Handle("/v1/deeplink", h.get((*call).deepLink))
-	h.mux.Handle("/inappevent/{app_id}", h.post((*call).appsflyerEvent))
-	h.mux.Handle("/event", h.route("GET, POST", (*call).adjustEvent))
-	for path, serve := range map[string]func(*call) *problem{
-		"/.well-known/skadnetwork/report-attribution": (*call).skadnetwork, "/.well-known/appattribution/report-attribution": (*call).attributionKit,
-	} {
-		h.mux.Handle(path, h.post(serve))
-		h.mux.Handle(path+"/{$}", h.post(serve))
-	}
-	h.mux.Handle("/mp/collect", h.post((*call).measurement))
-	h.mux.Handle("/", h.route("", func(*call) *problem {
-		return &problem{status: http.StatusNotFound, code: "not_found",
-			text: "no such path; events go to POST /v1/batch, /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group or /v1/alias"}
-	}))
 }
-
-func (h *Handler) post(serve func(*call) *problem) http.Handler {
-	return h.route(http.MethodPost, serve)
-}
-func (h *Handler) get(serve func(*call) *problem) http.Handler { return h.route(http.MethodGet, serve) }
 
 // ServeHTTP serves one request. An SDK whose host was set with a trailing slash
 // asks for //v1/batch: a redirect would cost it the body, so that is mended here.
@@ -220,45 +182,4 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = &copied
 	}
 	h.mux.ServeHTTP(w, r)
-}
-
-// route wraps what every path has in common: the state of this agent, the
-// method, CORS, the answer and the metrics.
-func (h *Handler) route(method string, serve func(*call) *problem) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodOptions {
-			preflight(w, r, method)
-			return
-		}
-		c := h.calls.Get().(*call)
-		c.begin(w, r)
-		p := c.check(method)
-		if p == nil {
-			p = serve(c)
-		}
-		if p != nil {
-			c.refuse(p)
-		}
-		c.end(p)
-	})
-}
-
-// check refuses what no path serves.
-func (c *call) check(method string) *problem {
-	if c.h.serving.Err() != nil {
-		return closingProblem()
-	}
-	if p := c.checkAddress(); p != nil {
-		return p
-	}
-	if method == "" || method == http.MethodGet && c.r.Method == http.MethodHead {
-		return nil
-	}
-	for m := range strings.SplitSeq(method, ", ") {
-		if c.r.Method == m {
-			return nil
-		}
-	}
-	return &problem{status: http.StatusMethodNotAllowed, code: "method_not_allowed", allow: method + ", OPTIONS",
-		text: "this path answers " + method + " and OPTIONS only"}
 }

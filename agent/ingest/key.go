@@ -64,45 +64,30 @@ func (c *call) authorize(key string) *problem {
 // trusted reports whether the request came with a server key.
 func (c *call) trusted() bool { return c.key.Kind == protocol.KeyServer }
 
-// open checks the key, reads the body and parses it. shallow is the depth at
-// which events lie.
-func (c *call) open(shallow int) *problem {
-	key := headerKey(c.r)
-	if key != "" { // before the body is read: the cheapest refusals
-		if p := c.authorize(key); p != nil {
-			return p
-		}
-		if p := c.checkSpent(); p != nil {
-			return p
-		}
-	}
-	if p := c.read(); p != nil {
-		return p
-	}
-	if p := c.parse(shallow); p != nil {
-		return p
-	}
-	if key == "" {
-		if p := c.authorize(c.doc.str(c.doc.member(0, "writeKey"))); p != nil {
-			return p
-		}
-	}
-	return c.checkOrigin()
+// keyPlace is where a write key may be.
+type keyPlace struct {
+	find func(*call) string
+	late bool // what was sent has to be read first
 }
 
-// parse makes a document of the body, which must hold one object.
-func (c *call) parse(shallow int) *problem {
-	l := &c.h.Limits
-	err := c.doc.parse(c.body, documentLimits{Depth: l.Depth + shallow - 1, Keys: l.Keys, String: l.StringBytes, Nodes: maxNodes, Shallow: shallow})
-	if err == nil && c.doc.nodes[0].kind != kindObject {
-		err = &syntaxError{Text: "a JSON object wanted"}
-	}
-	if err == nil {
-		return nil
-	}
-	p := &problem{status: http.StatusBadRequest, code: "malformed_json", text: "the body is not JSON: " + err.Error()}
-	if s, ok := err.(*syntaxError); ok {
-		p.offset, p.placed = s.Offset, !c.converted
-	}
-	return p
+// inHeader is the Authorization header.
+var inHeader = keyPlace{find: func(c *call) string { return headerKey(c.r) }}
+
+// inBody is the member "writeKey" of the body.
+var inBody = keyPlace{late: true, find: func(c *call) string { return c.maker.Doc.Str(c.maker.Doc.Member(0, "writeKey")) }}
+
+func inHeaderNamed(name string) keyPlace {
+	return keyPlace{find: func(c *call) string { return c.r.Header.Get(name) }}
+}
+
+func inQuery(name string) keyPlace {
+	return keyPlace{find: func(c *call) string { return c.r.URL.Query().Get(name) }}
+}
+
+func inForm(name string) keyPlace {
+	return keyPlace{late: true, find: func(c *call) string { return c.form.Get(name) }}
+}
+
+func inPath(name string) keyPlace {
+	return keyPlace{find: func(c *call) string { return c.r.PathValue(name) }}
 }

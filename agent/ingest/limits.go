@@ -1,6 +1,10 @@
 package ingest
 
-import "time"
+import (
+	"time"
+
+	"github.com/unmogrowp/unmogrowp/agent/document"
+)
 
 // Limits bound one request. A zero field takes its default.
 type Limits struct {
@@ -28,28 +32,16 @@ func (l Limits) withDefaults() Limits {
 			*f.field = f.value
 		}
 	}
-	l.Keys = min(l.Keys, tableSize/2)
+	l.Keys = min(l.Keys, document.MaxKeys)
 	l.BodyBytes = min(l.BodyBytes, maxBody)
 	return l
 }
 
 const (
-	ratioFloor   = 1 << 20 // bytes: a smaller body may be as repetitive as it likes
-	maxBody      = 64 << 20
-	maxNodes     = 1 << 19 // values of a body: bounds the index over it to 8 MiB
-	maxID        = 256     // bytes of a user, device or click id, and of an event's name
-	maxMessageID = 100     // bytes, as in the Segment HTTP API
-	maxShort     = 256     // bytes of a campaign field; the payload has all of it
-	maxReferrer  = 1024
-	maxUserAgent = 512
-	keepScratch  = 1 << 20 // bytes of buffers that are kept for the next request
+	ratioFloor  = 1 << 20 // bytes: a smaller body may be as repetitive as it likes
+	maxBody     = 64 << 20
+	maxNodes    = 1 << 19 // values of a body: bounds the index over it to 8 MiB
+	keepScratch = 1 << 20 // bytes of buffers that are kept for the next request
 
-	syncTimeout    = 30 * time.Second
-	latestTime     = 5 * time.Minute      // an event's time may be so far ahead of the agent's clock
-	earliestTime   = 90 * 24 * time.Hour  // and so far behind
-	oldestOriginal = 360 * 24 * time.Hour // a claimed time further back or ahead is no part of the storage key
-	newestOriginal = 24 * time.Hour
-
-	saneFrom = 631152000000  // 1990-01-01 in milliseconds
-	saneTo   = 4102444800000 // 2100-01-01
+	syncTimeout = 30 * time.Second
 )

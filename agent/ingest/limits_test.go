@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 )
 
 // refusal is the answer to a request that was refused as a whole.
-func refusal(t *testing.T, w *httptest.ResponseRecorder) (code string, offset *int) {
+func refusal(t *testing.T, w *answer) (code string, offset *int) {
 	t.Helper()
 	var body struct {
 		Success bool `json:"success"`
@@ -30,7 +29,7 @@ func refusal(t *testing.T, w *httptest.ResponseRecorder) (code string, offset *i
 	return body.Error.Code, body.Error.Offset
 }
 
-func event(properties string) string {
+func tracked(properties string) string {
 	return `{"type":"track","event":"E","messageId":"m","properties":{` + properties + `}}`
 }
 
@@ -54,7 +53,7 @@ func manyStrings(size int) string {
 	for i := 0; b.Len() < size-5000; i++ {
 		fmt.Fprintf(&b, `"s%d":"%s",`, i, strings.Repeat("x", 4000))
 	}
-	return pad(event(b.String()+`"last":"PAD"`), size)
+	return pad(tracked(b.String()+`"last":"PAD"`), size)
 }
 
 func TestLimitsOfAnEvent(t *testing.T) {
@@ -62,17 +61,17 @@ func TestLimitsOfAnEvent(t *testing.T) {
 		event, code string
 		single      int
 	}{
-		"8 levels":           {event(`"x":` + strings.Repeat("[", 6) + strings.Repeat("]", 6)), "", 200},
-		"9 levels":           {event(`"x":` + strings.Repeat("[", 7) + strings.Repeat("]", 7)), "too_deep", 400},
-		"200 keys":           {event(repeatKeys(200)), "", 200},
-		"201 keys":           {event(repeatKeys(201)), "too_many_keys", 400},
-		"string of 8192":     {event(`"x":"` + strings.Repeat("s", 8192) + `"`), "", 200},
-		"string of 8193":     {event(`"x":"` + strings.Repeat("s", 8193) + `"`), "string_too_long", 400},
-		"key of 8193":        {event(`"` + strings.Repeat("s", 8193) + `":1`), "string_too_long", 400},
+		"8 levels":           {tracked(`"x":` + strings.Repeat("[", 6) + strings.Repeat("]", 6)), "", 200},
+		"9 levels":           {tracked(`"x":` + strings.Repeat("[", 7) + strings.Repeat("]", 7)), "too_deep", 400},
+		"200 keys":           {tracked(repeatKeys(200)), "", 200},
+		"201 keys":           {tracked(repeatKeys(201)), "too_many_keys", 400},
+		"string of 8192":     {tracked(`"x":"` + strings.Repeat("s", 8192) + `"`), "", 200},
+		"string of 8193":     {tracked(`"x":"` + strings.Repeat("s", 8193) + `"`), "string_too_long", 400},
+		"key of 8193":        {tracked(`"` + strings.Repeat("s", 8193) + `":1`), "string_too_long", 400},
 		"32768 bytes":        {manyStrings(32768), "", 200},
 		"32769 bytes":        {manyStrings(32769), "event_too_large", 413},
-		"a 17th key twice":   {event(repeatKeys(20) + `,"k3":2`), "duplicate_key", 400},
-		"a number too large": {event(`"x":` + strings.Repeat("9", 400)), "number_out_of_range", 400},
+		"a 17th key twice":   {tracked(repeatKeys(20) + `,"k3":2`), "duplicate_key", 400},
+		"a number too large": {tracked(`"x":` + strings.Repeat("9", 400)), "number_out_of_range", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t)
@@ -86,7 +85,7 @@ func TestLimitsOfAnEvent(t *testing.T) {
 				}
 			}
 			d.buffer.taken()
-			w = d.send("POST", "/v1/batch", batchOf(event(""), c.event, event("")), basic(clientKey))
+			w = d.send("POST", "/v1/batch", batchOf(tracked(""), c.event, tracked("")), basic(clientKey))
 			if got := len(d.buffer.taken()); w.Code != 200 || got != map[bool]int{true: 3, false: 2}[c.code == ""] {
 				t.Errorf("in a batch: %d %.300s, %d stored", w.Code, w.Body, got)
 			}
@@ -99,7 +98,7 @@ func TestLimitsOfAnEvent(t *testing.T) {
 
 func TestLimitsOfABody(t *testing.T) {
 	events := func(n int) string {
-		return batchOf(strings.Split(strings.Repeat(event("")+"\n", n-1)+event(""), "\n")...)
+		return batchOf(strings.Split(strings.Repeat(tracked("")+"\n", n-1)+tracked(""), "\n")...)
 	}
 	zeros := strings.Repeat("\x00", 16<<20)
 	for name, c := range map[string]struct {
@@ -184,9 +183,9 @@ func allocated() uint64 {
 
 func TestBodyWithoutLengthIsLimitedToo(t *testing.T) {
 	d := newDoor(t)
-	r := httptest.NewRequest("POST", "/v1/batch", io.MultiReader(strings.NewReader(`{"batch":[`), bytes.NewReader(make([]byte, 2<<20))))
+	r := request("POST", "/v1/batch", io.MultiReader(strings.NewReader(`{"batch":[`), bytes.NewReader(make([]byte, 2<<20))))
 	r.SetBasicAuth(clientKey, "")
-	w := httptest.NewRecorder()
+	w := newAnswer()
 	d.ServeHTTP(w, r)
 	if r.ContentLength != -1 || w.Code != 413 {
 		t.Errorf("length %d, answer %d", r.ContentLength, w.Code)
@@ -196,7 +195,7 @@ func TestBodyWithoutLengthIsLimitedToo(t *testing.T) {
 func TestWideBrotliWindowIsRefused(t *testing.T) {
 	var b bytes.Buffer
 	w := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: 5, LGWin: 24})
-	if _, err := w.Write(bytes.Repeat([]byte(event("")), 10_000)); err != nil {
+	if _, err := w.Write(bytes.Repeat([]byte(tracked("")), 10_000)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

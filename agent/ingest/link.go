@@ -1,24 +1,23 @@
 package ingest
 
 import (
-	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
+	"github.com/unmogrowp/unmogrowp/agent/event"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// click serves GET /c/{slug}: the click is made durable, then the person is sent
+// serveClick serves GET /c/{slug}: the click is made durable, then the person is sent
 // on. Should it not be storable, the person is sent on all the same and the loss
 // is counted: a broken link helps nobody.
-func (c *call) click() *problem {
+func serveClick(c *call) *problem {
 	link, p := c.link()
 	if p != nil {
 		return p
 	}
 	id := c.h.clickID(&link)
-	destination := destination(&link, platform(c.r.UserAgent()), c.countryOf(c.clientAddress()), id)
+	destination := destination(&link, platform(c.r.UserAgent()), c.Country(c.Address()), id)
 	if destination == "" {
 		return &problem{status: http.StatusNotFound, code: "no_destination", text: "this link has no usable destination; set its fallback"}
 	}
@@ -33,8 +32,8 @@ func (c *call) click() *problem {
 	return nil
 }
 
-// impression serves GET /i/{slug}: a pixel, or nothing where no image is wanted.
-func (c *call) impression() *problem {
+// serveImpression serves GET /i/{slug}: a pixel, or nothing where no image is wanted.
+func serveImpression(c *call) *problem {
 	link, p := c.link()
 	if p != nil {
 		return p
@@ -44,7 +43,7 @@ func (c *call) impression() *problem {
 	}
 	accept := c.r.Header.Get("Accept")
 	if accept == "" || strings.Contains(accept, "image/") || strings.Contains(accept, "*/*") {
-		c.writeGIF()
+		writeGIF(c)
 		return nil
 	}
 	c.w.Header().Set("Cache-Control", "no-store")
@@ -74,86 +73,14 @@ func cutOffProblem() *problem {
 // storeTouch makes a click or an impression durable.
 func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
 	c.compute()
-	e := &c.event
-	*e = protocol.Event{
-		App: link.App, ID: id, Kind: kind, LinkID: link.ID, MediaSource: link.MediaSource,
-		Campaign: link.Campaign, AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword,
-		// This agent is the client here and stamps once: its clock is the original time.
-		Original: c.received, Time: c.received, Received: c.received,
-		IP: c.clientAddress(), UserAgent: clip(clean(c.r.UserAgent()), maxUserAgent),
-	}
-	if link.Retargeting {
-		e.Flags |= protocol.FlagRetargeting
-	}
-	c.classify()
-	e.Country = c.countryOf(e.IP)
-	if kind == protocol.KindClick {
-		c.watchClicks()
-	}
-	c.hide()
-	parameters := c.touchParameters()
-	payload, err := json.Marshal(map[string]any{"type": kind.String(), "link": link.Slug, "query": parameters, "referrer": clip(clean(c.r.Referer()), maxReferrer)})
-	if err != nil || len(payload) > c.h.Limits.EventBytes {
-		payload = []byte(`{}`)
-	}
-	e.Payload, e.Digest = payload, digest(kind, payload)
-	if c.encode() != accepted {
+	c.maker.Begin(event.Request{App: c.app, Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes})
+	c.maker.MakeClick(&event.Click{Link: link, Kind: kind, ID: id, Parameters: c.r.URL.Query(), Referrer: c.r.Referer(),
+		Keys: c.h.Limits.Keys, Value: c.h.Limits.StringBytes}, c.watchClicks)
+	if c.keep(&c.maker.Event) != event.Accepted {
 		c.h.metrics.lost.Inc()
 		return
 	}
 	if p := c.append(); p != nil {
 		c.h.metrics.lost.Inc()
 	}
-}
-
-// touchParameters sets what the parameters of a link mean, and returns them all
-// to be stored: any of them can be asked for by a postback.
-func (c *call) touchParameters() map[string]string {
-	e := &c.event
-	values := c.r.URL.Query()
-	all := make(map[string]string, min(len(values), c.h.Limits.Keys))
-	cost := ""
-	var networks query
-	for name, list := range values {
-		name, value := clean(name), clean(list[0])
-		if len(all) < c.h.Limits.Keys {
-			all[name] = clip(value, c.h.Limits.StringBytes)
-		}
-		switch f := touchField(e, name); {
-		case name == "media_source": // whose link it is, is not for its visitors to say
-		case name == "cost":
-			cost = value
-		case name == "gaid":
-			e.GAID = androidID(bounded(value))
-		case name == "oaid":
-			e.OAID = androidID(bounded(value))
-		case name == "idfa":
-			e.IDFA = appleID(bounded(value))
-		case name == "idfv":
-			e.IDFV = appleID(bounded(value))
-		case f != nil && value != "":
-			*f = short(value)
-		case networkName(name) != "":
-			networks.take(name, url.QueryEscape(value))
-		}
-	}
-	e.ClickID = first(e.ClickID, networks.networkID)
-	if !c.setCost(cost) {
-		e.Cost, e.CostCurrency = 0, "" // a wrong cost does not undo the click
-	}
-	return all
-}
-
-// bounded drops an id that is too long to be one, such as an unfilled macro of a
-// network with text around it.
-func bounded(id string) string {
-	if len(id) > maxID {
-		return ""
-	}
-	return id
-}
-
-// clean makes text from a header or an address storable.
-func clean(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }

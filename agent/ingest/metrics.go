@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/unmogrowp/unmogrowp/agent/event"
 )
 
 // metrics are what an operator sees of the door. Every label value is one of a
@@ -13,7 +15,7 @@ type metrics struct {
 	acceptedCount, rejectedCount atomic.Int64
 
 	accepted, rejected, refused, lost prometheus.Counter
-	reasons                           [reasonEnd]prometheus.Counter
+	reasons                           [event.ReasonEnd]prometheus.Counter
 	wireBytes, bodyBytes              prometheus.Counter
 	durations                         [outcomeEnd]prometheus.Observer
 }
@@ -58,8 +60,8 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		refused: events.WithLabelValues("refused"), lost: events.WithLabelValues("lost"),
 		wireBytes: received.WithLabelValues("wire"), bodyBytes: received.WithLabelValues("body"),
 	}
-	for r := accepted + 1; r < reasonEnd; r++ {
-		m.reasons[r] = rejections.WithLabelValues(r.explain().code)
+	for r := event.Accepted + 1; r < event.ReasonEnd; r++ {
+		m.reasons[r] = rejections.WithLabelValues(r.Explain().Code)
 	}
 	for o := range outcomeEnd {
 		m.durations[o] = durations.WithLabelValues(o.String())
@@ -72,7 +74,7 @@ func (m *metrics) accept(n int) {
 	m.accepted.Add(float64(n))
 }
 
-func (m *metrics) reject(r reason) {
+func (m *metrics) reject(r event.Reason) {
 	m.rejectedCount.Add(1)
 	m.rejected.Inc()
 	m.reasons[r].Inc()

@@ -99,7 +99,7 @@ func (c *call) checkQuota() *problem {
 		return nil
 	}
 	c.h.metrics.refuse(n)
-	return c.quotaProblem(wait)
+	return quotaProblem(c.rules.EventsPerSecond, wait)
 }
 
 // checkSpent refuses a request unread whose key has to wait.
@@ -111,23 +111,23 @@ func (c *call) checkSpent() *problem {
 	if wait == 0 {
 		return nil
 	}
-	return c.quotaProblem(wait)
+	return quotaProblem(c.rules.EventsPerSecond, wait)
 }
 
 func (c *call) quotaKey() string {
 	return c.app.ID + "/" + string(c.key.Kind) + "/" + string(c.key.Hash)
 }
 
-func (c *call) quotaProblem(wait time.Duration) *problem {
+func quotaProblem(perSecond int, wait time.Duration) *problem {
 	return &problem{status: http.StatusTooManyRequests, code: "rate_limited", retryAfter: wait,
-		text: "this key sends more than " + itoa(c.rules.EventsPerSecond) + " events a second to this agent; send the request again later"}
+		text: "this key sends more than " + itoa(perSecond) + " events a second to this agent; send the request again later"}
 }
 
 // addresses hold back an address that sends more requests than it may. Of an
 // IPv6 address its /64 counts: whoever has one has all of it.
 type addresses struct {
-	mu         sync.Mutex
-	young, old map[netip.Prefix]int64 // when the bucket will be empty, in nanoseconds
+	mu    sync.Mutex
+	known generations[int64] // when the bucket will be empty, in nanoseconds
 }
 
 const (
@@ -154,18 +154,12 @@ func (a *addresses) take(address netip.Addr, perSecond int, now time.Time) time.
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	empty, ok := a.young[key]
-	if !ok {
-		empty = a.old[key]
-	}
+	empty, _ := a.known.get(key)
 	empty = max(empty, now.UnixNano())
 	if over := time.Duration(empty-now.UnixNano()) - addressBurst; over >= 0 {
 		return max(over, time.Millisecond)
 	}
-	if a.young == nil || !ok && len(a.young) >= maxAddresses {
-		a.young, a.old = make(map[netip.Prefix]int64), a.young
-	}
-	a.young[key] = empty + int64(time.Second)/int64(perSecond)
+	a.known.put(key, empty+int64(time.Second)/int64(perSecond), maxAddresses)
 	return 0
 }
 
@@ -175,7 +169,7 @@ func (c *call) checkAddress() *problem {
 	if c.rules.RequestsPerSecond <= 0 {
 		return nil
 	}
-	address, err := netip.ParseAddr(c.clientAddress())
+	address, err := netip.ParseAddr(c.Address())
 	if err != nil {
 		return nil
 	}

@@ -3,7 +3,6 @@ package ingest
 import (
 	"errors"
 	"io"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -54,10 +53,10 @@ func TestKeyOverItsQuotaIsRefusedUnread(t *testing.T) {
 		o.Now = func() time.Time { return now }
 	})
 	send := func(body io.Reader, key string) int {
-		r := httptest.NewRequest("POST", "/v1/batch", body)
+		r := request("POST", "/v1/batch", body)
 		name, value, _ := strings.Cut(basic(key), ": ")
 		r.Header.Set(name, value)
-		w := httptest.NewRecorder()
+		w := newAnswer()
 		d.ServeHTTP(w, r)
 		return w.Code
 	}
@@ -135,8 +134,8 @@ func TestAddressesAreBounded(t *testing.T) {
 	var a addresses
 	for i := range 5 * maxAddresses {
 		address := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		if a.take(address, 1, noon()) != 0 || len(a.young)+len(a.old) > 2*maxAddresses {
-			t.Fatalf("%s: %d remembered", address, len(a.young)+len(a.old))
+		if a.take(address, 1, noon()) != 0 || len(a.known.young)+len(a.known.old) > 2*maxAddresses {
+			t.Fatalf("%s: %d remembered", address, len(a.known.young)+len(a.known.old))
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 
-	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/agent/document"
+	"github.com/unmogrowp/unmogrowp/agent/event"
+	"github.com/unmogrowp/unmogrowp/agent/vendor"
 )
 
 // scratch is what turning a body into events needs. A call holds one only while
@@ -13,16 +15,11 @@ import (
 // of the event being built are views of the body or of what was unescaped:
 // nothing of a scratch may be used after release.
 type scratch struct {
-	body    []byte // uncompressed, and JSON
-	gzip    *gzip.Reader
-	brotli  *brotli.Reader
-	doc     document
-	second  document // of a JSON text within the body
-	shared  shared
-	message message
-	event   protocol.Event
-	payload []byte
-	agents  agentCache
+	body     []byte // uncompressed, and JSON
+	gzip     *gzip.Reader
+	brotli   *brotli.Reader
+	maker    event.Maker
+	rewriter vendor.Rewriter
 }
 
 // wire is a body as it was sent.
@@ -31,7 +28,9 @@ type wire struct{ bytes []byte }
 // compute takes a scratch.
 func (c *call) compute() {
 	c.scratch = c.h.scratches.Get().(*scratch)
-	c.shared, c.doc.faults = shared{}, c.doc.faults[:0]
+	l := &c.h.Limits
+	c.rewriter.Limits = document.Limits{Depth: l.Depth, Keys: l.Keys, String: l.StringBytes, Nodes: maxForeign, Shallow: 1}
+	c.rewriter.Out = c.rewriter.Out[:0]
 }
 
 // release gives back what the call no longer needs once its events are encoded.
@@ -45,11 +44,10 @@ func (c *call) release() {
 	}
 	if s := c.scratch; s != nil {
 		c.scratch = nil
-		s.message, s.event = message{}, protocol.Event{}
-		if cap(s.body)+cap(s.payload)+16*cap(s.doc.nodes)+cap(s.doc.unescaped)+16*cap(s.second.nodes) <= 4*keepScratch {
+		s.maker.Forget()
+		if cap(s.body)+cap(s.rewriter.Out)+s.maker.Size()+s.rewriter.Size() <= 4*keepScratch {
 			c.h.scratches.Put(s)
 		}
 	}
-	c.h.using.Add(-c.reserved)
-	c.reserved = 0
+	c.budget.release()
 }

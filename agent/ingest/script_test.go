@@ -6,35 +6,36 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/unmogrowp/unmogrowp/agent/event/script"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected results in testdata")
 
-// TestScripts sends the requests of testdata/*/*.txt and compares answers and
-// stored events with what stands under "----" after each. The body is compressed
-// as the request's Content-Encoding says. Lines that start with # are comments;
-// "Key: client" or "Key: server" stands for Basic authorization with that key.
+// TestScripts sends the requests of the scripts and compares answers and stored events with what
+// stands under "----" after each. The body is compressed as the request's Content-Encoding says.
+// Lines that start with # are comments; "Key: client" or "Key: server" stands for Basic
+// authorization with that key. The scripts of the pure packages go through here too.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
+	var files []string
+	for _, pattern := range [...]string{"testdata/*/*.txt", "../event/testdata/*.txt", "../vendor/testdata/*.txt"} {
+		some, err := filepath.Glob(pattern)
+		if err != nil || len(some) == 0 {
+			t.Fatalf("no scripts in %s: %v", pattern, err)
+		}
+		files = append(files, some...)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(filepath.Dir(file))+"/"+strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			runScript(t, file)
-		})
+		t.Run(strings.TrimSuffix(filepath.ToSlash(file), ".txt"), func(t *testing.T) { runScript(t, file) })
 	}
 }
 
@@ -50,12 +51,12 @@ func runScript(t *testing.T, file string) {
 		d.book.links[l.Slug] = l
 	}
 	var out strings.Builder
-	for _, block := range splitScript(string(data)) {
-		got := d.play(t, block.request)
-		if got != block.want && !*update {
-			t.Errorf("%s\ngot:\n%s\nwant:\n%s", block.request, got, block.want)
+	for _, b := range script.Split(string(data)) {
+		got := d.play(t, &b)
+		if got != b.Want && !*update {
+			t.Errorf("%s\ngot:\n%s\nwant:\n%s", b.Text, got, b.Want)
 		}
-		fmt.Fprintf(&out, "%s----\n%s\n", block.request, got)
+		fmt.Fprintf(&out, "%s----\n%s\n", b.Text, got)
 	}
 	if *update {
 		if err := os.WriteFile(file, []byte(strings.TrimRight(out.String(), "\n")+"\n"), 0o600); err != nil {
@@ -64,48 +65,17 @@ func runScript(t *testing.T, file string) {
 	}
 }
 
-type block struct{ request, want string }
-
-// splitScript cuts a script into requests and what should come of them, which
-// ends at an empty line.
-func splitScript(s string) []block {
-	var blocks []block
-	for s != "" {
-		request, rest, _ := strings.Cut(s, "----\n")
-		if strings.TrimSpace(request) == "" {
-			break
-		}
-		want, rest, found := strings.Cut(rest, "\n\n")
-		if found {
-			want += "\n"
-		}
-		blocks = append(blocks, block{request: strings.TrimLeft(request, "\n"), want: want})
-		s = rest
-	}
-	return blocks
-}
-
 // play sends one request of a script and describes what came of it.
-func (d *door) play(t *testing.T, request string) string {
+func (d *door) play(t *testing.T, b *script.Block) string {
 	t.Helper()
-	for strings.HasPrefix(request, "#") {
-		_, request, _ = strings.Cut(request, "\n")
-	}
-	head, body, _ := strings.Cut(request, "\n\n")
-	lines := strings.Split(strings.TrimRight(head, "\n"), "\n")
-	method, target, _ := strings.Cut(lines[0], " ")
-	encoding := ""
 	var headers []string
-	for _, line := range lines[1:] {
-		switch name, value, _ := strings.Cut(line, ": "); name {
-		case "Key":
+	for _, line := range b.Headers {
+		if name, value, _ := strings.Cut(line, ": "); name == "Key" {
 			line = basic(map[string]string{"client": clientKey, "server": serverKey}[value])
-		case "Content-Encoding":
-			encoding = value
 		}
 		headers = append(headers, line)
 	}
-	body = strings.TrimSuffix(body, "\n")
+	body := b.Body
 	if text, ok := strings.CutPrefix(body, "base64 "); ok {
 		decoded, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
@@ -113,11 +83,11 @@ func (d *door) play(t *testing.T, request string) string {
 		}
 		body = string(decoded)
 	}
-	w := d.send(method, target, string(compress(t, encoding, []byte(body))), headers...)
+	w := d.send(b.Method, b.Target, string(compress(t, b.Header("Content-Encoding"), []byte(body))), headers...)
 	var out strings.Builder
 	describeAnswer(&out, w)
 	for _, e := range d.buffer.taken() {
-		describeEvent(&out, &e)
+		script.Describe(&out, &e)
 	}
 	return out.String()
 }
@@ -152,7 +122,7 @@ func compress(t testing.TB, encoding string, body []byte) []byte {
 	return b.Bytes()
 }
 
-func describeAnswer(out *strings.Builder, w *httptest.ResponseRecorder) {
+func describeAnswer(out *strings.Builder, w *answer) {
 	body := strings.TrimSpace(w.Body.String())
 	if w.Header().Get("Content-Type") == "image/gif" {
 		body = "GIF"
@@ -163,62 +133,6 @@ func describeAnswer(out *strings.Builder, w *httptest.ResponseRecorder) {
 			fmt.Fprintf(out, "%s: %s\n", name, v)
 		}
 	}
-}
-
-func describeEvent(out *strings.Builder, e *protocol.Event) {
-	fmt.Fprintf(out, "event %s %q id=%s app=%s\n", e.Kind, e.Name, e.ID, e.App)
-	fmt.Fprintf(out, "  original=%s time=%s received=%s\n", instant(e.Original), instant(e.Time), instant(e.Received))
-	line(out, "user", e.UserID, "anonymous", e.AnonymousID, "previous", e.PreviousID, "group", e.GroupID)
-	line(out, "device", e.DeviceID, "gaid", e.GAID, "idfa", e.IDFA, "idfv", e.IDFV, "oaid", e.OAID)
-	line(out, "source", e.MediaSource, "medium", e.Medium, "campaign", e.Campaign, "adset", e.AdSet, "ad", e.Ad, "keyword", e.Keyword,
-		"sub1", e.Sub[0], "sub2", e.Sub[1], "sub5", e.Sub[4], "link", e.LinkID)
-	line(out, "click", e.ClickID, "referrer", e.Referrer)
-	if e.Has(protocol.FlagHasRevenue) {
-		line(out, "revenue", fmt.Sprint(e.Revenue), "currency", e.Currency)
-	}
-	if e.CostCurrency != "" {
-		line(out, "cost", fmt.Sprint(e.Cost), "currency", e.CostCurrency)
-	}
-	for flag, name := range map[protocol.Flags]string{protocol.FlagTrusted: "trusted"} {
-		if e.Has(flag) {
-			line(out, "flag", name)
-		}
-	}
-	for _, f := range [...]struct {
-		flag protocol.Flags
-		name string
-	}{{protocol.FlagRetargeting, "retargeting"}, {protocol.FlagBot, "bot"}, {protocol.FlagClamped, "clamped"}, {protocol.FlagCrowd, "crowd"}} {
-		if e.Has(f.flag) {
-			line(out, "flag", f.name)
-		}
-	}
-	if e.Consent != 0 {
-		answers := [...]string{"unknown", "granted", "denied"}
-		line(out, "attribution", answers[e.Consent.Get(protocol.PurposeAttribution)], "analytics", answers[e.Consent.Get(protocol.PurposeAnalytics)],
-			"ads", answers[e.Consent.Get(protocol.PurposeAds)])
-	}
-	line(out, "ip", e.IP, "agent", e.UserAgent)
-	fmt.Fprintf(out, "  %s\n", e.Payload)
-}
-
-// line writes the pairs whose value is not empty.
-func line(out *strings.Builder, pairs ...string) {
-	var b strings.Builder
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fmt.Fprintf(&b, " %s=%s", pairs[i], pairs[i+1])
-		}
-	}
-	if b.Len() > 0 {
-		out.WriteString(" " + b.String() + "\n")
-	}
-}
-
-func instant(ms int64) string {
-	if ms == 0 {
-		return "none"
-	}
-	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 func scriptLinks() []protocol.Link {

@@ -1,26 +1,21 @@
 package ingest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
 )
 
-// settings serves GET /v1/projects/{key}/settings. Segment's SDKs send their
+// serveSettings serves GET /v1/projects/{key}/settings. Segment's SDKs send their
 // events to the apiHost that it names, which is us, and hang without
 // integrations.
-func (c *call) settings() *problem {
+func serveSettings(c *call) *problem {
 	key := c.r.PathValue("key")
-	if p := c.authorize(key); p != nil {
-		return p
-	}
-	if p := c.checkOrigin(); p != nil {
-		return p
-	}
-	protocolName, host := c.origin()
+	protocolName, host := origin(c)
 	type object = map[string]any
 	everything := object{"__default": object{"enabled": true, "integrations": object{}}}
-	return c.writeConfig(object{
+	return writeConfig(c, object{
 		"integrations": object{"Segment.io": object{
 			"apiKey": key, "apiHost": host + "/v1", "protocol": protocolName,
 			"unbundledIntegrations": []string{}, "bundledConfigIds": []string{}, "addBundledMetadata": true, "maybeBundledConfigIds": object{},
@@ -33,22 +28,13 @@ func (c *call) settings() *problem {
 	})
 }
 
-// sourceConfig serves RudderStack's SDKs: a source without destinations, so that
+// serveSourceConfig serves RudderStack's SDKs: a source without destinations, so that
 // everything comes to the data plane that the SDK was given.
-func (c *call) sourceConfig() *problem {
-	key := headerKey(c.r)
-	if key == "" {
-		key = c.r.URL.Query().Get("writeKey")
-	}
-	if p := c.authorize(key); p != nil {
-		return p
-	}
-	if p := c.checkOrigin(); p != nil {
-		return p
-	}
+func serveSourceConfig(c *call) *problem {
+	key := cmp.Or(headerKey(c.r), c.r.URL.Query().Get("writeKey"))
 	type object = map[string]any
 	off := object{"enabled": false}
-	return c.writeConfig(object{
+	return writeConfig(c, object{
 		"source": object{
 			"id": c.app.ID, "name": c.app.Name, "writeKey": key, "enabled": true, "workspaceId": "unmogrowp",
 			"config":       object{"statsCollection": object{"errors": off, "metrics": off}},
@@ -58,13 +44,13 @@ func (c *call) sourceConfig() *problem {
 	})
 }
 
-// clusterInfo tells RudderStack's server SDKs that there is nothing to shard by.
-func (c *call) clusterInfo() *problem {
+// serveClusterInfo tells RudderStack's server SDKs that there is nothing to shard by.
+func serveClusterInfo(c *call) *problem {
 	c.write(http.StatusOK, "application/json", []byte(`{"nodeCount":1}`))
 	return nil
 }
 
-func (c *call) writeConfig(config map[string]any) *problem {
+func writeConfig(c *call, config map[string]any) *problem {
 	body, err := json.Marshal(config)
 	if err != nil {
 		return &problem{status: http.StatusInternalServerError, code: "internal", text: "internal error"}
@@ -75,7 +61,7 @@ func (c *call) writeConfig(config map[string]any) *problem {
 }
 
 // origin is the protocol and the host under which the client reached us.
-func (c *call) origin() (protocolName, host string) {
+func origin(c *call) (protocolName, host string) {
 	protocolName, host = "http", c.r.Host
 	if c.r.TLS != nil {
 		protocolName = "https"

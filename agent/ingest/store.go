@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/unmogrowp/unmogrowp/agent/event"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -13,13 +14,13 @@ import (
 // requests of any size share blocks well.
 const maxChunk = protocol.MaxBlockRaw / 4
 
-// encode adds the event to what the request stores.
-func (c *call) encode() reason {
+// keep adds an event to what the request stores.
+func (c *call) keep(e *protocol.Event) event.Reason {
 	from := len(c.encoded)
-	c.encoded = protocol.AppendEvent(c.encoded, &c.event)
+	c.encoded = protocol.AppendEvent(c.encoded, e)
 	if len(c.encoded)-from > protocol.MaxEventBytes {
 		c.encoded = c.encoded[:from]
-		return reasonEventTooLarge
+		return event.TooLarge
 	}
 	if n := len(c.chunks); n > 0 {
 		last, start := &c.chunks[n-1], 0
@@ -29,11 +30,11 @@ func (c *call) encode() reason {
 		if len(c.encoded)-start <= maxChunk {
 			last.end = len(c.encoded)
 			last.count++
-			return accepted
+			return event.Accepted
 		}
 	}
 	c.chunks = append(c.chunks, chunk{end: len(c.encoded), count: 1})
-	return accepted
+	return event.Accepted
 }
 
 // append makes the accepted events durable. If a later chunk fails, the earlier

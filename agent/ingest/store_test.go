@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/unmogrowp/unmogrowp/agent/event/script"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -25,7 +26,7 @@ func TestFullBufferTellsWhenToComeAgain(t *testing.T) {
 	for after, want := range map[time.Duration]string{time.Millisecond: "1", 1500 * time.Millisecond: "2", time.Hour: "300"} {
 		d := newDoor(t)
 		d.buffer.fail = errors.Join(errors.New("append"), &fullError{after})
-		w := d.send("POST", "/v1/batch", batchOf(event(""), event("")), basic(clientKey))
+		w := d.send("POST", "/v1/batch", batchOf(tracked(""), tracked("")), basic(clientKey))
 		if w.Code != 429 || w.Header().Get("Retry-After") != want {
 			t.Errorf("full for %s: %d, Retry-After %q, want 429, %s", after, w.Code, w.Header().Get("Retry-After"), want)
 		}
@@ -136,17 +137,16 @@ func TestRetryHasTheSameDigest(t *testing.T) {
 	}
 	d := newDoor(t)
 	digests := map[string]uint64{}
-	requests := splitScript(string(data))
+	requests := script.Split(string(data))
 	if len(requests) != 3 {
 		t.Fatalf("%d requests", len(requests))
 	}
 	repeats := 0
 	for _, b := range requests {
-		head, body, _ := strings.Cut(b.request, "\n\n")
-		if !strings.Contains(head, "/v1/batch") {
-			t.Fatal(head)
+		if b.Target != "/v1/batch" {
+			t.Fatal(b.Target)
 		}
-		d.send("POST", "/v1/batch", body, basic(clientKey))
+		d.send("POST", "/v1/batch", b.Body, basic(clientKey))
 		for _, e := range d.buffer.taken() {
 			if known, ok := digests[e.ID]; ok {
 				repeats++
@@ -227,7 +227,7 @@ func TestPixelIsAnImage(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	d := newDoor(t)
-	d.send("POST", "/v1/batch", batchOf(event(""), `1`, event("")), basic(clientKey))
+	d.send("POST", "/v1/batch", batchOf(tracked(""), `1`, tracked("")), basic(clientKey))
 	if accepted, rejected := d.Counts(); accepted != 2 || rejected != 1 {
 		t.Errorf("accepted %d, rejected %d", accepted, rejected)
 	}

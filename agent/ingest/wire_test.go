@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/unmogrowp/unmogrowp/agent/event/script"
 )
 
 // TestWireScripts plays the scripts of testdata/wire. Their *.http files are what
@@ -41,7 +42,7 @@ func TestWireScripts(t *testing.T) {
 }
 
 func runWire(t *testing.T, file string) {
-	script, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +56,12 @@ func runWire(t *testing.T, file string) {
 	defer func() { _ = stop() }()
 	defer p.hangUp()
 	var out strings.Builder
-	for _, block := range splitScript(string(script)) {
-		got := p.play(t, block.request)
-		if got != block.want && !*update {
-			t.Errorf("%s\ngot:\n%s\nwant:\n%s", block.request, got, block.want)
+	for _, block := range script.Split(string(text)) {
+		got := p.play(t, block.Text)
+		if got != block.Want && !*update {
+			t.Errorf("%s\ngot:\n%s\nwant:\n%s", block.Text, got, block.Want)
 		}
-		fmt.Fprintf(&out, "%s----\n%s\n", block.request, got)
+		fmt.Fprintf(&out, "%s----\n%s\n", block.Text, got)
 	}
 	if *update {
 		if err := os.WriteFile(file, []byte(strings.TrimRight(out.String(), "\n")+"\n"), 0o600); err != nil {
@@ -155,12 +156,12 @@ func (p *phone) send(t *testing.T, out *strings.Builder, file string) {
 	if answer.Close {
 		p.hangUp()
 	}
-	heard := httptest.NewRecorder()
+	heard := newAnswer()
 	maps.Copy(heard.Header(), answer.Header)
 	heard.Code, heard.Body = answer.StatusCode, bytes.NewBuffer(body)
 	describeAnswer(out, heard)
 	for _, e := range p.door.buffer.taken() {
-		describeEvent(out, &e)
+		script.Describe(out, &e)
 	}
 	p.describeCounts(t, out)
 }

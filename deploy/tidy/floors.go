@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ type Entry struct {
 // floor. A package that is not here fails the test. agent and aggregator never import each other,
 // whatever the floors say.
 func Floors() map[string]Entry {
-	return map[string]Entry{
+	floors := map[string]Entry{
 		"protocol":         {Floor: 0, Why: "what agents and aggregators must agree on"},
 		"protocol/daemon":  {Floor: 0, Why: "what every process owes its operator"},
 		"protocol/doctor":  {Floor: 0, Why: "what a machine must have before a program starts"},
@@ -41,12 +42,6 @@ func Floors() map[string]Entry {
 		"aggregator/access":   {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
 
 		"aggregator/pass": {Floor: 0, Why: "the wall between apps in ClickHouse, as both sides of it must know it"},
-
-		"agent/ingest": {Floor: 1, Why: "HTTP to events; knows its buffer only by an interface"},
-		"agent/buffer": {Floor: 1, Why: "the one durable queue"},
-		"agent/uplink": {Floor: 1, Why: "blocks to aggregators; knows its queue only by an interface"},
-		"agent/links":  {Floor: 1, Why: "tracking links"},
-		"agent/geo":    {Floor: 1, Why: "addresses to countries, by the operator's database"},
 
 		"aggregator/intake": {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface",
 			Tried: []string{"aggregator/authority"}},
@@ -83,6 +78,25 @@ func Floors() map[string]Entry {
 
 		"deploy/standalone": {Floor: 5, Why: "the single-machine command"},
 		"benchmarks":        {Floor: 5, Why: "load and figures"},
+	}
+	maps.Copy(floors, agentFloors())
+	return floors
+}
+
+// agentFloors are the entries of the agent's parts.
+func agentFloors() map[string]Entry {
+	return map[string]Entry{
+		"agent/document": {Floor: 1, Pure: true, Why: "a JSON text with limits, faults and places; knows no events"},
+		"agent/event": {Floor: 1, Pure: true, Beside: []string{"agent/document"}, Why: "one message to one event, in steps that need no request",
+			Tried: []string{"agent/event/script"}},
+		"agent/event/script": {Floor: 1, Pure: true, Test: true, Why: "the text scripts that the pure packages and the door are held against"},
+		"agent/vendor": {Floor: 1, Pure: true, Beside: []string{"agent/document", "agent/event"}, Why: "another vendor's request to messages",
+			Tried: []string{"agent/event/script"}},
+		"agent/ingest": {Floor: 1, Beside: []string{"agent/document", "agent/event", "agent/vendor"}, Why: "HTTP to events; knows its buffer only by an interface"},
+		"agent/buffer": {Floor: 1, Why: "the one durable queue"},
+		"agent/uplink": {Floor: 1, Why: "blocks to aggregators; knows its queue only by an interface"},
+		"agent/links":  {Floor: 1, Why: "tracking links"},
+		"agent/geo":    {Floor: 1, Why: "addresses to countries, by the operator's database"},
 	}
 }
 

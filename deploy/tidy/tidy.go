@@ -54,6 +54,7 @@ func Check(root fs.FS, floors map[string]Entry) ([]Finding, error) {
 		c.checkPure(f)
 	}
 	c.checkPackageComments()
+	c.checkNames()
 	for _, t := range r.texts {
 		c.checkText(t)
 	}
@@ -139,10 +140,10 @@ func read(root fs.FS) (*repository, error) {
 // foreign says whether a directory holds nothing that the rules are about.
 func foreign(dir string) bool {
 	switch path.Base(dir) {
-	case ".git", ".data", ".cache", ".svelte-kit", "node_modules", "dist", "bin", "testdata", "vendor":
+	case ".git", ".data", ".cache", ".svelte-kit", "node_modules", "dist", "bin", "testdata":
 		return true
 	}
-	return false
+	return dir == "vendor" // of the root: what others wrote
 }
 
 func isText(name string) bool {

@@ -1,0 +1,225 @@
+// Package event makes events of messages. A message is one call of the Segment HTTP API, one
+// touch that a server reports, or one click on a link; the event is what is stored of it, stamped
+// once. The package is pure: what a message cannot say (the app, the trust in its key, the agent's
+// clock, who sent it) comes in a Request.
+package event
+
+import (
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/unmogrowp/unmogrowp/agent/document"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// Client is whoever sent a request.
+type Client interface {
+	Address() string          // IP address in its canonical form, "" if there is none
+	Agent() string            // User-Agent
+	Country(ip string) string // ISO 3166 code of an address, "" if it is not known
+}
+
+// Request is what all messages of one request have in common and do not say themselves.
+type Request struct {
+	App        protocol.App
+	Trusted    bool  // sent with a server key
+	Received   int64 // the agent's clock, in milliseconds since the epoch
+	Client     Client
+	NewID      func() string // mints a message id
+	EventBytes int           // of one event, at most
+}
+
+// Maker makes events, one after another. Its strings are views of the text that Doc was parsed
+// from and of what Doc unescaped: an event is good until the next one is made, or Doc is parsed
+// again.
+type Maker struct {
+	Request
+	Doc    document.Document
+	Event  protocol.Event // the last one made
+	Minted bool           // its id was made here, for want of a usable one
+
+	shared  shared
+	message message
+	payload []byte
+	agents  agentCache
+}
+
+// Begin starts a request. Doc is parsed, or will be before Make.
+func (m *Maker) Begin(r Request) {
+	m.Request, m.shared = r, shared{}
+}
+
+// Forget lets go of what a request was about, so that a maker can be kept for the next.
+func (m *Maker) Forget() {
+	m.Request, m.message, m.Event = Request{}, message{}, protocol.Event{}
+}
+
+// Size is how many bytes of memory a maker holds, for those who keep makers.
+func (m *Maker) Size() int { return cap(m.payload) + m.Doc.Size() }
+
+// Batch finds the list of messages in the document, and what they share. The list is 0 if
+// there is none.
+func (m *Maker) Batch() (list document.Ref) {
+	m.shared, list = readShared(&m.Doc)
+	return list
+}
+
+// steps are the things that are done to every message, in order. Any may refuse it.
+var steps = [...]func(*Maker) Reason{
+	(*Maker).screen, (*Maker).identify, (*Maker).stamp, (*Maker).device, (*Maker).campaign,
+	(*Maker).money, (*Maker).consent, (*Maker).client, (*Maker).classify, (*Maker).locate, (*Maker).hide, (*Maker).seal,
+}
+
+// Make turns one object of the document into Event. Keep is told of it while it is good, and may
+// refuse it as well. An unknown kind is told by the message's own "type".
+func (m *Maker) Make(index int, item document.Ref, k protocol.Kind, keep func(*protocol.Event) Reason) Rejection {
+	r, ok := m.look(index, item)
+	if !ok {
+		return r
+	}
+	mark := m.Doc.Mark()
+	m.message = message{self: item, kind: k, index: index, ctx: m.shared.ctx}
+	readMessage(&m.Doc, &m.message)
+	m.Event, m.Minted = protocol.Event{App: m.App.ID}, false
+	for _, run := range steps {
+		if r.Reason = run(m); r.Reason != Accepted {
+			break
+		}
+	}
+	if r.Reason == Accepted {
+		r.Reason = keep(&m.Event)
+	}
+	m.Doc.Release(mark)
+	return r
+}
+
+// look refuses what is no object, or breaks a limit of the document.
+func (m *Maker) look(index int, item document.Ref) (Rejection, bool) {
+	start, _ := m.Doc.Span(item)
+	r := Rejection{Index: index, Offset: start, Reason: Accepted}
+	if m.Doc.Kind(item) != document.Object && (item != 0 || m.Doc.Root() != document.Object) {
+		r.Reason = NotAnObject
+		return r, false
+	}
+	if f, bad := m.Doc.FaultIn(item); bad {
+		r.Offset, r.Reason = f.Offset, Reason(f.Limit)
+		return r, false
+	}
+	return r, true
+}
+
+// screen refuses an event that is too large, and finds its kind.
+func (m *Maker) screen() Reason {
+	if start, end := m.Doc.Span(m.message.self); end-start > m.EventBytes {
+		return TooLarge
+	}
+	e, msg := &m.Event, &m.message
+	e.Kind = msg.kind
+	if e.Kind == protocol.KindUnknown {
+		e.Kind = protocol.ParseKind(m.Doc.Str(msg.typ))
+	}
+	if e.Kind == protocol.KindUnknown || e.Kind.Touch() {
+		return UnknownType
+	}
+	return Accepted
+}
+
+// identify sets the ids of the message and of the person, and the name.
+func (m *Maker) identify() Reason {
+	e, msg, d := &m.Event, &m.message, &m.Doc
+	e.ID = d.Scalar(msg.id)
+	if !ValidMessageID(e.ID) {
+		e.ID, m.Minted = m.NewID(), true
+	}
+	for _, f := range [...]struct {
+		field *string
+		value document.Ref
+	}{{&e.UserID, msg.userID}, {&e.AnonymousID, msg.anonymousID}, {&e.GroupID, msg.groupID}, {&e.PreviousID, msg.previousID}} {
+		switch d.Kind(f.value) {
+		case document.None, document.Null:
+			continue
+		case document.String, document.Number:
+			*f.field = d.Scalar(f.value)
+		default:
+			return InvalidID
+		}
+		if len(*f.field) > MaxID {
+			return IDTooLong
+		}
+	}
+	return m.nameEvent()
+}
+
+func (m *Maker) nameEvent() Reason {
+	e, msg, d := &m.Event, &m.message, &m.Doc
+	switch e.Kind {
+	case protocol.KindTrack:
+		e.Name = strings.TrimSpace(d.Scalar(msg.event))
+		if e.Name == "" {
+			return MissingName
+		}
+	case protocol.KindPage, protocol.KindScreen:
+		if e.Name = strings.TrimSpace(d.Scalar(msg.name)); e.Name == "" {
+			e.Name = strings.TrimSpace(d.Scalar(msg.props.name))
+		}
+	}
+	if len(e.Name) > MaxID {
+		return IDTooLong
+	}
+	return Accepted
+}
+
+// ValidMessageID accepts printable ASCII without spaces: what can stand in a
+// URL path once escaped, and in a log.
+func ValidMessageID(s string) bool {
+	if s == "" || len(s) > MaxMessageID {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Maker) stamp() Reason {
+	msg, d := &m.message, &m.Doc
+	claimed := claimOf(d, msg.original)
+	if !claimed.given {
+		claimed = claimOf(d, msg.timestamp)
+	}
+	sent := claimOf(d, msg.sentAt)
+	if sent.at == 0 {
+		sent = m.shared.sent
+	}
+	stamp(&m.Event, claimed, sent, m.Received)
+	if m.Trusted {
+		m.Event.Flags |= protocol.FlagTrusted
+	}
+	return Accepted
+}
+
+// seal sets the payload and its digest, which tells a retry from another
+// message under the same id.
+func (m *Maker) seal() Reason {
+	m.payload = m.appendPayload(m.payload[:0])
+	e := &m.Event
+	e.Payload = m.payload
+	if len(m.payload) == 0 {
+		e.Payload = m.Doc.Raw(m.message.self)
+	}
+	m.hidePayload()
+	if len(e.Payload) > m.EventBytes {
+		return TooLarge
+	}
+	e.Digest = digest(e.Kind, e.Payload)
+	return Accepted
+}
+
+// digest depends on nothing that the agent adds: an SDK's retry has the same.
+func digest(k protocol.Kind, payload []byte) uint64 {
+	const golden = 0x9e3779b97f4a7c15 // spreads the kind over all bits
+	return xxhash.Sum64(payload) ^ uint64(k)*golden
+}
