@@ -1,260 +1,35 @@
-// Package accounts is Postgres: people and their roles, sessions, apps, keys, tracking links,
-// settings, agents and their certificates, sealed secrets, leases and watermarks, and the audit log.
-//
-// What always holds:
-//
-//   - A change and its audit entry are one transaction. When the log cannot be written, nothing
-//     changes.
-//   - Whatever agents are told (apps, keys, links) grows the settings generation in the transaction
-//     of the change and is announced with NOTIFY; see [Accounts.Settings] and [Accounts.Watch].
-//   - Nothing that opens a door is stored: passwords as argon2id, tokens and keys as SHA-256, what
-//     must be read again (certificate authority, signing keys) sealed under the master key.
-//   - Time is the database's, so nodes with clocks apart agree on what has expired.
-//
-// An Accounts holds no state but its pool and a key that it read, and may be used by any number of goroutines.
+// Package accounts is everything that is kept in Postgres, opened together: the pool itself and the rooms
+// over it, each in a package of its own.
 package accounts
 
 import (
 	"context"
-	"crypto/rand"
-	"embed"
-	"encoding/base32"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"net"
-	"strings"
-	"sync"
-	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
-)
-
-// Errors that callers act upon.
-var (
-	ErrNotFound     = errors.New("not found")
-	ErrExists       = errors.New("already exists")
-	ErrLastOwner    = errors.New("the last owner must stay")
-	ErrNotHeld      = errors.New("nobody can grant, change or take away what they do not hold")
-	ErrClone        = errors.New("this buffer belongs to another agent: it was copied")
-	ErrFenced       = errors.New("the lease has passed to another node")
-	ErrUnauthorized = errors.New("not logged in")
-	ErrBusy         = errors.New("too many logins at once")
-	ErrUnavailable  = errors.New("postgres cannot be reached")
-)
-
-// InvalidError says what is wrong with what the caller gave, in words for the person who gave it.
-type InvalidError struct{ Reason string }
-
-// Error returns the reason.
-func (e *InvalidError) Error() string { return e.Reason }
-
-func invalid(format string, args ...any) error {
-	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
-}
-
-//go:embed migrations/*.sql walls.sql
-var migrations embed.FS
-
-// errUnreadable stands for the parser's error, which may hold the password.
-func errUnreadable() error {
-	return errors.New("the Postgres DSN cannot be read: write postgres://user:password@host:port/database")
-}
-
-// Times that bound what the database does for us.
-const (
-	statementTimeout = 10 * time.Second
-	lockTimeout      = 5 * time.Second
-	idleInTx         = 15 * time.Second
-	connectTimeout   = 5 * time.Second
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // Options say how to reach Postgres.
-type Options struct {
-	DSN       string   // a URL or key=value words, as libpq takes them; see role.go for whose
-	MasterKey []byte   // 32 bytes; seals the secrets
-	OtherKeys [][]byte // master keys that secrets may be sealed under while the key is changed
-	MaxConns  int32    // 0 means 10
-}
+type Options = postgres.Options
 
-// Accounts is the open database.
+// Accounts is the open database with its rooms. It may be used by any number of goroutines.
 type Accounts struct {
-	pool    *scopedPool
-	config  *pgx.ConnConfig // of connections outside of the pool, for LISTEN
-	owner   *pgx.ConnConfig // for migrations; nil if the DSN is the application role's
-	keys    *keyring
-	hashing chan struct{} // a slot for each argon2id computation at a time
-	waiting chan struct{} // a slot for each login that may wait for one
-
-	refreshing sync.Mutex
-	refreshKey []byte // nil until it is needed
+	*postgres.Pool
+	People *people.People
+	Logins *people.Logins
+	Apps   *apps.Apps
+	Runs   *apps.Runs
+	Agents *agents.Agents
 }
 
 // Open connects to Postgres. It fails if Postgres does not answer.
 func Open(ctx context.Context, options Options) (*Accounts, error) {
-	keys, err := newKeyring(append([][]byte{options.MasterKey}, options.OtherKeys...))
+	pool, err := postgres.Open(ctx, options)
 	if err != nil {
-		return nil, fmt.Errorf("open accounts: %w", err)
+		return nil, err
 	}
-	config, err := pgxpool.ParseConfig(options.DSN)
-	if err != nil {
-		return nil, fmt.Errorf("open accounts: %w", errUnreadable())
-	}
-	config.MaxConns = max(options.MaxConns, 0)
-	if config.MaxConns == 0 {
-		config.MaxConns = 10
-	}
-	config.MaxConnLifetime = 30 * time.Minute
-	config.MaxConnLifetimeJitter = 5 * time.Minute
-	config.HealthCheckPeriod = 15 * time.Second
-	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // never the simple protocol
-	owner, err := becomeApplication(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open accounts: %w", err)
-	}
-	parameters := config.ConnConfig.RuntimeParams
-	parameters["application_name"] = "unmogrowp-aggregator"
-	parameters["statement_timeout"] = milliseconds(statementTimeout)
-	parameters["lock_timeout"] = milliseconds(lockTimeout)
-	parameters["idle_in_transaction_session_timeout"] = milliseconds(idleInTx)
-	parameters["synchronous_commit"] = "on"
-	parameters["timezone"] = "UTC"
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open accounts: %w", err)
-	}
-	a := &Accounts{
-		pool: &scopedPool{pool}, config: config.ConnConfig, owner: owner, keys: keys,
-		hashing: make(chan struct{}, hashers()), waiting: make(chan struct{}, maxWaiting),
-	}
-	if err := a.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("open accounts: %w", err)
-	}
-	return a, nil
-}
-
-func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
-
-// Close closes every connection, after what runs on them.
-func (a *Accounts) Close() { a.pool.Close() }
-
-// Ping says whether Postgres answers.
-func (a *Accounts) Ping(ctx context.Context) error {
-	if err := a.pool.Ping(ctx); err != nil {
-		return wrap("reach postgres", err)
-	}
-	return nil
-}
-
-// Migrate brings the schema up to date, as the owner of the tables. Nodes that start together take
-// turns. An application role only sees to it that somebody else has done so.
-func (a *Accounts) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("migrate accounts: %w", err)
-	}
-	if a.owner == nil {
-		err = a.migrated(ctx, files)
-	} else {
-		err = migrate(ctx, a.owner, files)
-	}
-	if err != nil {
-		return fmt.Errorf("migrate accounts: %w", err)
-	}
-	return nil
-}
-
-func migrate(ctx context.Context, owner *pgx.ConnConfig, files fs.FS) error {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10)) // seconds, tries
-	if err != nil {
-		return err
-	}
-	db := stdlib.OpenDB(*owner)
-	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
-		goose.WithAllowOutofOrder(true)) // none depends on one of another branch
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return err
-	}
-	conn, err := pgx.ConnectConfig(ctx, owner.Copy())
-	if err != nil {
-		return wrap("reach postgres", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return wall(ctx, conn)
-}
-
-// change runs a transaction that changes something. It commits only if do returns no error.
-func (a *Accounts) change(ctx context.Context, what string, do func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
-	return wrap(what, err)
-}
-
-// wrap adds what was being done, unless the error is one that callers act upon.
-func wrap(what string, err error) error {
-	var bad *InvalidError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
-	case errors.As(err, &bad):
-		return err
-	case violates(err, "23505"):
-		return fmt.Errorf("%s: %w", what, ErrExists)
-	case violates(err, "22021"), violates(err, "22P05"): // ids and cursors come from addresses, unchecked
-		return invalid("a value holds NUL or is not UTF-8")
-	case unreachable(err):
-		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// violates says whether Postgres refused with that SQLSTATE.
-func violates(err error, state string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == state
-}
-
-// unreachable says whether Postgres did not answer in time, is starting, stopping or full.
-func unreachable(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "57") || pg.Code == "55P03" || strings.HasPrefix(pg.Code, "53")
-	}
-	var connect *pgconn.ConnectError
-	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// newID makes an id that sorts by time of creation.
-func newID() (string, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return "", fmt.Errorf("make id: %w", err)
-	}
-	return id.String(), nil
-}
-
-// newToken makes a random name of n bytes of entropy in lower-case letters and digits.
-func newToken(prefix string, n int) (string, error) {
-	raw := make([]byte, n)
-	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("make token: %w", err)
-	}
-	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw)
-	return prefix + strings.ToLower(text), nil
+	persons := people.New(pool)
+	return &Accounts{Pool: pool, People: persons, Logins: people.NewLogins(pool, persons), Apps: apps.New(pool), Runs: apps.NewRuns(pool), Agents: agents.New(pool)}, nil
 }

@@ -3,11 +3,11 @@ package api
 import (
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 func listAgents(c *call) (any, error) {
-	agents, err := c.Accounts.Agents(c.ctx)
+	agents, err := c.Accounts.Agents.List(c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -15,7 +15,7 @@ func listAgents(c *call) (any, error) {
 }
 
 func readAgent(c *call) (any, error) {
-	agents, err := c.Accounts.Agents(c.ctx)
+	agents, err := c.Accounts.Agents.List(c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func readAgent(c *call) (any, error) {
 			return agent, nil
 		}
 	}
-	return nil, accounts.ErrNotFound
+	return nil, postgres.ErrNotFound
 }
 
 type enrollmentBody struct {
@@ -60,14 +60,16 @@ func changeAgent(c *call) (any, error) {
 		return nil, err
 	}
 	if body.URL != nil {
-		if err := c.Accounts.SetAgentURL(c.ctx, c.param("agent"), *body.URL); err != nil {
+		if err := c.Accounts.Agents.SetAgentURL(c.ctx, c.param("agent"), *body.URL); err != nil {
 			return nil, err
 		}
 	}
 	return readAgent(c)
 }
 
-func revokeAgent(c *call) (any, error) { return nil, c.Accounts.RevokeAgent(c.ctx, c.param("agent")) }
+func revokeAgent(c *call) (any, error) {
+	return nil, c.Accounts.Agents.RevokeAgent(c.ctx, c.param("agent"))
+}
 
 func clusterState(c *call) (any, error) {
 	state, err := c.Cluster.State(c.ctx)

@@ -30,6 +30,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
@@ -87,7 +88,7 @@ type Options struct {
 	Logger        *slog.Logger
 
 	// Heads reads the signed heads of the audit log that are kept outside of Postgres; nil means none are.
-	Heads func(context.Context) ([]accounts.SignedHead, error)
+	Heads func(context.Context) ([]postgres.SignedHead, error)
 
 	// TrustedProxies are those whose X-Forwarded-For is believed; none means nobody's is.
 	TrustedProxies []netip.Prefix

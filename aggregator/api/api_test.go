@@ -21,8 +21,10 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -183,7 +185,7 @@ func newSystem(t testing.TB) *system {
 		t.Fatal(err)
 	}
 	s := &system{t: t, accounts: a, reports: &reports{}, clock: &clock{}}
-	if s.auth, err = NewAuthenticator(t.Context(), a, s.clock.now, slog.New(slog.DiscardHandler)); err != nil {
+	if s.auth, err = NewAuthenticator(t.Context(), a, a.Logins, s.clock.now, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	s.serve(s.options())
@@ -211,9 +213,9 @@ func (s *system) options() Options {
 }
 
 // user makes a person who can log in.
-func (s *system) user(email string, roles ...access.Assignment) accounts.User {
+func (s *system) user(email string, roles ...access.Assignment) people.User {
 	s.t.Helper()
-	user, err := s.accounts.CreateUser(s.t.Context(), accounts.NewUser{Email: email, Name: email, Password: testPassword, Roles: roles})
+	user, err := s.accounts.People.CreateUser(s.t.Context(), people.NewUser{Email: email, Name: email, Password: testPassword, Roles: roles})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -228,7 +230,7 @@ func (s *system) owner() *client {
 
 func (s *system) app(name string) string {
 	s.t.Helper()
-	app, err := s.accounts.CreateApp(s.t.Context(), accounts.App{Name: name})
+	app, err := s.accounts.Apps.CreateApp(s.t.Context(), apps.App{Name: name})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -354,7 +356,7 @@ func TestOwnerSetsUpAnApp(t *testing.T) {
 		t.Fatalf("user = %+v", c.user)
 	}
 	c.get("me").want(200)
-	var app accounts.App
+	var app apps.App
 	c.post("apps", map[string]any{"name": "Shop", "currency": "USD"}).want(201).decode(&app)
 	var key newKey
 	c.post("apps/"+app.ID+"/keys", map[string]any{"kind": "client", "name": "web"}).want(201).decode(&key)
@@ -369,7 +371,7 @@ func TestOwnerSetsUpAnApp(t *testing.T) {
 	if q := s.reports.last; len(q.Args) != 3 || q.Args[0] != app.ID || q.Args[2].(int64)-q.Args[1].(int64) < (29*24*time.Hour).Milliseconds() {
 		t.Errorf("asked %+v", q)
 	}
-	var link accounts.Link
+	var link apps.Link
 	c.post("apps/"+app.ID+"/links", map[string]any{"media_source": "mail", "fallback": "https://example.com/"}).want(201).decode(&link)
 	c.send("PUT", "apps/"+app.ID+"/links/"+link.ID, map[string]any{"media_source": "post", "fallback": "https://example.com/"}, nil).want(200)
 	c.get("apps/" + app.ID + "/links/" + link.ID).want(200)

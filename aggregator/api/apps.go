@@ -4,17 +4,18 @@ import (
 	"net/http"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 func listApps(c *call) (any, error) {
-	all, err := c.Accounts.Apps(c.ctx)
+	all, err := c.Accounts.Apps.List(c.ctx)
 	if err != nil {
 		return nil, err
 	}
-	visible := []accounts.App{}
+	visible := []apps.App{}
 	for _, app := range all {
 		if access.Can(c.principal, access.AppsRead, app.ID) {
 			visible = append(visible, app)
@@ -37,7 +38,7 @@ func createApp(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateApp(c.ctx, accounts.App{Name: body.Name, Currency: body.Currency, Timezone: body.Timezone, Origins: body.Origins, Addresses: body.Addresses}))
+	return answerOf(c.Accounts.Apps.CreateApp(c.ctx, apps.App{Name: body.Name, Currency: body.Currency, Timezone: body.Timezone, Origins: body.Origins, Addresses: body.Addresses}))
 }
 
 // answerOf makes an answer of a value and an error.
@@ -48,23 +49,23 @@ func answerOf[T any](value T, err error) (any, error) {
 	return value, nil
 }
 
-func readApp(c *call) (any, error) { return answerOf(c.Accounts.App(c.ctx, c.param("app"))) }
+func readApp(c *call) (any, error) { return answerOf(c.Accounts.Apps.App(c.ctx, c.param("app"))) }
 
 func changeApp(c *call) (any, error) {
-	var body accounts.AppChange
+	var body apps.AppChange
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.UpdateApp(c.ctx, c.param("app"), body))
+	return answerOf(c.Accounts.Apps.UpdateApp(c.ctx, c.param("app"), body))
 }
 
-func deleteApp(c *call) (any, error) { return nil, c.Accounts.DeleteApp(c.ctx, c.param("app")) }
+func deleteApp(c *call) (any, error) { return nil, c.Accounts.Apps.DeleteApp(c.ctx, c.param("app")) }
 
 func listKeys(c *call) (any, error) {
-	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+	if _, err := c.Accounts.Apps.App(c.ctx, c.param("app")); err != nil {
 		return nil, err
 	}
-	keys, err := c.Accounts.Keys(c.ctx, c.param("app"))
+	keys, err := c.Accounts.Apps.Keys(c.ctx, c.param("app"))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ type keyBody struct {
 }
 
 type newKey struct {
-	accounts.Key
+	apps.Key
 	Secret string `json:"key"` // what SDKs and servers send; shown this once
 }
 
@@ -86,7 +87,7 @@ func createKey(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	key, secret, err := c.Accounts.CreateKey(c.ctx, c.param("app"), body.Kind, body.Name)
+	key, secret, err := c.Accounts.Apps.CreateKey(c.ctx, c.param("app"), body.Kind, body.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +95,16 @@ func createKey(c *call) (any, error) {
 }
 
 func revokeKey(c *call) (any, error) {
-	return nil, c.Accounts.RevokeKey(c.ctx, c.param("app"), c.param("key"))
+	return nil, c.Accounts.Apps.RevokeKey(c.ctx, c.param("app"), c.param("key"))
 }
 
-func (c *call) settings() ([]accounts.SettingsVersion, error) {
-	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+func (c *call) settings() ([]apps.SettingsVersion, error) {
+	if _, err := c.Accounts.Apps.App(c.ctx, c.param("app")); err != nil {
 		return nil, err
 	}
-	versions, err := c.Accounts.SettingsOf(c.ctx, c.param("app"))
+	versions, err := c.Accounts.Apps.SettingsOf(c.ctx, c.param("app"))
 	if err == nil && len(versions) == 0 {
-		err = accounts.ErrNotFound
+		err = postgres.ErrNotFound
 	}
 	return versions, err
 }
@@ -137,7 +138,7 @@ func changeSettings(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.PutSettings(c.ctx, c.param("app"), body.Settings))
+	return answerOf(c.Accounts.Apps.PutSettings(c.ctx, c.param("app"), body.Settings))
 }
 
 type linkBody struct {
@@ -154,8 +155,8 @@ type linkBody struct {
 	Fallback    string            `json:"fallback"`
 }
 
-func (b *linkBody) link(app, id string) accounts.Link {
-	return accounts.Link{
+func (b *linkBody) link(app, id string) apps.Link {
+	return apps.Link{
 		ID: id, App: app, Slug: b.Slug, MediaSource: b.MediaSource, Campaign: b.Campaign, AdSet: b.AdSet, Ad: b.Ad, Keyword: b.Keyword,
 		Retargeting: b.Retargeting, DeepLinks: b.DeepLinks, Redirects: b.Redirects, Stores: b.Stores, Fallback: b.Fallback,
 	}
@@ -170,10 +171,10 @@ func listLinks(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Accounts.App(c.ctx, c.param("app")); err != nil {
+	if _, err := c.Accounts.Apps.App(c.ctx, c.param("app")); err != nil {
 		return nil, err
 	}
-	links, err := c.Accounts.Links(c.ctx, c.param("app"), q.get("cursor"), limit+1)
+	links, err := c.Accounts.Apps.Links(c.ctx, c.param("app"), q.get("cursor"), limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -190,11 +191,11 @@ func createLink(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateLink(c.ctx, body.link(c.param("app"), "")))
+	return answerOf(c.Accounts.Apps.CreateLink(c.ctx, body.link(c.param("app"), "")))
 }
 
 func readLink(c *call) (any, error) {
-	return answerOf(c.Accounts.Link(c.ctx, c.param("app"), c.param("link")))
+	return answerOf(c.Accounts.Apps.Link(c.ctx, c.param("app"), c.param("link")))
 }
 
 func changeLink(c *call) (any, error) {
@@ -203,13 +204,13 @@ func changeLink(c *call) (any, error) {
 		return nil, err
 	}
 	if body.Slug != "" {
-		if before, err := c.Accounts.Link(c.ctx, c.param("app"), c.param("link")); err == nil && before.Slug != body.Slug {
+		if before, err := c.Accounts.Apps.Link(c.ctx, c.param("app"), c.param("link")); err == nil && before.Slug != body.Slug {
 			return nil, refusal(http.StatusConflict, "conflict", "The slug of a link cannot be changed: make another link.")
 		}
 	}
-	return answerOf(c.Accounts.UpdateLink(c.ctx, body.link(c.param("app"), c.param("link"))))
+	return answerOf(c.Accounts.Apps.UpdateLink(c.ctx, body.link(c.param("app"), c.param("link"))))
 }
 
 func deleteLink(c *call) (any, error) {
-	return nil, c.Accounts.DeleteLink(c.ctx, c.param("app"), c.param("link"))
+	return nil, c.Accounts.Apps.DeleteLink(c.ctx, c.param("app"), c.param("link"))
 }

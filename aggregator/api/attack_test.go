@@ -17,7 +17,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 )
 
 // TestAttacks sends what must be refused to one running system, which must be none the worse for it.
@@ -335,7 +335,7 @@ func massAssignment(t *testing.T, s *system) {
 	for _, field := range []string{"role", "roles", "id", "org_id", "is_admin", "disabled", "created_at", "email", "session_epoch"} {
 		c.send("PATCH", "me", map[string]any{"name": "New", field: "x"}, nil).want(400)
 	}
-	var user accounts.User
+	var user people.User
 	c.get("users/" + c.user.ID).want(200).decode(&user)
 	if user.Name != "owner@example.com" || user.Email != "owner@example.com" {
 		t.Errorf("user = %+v", user)

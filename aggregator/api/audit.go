@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // exportPage is how many entries of an export are in memory at a time.
@@ -20,9 +20,9 @@ const exportPage = 1000
 func auditFilter() []string { return []string{"actor", "action", "outcome", "target", "from", "to"} }
 
 // auditPage reads what is asked of the audit log.
-func (p parameters) auditPage() (ask accounts.AuditPage, err error) {
-	ask = accounts.AuditPage{Actor: p.get("actor"), Action: p.get("action"), Outcome: p.get("outcome"), Target: p.get("target")}
-	outcomes := []string{"", accounts.Success, accounts.Failure, accounts.Denied}
+func (p parameters) auditPage() (ask postgres.AuditPage, err error) {
+	ask = postgres.AuditPage{Actor: p.get("actor"), Action: p.get("action"), Outcome: p.get("outcome"), Target: p.get("target")}
+	outcomes := []string{"", postgres.Success, postgres.Failure, postgres.Denied}
 	if !slices.Contains(outcomes, ask.Outcome) {
 		return ask, badRequest("outcome must be success, failure or denied.")
 	}
@@ -85,7 +85,7 @@ func exportAudit(c *call) (any, error) {
 			filter[name] = value
 		}
 	}
-	if err := c.Accounts.Record(c.ctx, "audit.export", accounts.Success, "", "", map[string]any{"filter": filter}); err != nil {
+	if err := c.Accounts.Record(c.ctx, "audit.export", postgres.Success, "", "", map[string]any{"filter": filter}); err != nil {
 		return nil, err
 	}
 	return streamAnswer{contentType: "application/x-ndjson", name: "audit.ndjson", write: func(w io.Writer) error {
@@ -95,7 +95,7 @@ func exportAudit(c *call) (any, error) {
 
 // exportTo writes all entries. Each page has the time of a request, for reading it and for the client
 // to take it.
-func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
+func (c *call) exportTo(lines *json.Encoder, ask postgres.AuditPage) error {
 	ask.Limit = exportPage
 	for {
 		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(2 * requestTimeout)) // without, the server's own holds
@@ -116,7 +116,7 @@ func (c *call) exportTo(lines *json.Encoder, ask accounts.AuditPage) error {
 }
 
 // auditEntries reads a page, however long the pages before it took.
-func (c *call) auditEntries(ask accounts.AuditPage) ([]accounts.Entry, error) {
+func (c *call) auditEntries(ask postgres.AuditPage) ([]postgres.Entry, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), requestTimeout)
 	defer cancel()
 	return c.Accounts.Audit(ctx, ask)
@@ -124,7 +124,7 @@ func (c *call) auditEntries(ask accounts.AuditPage) ([]accounts.Entry, error) {
 
 // verifyAudit compares the log with itself and with what is kept of it elsewhere.
 func verifyAudit(c *call) (any, error) {
-	var heads []accounts.SignedHead
+	var heads []postgres.SignedHead
 	if c.Heads != nil {
 		var err error
 		if heads, err = c.Heads(c.ctx); err != nil {

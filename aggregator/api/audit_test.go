@@ -9,14 +9,14 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 func TestAuditExport(t *testing.T) {
 	s := newSystem(t)
 	c := s.owner()
 	for range exportPage + 1 {
-		if err := s.accounts.Record(t.Context(), "test.many", accounts.Success, "line\nbreak", "", nil); err != nil {
+		if err := s.accounts.Record(t.Context(), "test.many", postgres.Success, "line\nbreak", "", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func TestAuditExport(t *testing.T) {
 	if len(lines) != exportPage+1 {
 		t.Fatalf("%d lines, want %d", len(lines), exportPage+1)
 	}
-	var newest, oldest accounts.Entry
+	var newest, oldest postgres.Entry
 	if json.Unmarshal([]byte(lines[0]), &newest) != nil || json.Unmarshal([]byte(lines[exportPage]), &oldest) != nil || newest.Seq-oldest.Seq != exportPage {
 		t.Errorf("from %+v to %+v", newest, oldest)
 	}

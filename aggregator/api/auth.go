@@ -16,7 +16,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // What access tokens look like and how long things are remembered.
@@ -36,12 +37,16 @@ const (
 	maxRemembering  = 20_000          // tokens
 )
 
-// Sessions is where an Authenticator looks sessions and keys up; accounts is.
-type Sessions interface {
+// Secrets are what all nodes share; the pool keeps them.
+type Secrets interface {
 	Secret(ctx context.Context, name string, mint func() ([]byte, error)) ([]byte, error)
-	Session(ctx context.Context, id string) (accounts.Session, error)
-	TokenSession(ctx context.Context, token string) (accounts.Session, error)
-	WatchPeople(ctx context.Context, changed func(user string)) error
+}
+
+// Sessions is where an Authenticator looks sessions up; people.Logins is.
+type Sessions interface {
+	Session(ctx context.Context, id string) (people.Session, error)
+	TokenSession(ctx context.Context, token string) (people.Session, error)
+	Watch(ctx context.Context, changed func(user string)) error
 }
 
 // tokenError means that a token is missing, not ours, expired, or of a session that ended.
@@ -51,7 +56,7 @@ func (e *tokenError) Error() string { return e.reason }
 
 // recollection is the session of a token that was verified a moment ago.
 type recollection struct {
-	session accounts.Session
+	session people.Session
 	until   time.Time
 }
 
@@ -61,6 +66,7 @@ type recollection struct {
 // A token names a session and nothing else that decides: roles are read with the session, which is
 // remembered for three seconds and forgotten when [Authenticator.Run] hears of a change.
 type Authenticator struct {
+	secrets  Secrets
 	sessions Sessions
 	now      func() time.Time
 	log      *slog.Logger
@@ -88,9 +94,9 @@ type claims struct {
 }
 
 // NewAuthenticator loads the signing keys, making them on the first start of the first node.
-func NewAuthenticator(ctx context.Context, sessions Sessions, now func() time.Time, log *slog.Logger) (*Authenticator, error) {
+func NewAuthenticator(ctx context.Context, secrets Secrets, sessions Sessions, now func() time.Time, log *slog.Logger) (*Authenticator, error) {
 	a := &Authenticator{
-		sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[[sha256.Size]byte]recollection{},
+		secrets: secrets, sessions: sessions, now: now, log: log, keys: map[string]signingKey{}, cache: map[[sha256.Size]byte]recollection{},
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now)),
@@ -105,7 +111,7 @@ func NewAuthenticator(ctx context.Context, sessions Sessions, now func() time.Ti
 func (a *Authenticator) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.keepKeys(ctx) })
-	err := a.sessions.WatchPeople(ctx, a.forget)
+	err := a.sessions.Watch(ctx, a.forget)
 	wg.Wait()
 	return err
 }
@@ -131,7 +137,7 @@ func (a *Authenticator) period() int64 { return a.now().Unix() / int64(keyLife.S
 func (a *Authenticator) loadKeys(ctx context.Context) error {
 	keys := map[string]signingKey{}
 	for period := a.period() - 1; period <= a.period()+1; period++ {
-		seed, err := a.sessions.Secret(ctx, fmt.Sprintf("access-token-%d", period), mintSeed)
+		seed, err := a.secrets.Secret(ctx, fmt.Sprintf("access-token-%d", period), mintSeed)
 		if err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func (a *Authenticator) jwks() []jwk {
 }
 
 // issue makes an access token of a session.
-func (a *Authenticator) issue(session accounts.Session) (token string, life time.Duration, err error) {
+func (a *Authenticator) issue(session people.Session) (token string, life time.Duration, err error) {
 	now := a.now()
 	life = tokenLife
 	if left := session.Expires.Sub(now); left < life {
@@ -215,10 +221,10 @@ func (a *Authenticator) issue(session accounts.Session) (token string, life time
 }
 
 // remembered returns the session of an Authorization header whose token was verified a moment ago.
-func (a *Authenticator) remembered(authorization string) (accounts.Session, bool) {
+func (a *Authenticator) remembered(authorization string) (people.Session, bool) {
 	token, ok := strings.CutPrefix(authorization, bearer)
 	if !ok || len(token) > maxToken {
-		return accounts.Session{}, false
+		return people.Session{}, false
 	}
 	digest := sha256.Sum256([]byte(token))
 	a.mu.RLock()
@@ -228,22 +234,22 @@ func (a *Authenticator) remembered(authorization string) (accounts.Session, bool
 }
 
 // session returns the session of an Authorization header. A tokenError means that it has none.
-func (a *Authenticator) session(ctx context.Context, authorization string) (accounts.Session, error) {
+func (a *Authenticator) session(ctx context.Context, authorization string) (people.Session, error) {
 	if session, ok := a.remembered(authorization); ok {
 		return session, nil
 	}
 	token, ok := strings.CutPrefix(authorization, bearer)
 	if !ok || len(token) > maxToken {
-		return accounts.Session{}, &tokenError{"no bearer token"}
+		return people.Session{}, &tokenError{"no bearer token"}
 	}
 	now := a.now()
 	verify := a.verify
-	if strings.HasPrefix(token, accounts.TokenPrefix) {
+	if strings.HasPrefix(token, people.TokenPrefix) {
 		verify = a.verifyAPIToken
 	}
 	m, err := verify(ctx, token, now)
 	if err != nil {
-		return accounts.Session{}, err
+		return people.Session{}, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -261,7 +267,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 		return recollection{}, &tokenError{err.Error()}
 	}
 	session, err := a.sessions.Session(ctx, said.Session)
-	if errors.Is(err, accounts.ErrNotFound) {
+	if errors.Is(err, postgres.ErrNotFound) {
 		return recollection{}, &tokenError{"session ended"}
 	}
 	if err != nil {
@@ -282,7 +288,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 // verifyAPIToken looks an API token up.
 func (a *Authenticator) verifyAPIToken(ctx context.Context, token string, now time.Time) (recollection, error) {
 	session, err := a.sessions.TokenSession(ctx, token)
-	if errors.Is(err, accounts.ErrNotFound) {
+	if errors.Is(err, postgres.ErrNotFound) {
 		return recollection{}, &tokenError{"unknown, expired or revoked API token"}
 	}
 	if err != nil {

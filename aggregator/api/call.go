@@ -20,8 +20,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // call is one request on its way through the steps.
@@ -34,7 +35,7 @@ type call struct {
 	ip        string
 	began     time.Time
 	route     *route
-	session   accounts.Session // of whoever asks; empty on public routes
+	session   people.Session // of whoever asks; empty on public routes
 	principal access.Principal
 	exporting bool // as CSV
 	status    int  // answered; 0 until then
@@ -46,7 +47,7 @@ func newCall(ctx context.Context, s *server, w http.ResponseWriter, r *http.Requ
 	ip := clientAddress(r, s.TrustedProxies)
 	c := &call{server: s, w: w, id: newRequestID(), ip: ip, began: s.Now()}
 	ctx = pass.With(context.WithValue(ctx, callKey{}, c), pass.Pass{}) // for no app, until somebody is known
-	c.ctx = accounts.WithActor(ctx, accounts.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
+	c.ctx = postgres.WithActor(ctx, postgres.Actor{Kind: "anonymous", IP: ip, RequestID: c.id})
 	c.r = r.WithContext(c.ctx)
 	w.Header().Set("X-Request-Id", c.id)
 	return c
@@ -126,32 +127,32 @@ func (c *call) authorize() error {
 		return err
 	}
 	c.session, c.principal = session, session.User.Principal()
-	actor := accounts.Actor{Kind: "user", ID: session.User.ID, IP: c.ip, RequestID: c.id, Limit: session.Limit()}
+	actor := postgres.Actor{Kind: "user", ID: session.User.ID, IP: c.ip, RequestID: c.id, Limit: session.Limit()}
 	if session.Token != nil {
 		actor.Kind = "token:" + session.Token.Prefix
 	}
-	c.ctx = accounts.WithActor(c.ctx, actor)
+	c.ctx = postgres.WithActor(c.ctx, actor)
 	if err = c.route.rule.decide(&session, c.r.PathValue("app")); err != nil {
 		c.refuse("permission", err)
 		return err
 	}
 	actor.Apps = reach(c.principal, c.r.PathValue("app"))
-	c.ctx = accounts.WithActor(pass.With(c.ctx, pass.Pass{All: actor.Apps.All, Apps: actor.Apps.IDs}), actor)
+	c.ctx = postgres.WithActor(pass.With(c.ctx, pass.Pass{All: actor.Apps.All, Apps: actor.Apps.IDs}), actor)
 	return nil
 }
 
 // authenticate finds the session of the request. What looks like an API token costs a look into the
 // database, so a network may show only so many that are none.
-func (c *call) authenticate() (accounts.Session, error) {
+func (c *call) authenticate() (people.Session, error) {
 	authorization := c.r.Header.Get("Authorization")
 	if session, ok := c.Authenticator.remembered(authorization); ok {
 		return session, nil
 	}
-	if !strings.HasPrefix(authorization, bearer+accounts.TokenPrefix) {
+	if !strings.HasPrefix(authorization, bearer+people.TokenPrefix) {
 		return c.Authenticator.session(c.ctx, authorization)
 	}
 	if wait := c.guesses.visit(c.ip, c.Now()); wait > 0 {
-		return accounts.Session{}, throttled(wait)
+		return people.Session{}, throttled(wait)
 	}
 	session, err := c.Authenticator.session(c.ctx, authorization)
 	var bad *tokenError
@@ -294,7 +295,7 @@ func (c *call) fail(err error) {
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		c.Logger.Error("request failed", "request_id", c.id, "route", c.name(), "status", p.Status, "error", err)
 	}
-	if errors.Is(err, accounts.ErrNotHeld) {
+	if errors.Is(err, people.ErrNotHeld) {
 		c.recordRefusal("permission")
 	}
 	c.status = p.Status
@@ -314,7 +315,7 @@ func (c *call) recordRefusal(reason string) {
 		return // not logged in is no attack
 	}
 	detail := map[string]any{"reason": reason, "method": c.r.Method, "path": clipPath(withoutSecrets(c.r.URL.Path))}
-	audited := c.recordBounded(&c.refusals, "access.denied", accounts.Denied, c.name(), detail)
+	audited := c.recordBounded(&c.refusals, "access.denied", postgres.Denied, c.name(), detail)
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
 }
 
@@ -349,8 +350,8 @@ const longestID = 40
 func withoutSecrets(path string) string {
 	parts := strings.Split(path[:min(len(path), 4096)], "/")
 	for i, part := range parts {
-		if len(part) > longestID || strings.HasPrefix(part, accounts.TokenPrefix) || strings.HasPrefix(part, "wk_") || strings.HasPrefix(part, "sk_") {
-			parts[i] = part[:min(len(part), len(accounts.TokenPrefix)+4)] + "…"
+		if len(part) > longestID || strings.HasPrefix(part, people.TokenPrefix) || strings.HasPrefix(part, "wk_") || strings.HasPrefix(part, "sk_") {
+			parts[i] = part[:min(len(part), len(people.TokenPrefix)+4)] + "…"
 		}
 	}
 	return strings.Join(parts, "/")

@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
@@ -13,9 +13,9 @@ const runErasure = "erasure"
 
 func erasureRoutes() []route {
 	const erasures = "apps/{app}/erasures"
-	one := accounts.Run{}
+	one := apps.Run{}
 	return []route{
-		{method: "GET", path: erasures, rule: needs(access.PrivacyManage), handle: listRuns(runErasure), summary: "Erasures, latest first: pending, running, done or failed", reply: page[accounts.Run]{}},
+		{method: "GET", path: erasures, rule: needs(access.PrivacyManage), handle: listRuns(runErasure), summary: "Erasures, latest first: pending, running, done or failed", reply: page[apps.Run]{}},
 		{method: "POST", path: erasures, rule: needs(access.PrivacyManage), handle: startErasure, summary: "Erase a person: events up to now, what was made of them, and their part in what others are credited with; sent again, they are not stored", body: erasureBody{}, reply: one, status: http.StatusAccepted},
 		{method: "GET", path: erasures + "/{run}", rule: needs(access.PrivacyManage), handle: readRun(runErasure), summary: "An erasure and, when it is done, how much it removed", reply: one},
 	}
@@ -53,5 +53,5 @@ func startErasure(c *call) (any, error) {
 	if len(keys) != 1 {
 		return nil, badRequest("Give one of user_id, anonymous_id and device_id.")
 	}
-	return answerOf(c.Accounts.CreateRun(c.ctx, app.ID, runErasure, "", map[string]string{"key": keys[0]}))
+	return answerOf(c.Accounts.Runs.CreateRun(c.ctx, app.ID, runErasure, "", map[string]string{"key": keys[0]}))
 }

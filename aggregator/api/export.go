@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
@@ -63,7 +63,7 @@ func (c *call) export(answer tabular) (any, error) {
 		c.w.Header().Set(truncatedHeader, "true")
 	}
 	detail := map[string]any{"filter": filter, "rows": len(table.Rows), "truncated": table.Truncated}
-	if err := c.Accounts.Record(c.ctx, "report.export", accounts.Success, c.name(), c.param("app"), detail); err != nil {
+	if err := c.Accounts.Record(c.ctx, "report.export", postgres.Success, c.name(), c.param("app"), detail); err != nil {
 		return nil, err
 	}
 	var body bytes.Buffer

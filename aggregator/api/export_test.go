@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
@@ -68,7 +69,7 @@ func TestRefusalsFold(t *testing.T) {
 // recordedRefusals counts the entries of refusals, and what they tell of others.
 func (s *system) recordedRefusals() (recorded, folded int) {
 	s.t.Helper()
-	entries, err := s.accounts.Audit(s.t.Context(), accounts.AuditPage{Limit: 10_000, Action: "access.denied"})
+	entries, err := s.accounts.Audit(s.t.Context(), postgres.AuditPage{Limit: 10_000, Action: "access.denied"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func (s *system) recordedRefusals() (recorded, folded int) {
 // Whoever puts a secret into an address must not find it in the audit log.
 func TestSecretsInAddressesAreNotKept(t *testing.T) {
 	s := newSystem(t)
-	secret := accounts.TokenPrefix + strings.Repeat("x", 43)
+	secret := people.TokenPrefix + strings.Repeat("x", 43)
 	for _, path := range []string{"users/" + secret, "users/" + strings.Repeat("A", 43), "users/wk_secretofanapp", "users/" + strings.Repeat("eyJ.", 2000)} {
 		s.client().send("GET", path, nil, map[string]string{"Authorization": "Bearer x"}).want(401)
 		detail := string(s.lastAudit().Detail)

@@ -7,36 +7,37 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // memory is a Sessions that knows one session.
-type memory struct{ session accounts.Session }
+type memory struct{ session people.Session }
 
 func (memory) Secret(_ context.Context, _ string, mint func() ([]byte, error)) ([]byte, error) {
 	return mint()
 }
 
-func (m memory) Session(_ context.Context, id string) (accounts.Session, error) {
+func (m memory) Session(_ context.Context, id string) (people.Session, error) {
 	if id == m.session.ID {
 		return m.session, nil
 	}
-	return accounts.Session{}, accounts.ErrNotFound
+	return people.Session{}, postgres.ErrNotFound
 }
 
-func (memory) TokenSession(context.Context, string) (accounts.Session, error) {
-	return accounts.Session{}, accounts.ErrNotFound
+func (memory) TokenSession(context.Context, string) (people.Session, error) {
+	return people.Session{}, postgres.ErrNotFound
 }
 
-func (memory) WatchPeople(ctx context.Context, _ func(string)) error {
+func (memory) Watch(ctx context.Context, _ func(string)) error {
 	<-ctx.Done()
 	return nil
 }
 
-func inMemory(tb testing.TB) (*Authenticator, accounts.Session) {
+func inMemory(tb testing.TB) (*Authenticator, people.Session) {
 	tb.Helper()
-	session := accounts.Session{ID: "session", User: accounts.User{ID: "user"}, Expires: time.Now().Add(time.Hour)}
-	a, err := NewAuthenticator(context.Background(), memory{session}, time.Now, slog.New(slog.DiscardHandler))
+	session := people.Session{ID: "session", User: people.User{ID: "user"}, Expires: time.Now().Add(time.Hour)}
+	a, err := NewAuthenticator(context.Background(), memory{session}, memory{session}, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func FuzzAuthorization(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{"", "Bearer ", "Bearer " + good, "Bearer " + good[1:], "Basic x", "Bearer ..", "Bearer e30.e30.", "bearer " + good, "Bearer " + accounts.TokenPrefix} {
+	for _, seed := range []string{"", "Bearer ", "Bearer " + good, "Bearer " + good[1:], "Basic x", "Bearer ..", "Bearer e30.e30.", "bearer " + good, "Bearer " + people.TokenPrefix} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {

@@ -11,18 +11,19 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-func enrollmentFor(name string) accounts.Enrollment {
+func enrollmentFor(name string) agents.Enrollment {
 	hash := sha256.Sum256([]byte(name))
-	return accounts.Enrollment{Name: name, Region: "eu", SecretHash: hash[:], Expires: time.Now().Add(time.Minute)}
+	return agents.Enrollment{Name: name, Region: "eu", SecretHash: hash[:], Expires: time.Now().Add(time.Minute)}
 }
 
 // lastAudit returns the newest entry of the log.
-func (s *system) lastAudit() accounts.Entry {
+func (s *system) lastAudit() postgres.Entry {
 	s.t.Helper()
-	entries, err := s.accounts.Audit(s.t.Context(), accounts.AuditPage{Limit: 1})
+	entries, err := s.accounts.Audit(s.t.Context(), postgres.AuditPage{Limit: 1})
 	if err != nil || len(entries) == 0 {
 		s.t.Fatalf("audit: %v, %v", entries, err)
 	}
@@ -47,7 +48,7 @@ func TestWrongLoginsAreAllAlike(t *testing.T) {
 	if bodies[0] != bodies[1] || bodies[0] != bodies[2] {
 		t.Errorf("answers differ: %v", bodies)
 	}
-	if last := s.lastAudit(); last.Action != "login" || last.Outcome != accounts.Failure || last.IP != "127.0.0.1" || last.RequestID == "" {
+	if last := s.lastAudit(); last.Action != "login" || last.Outcome != postgres.Failure || last.IP != "127.0.0.1" || last.RequestID == "" {
 		t.Errorf("audit = %+v", last)
 	}
 }
@@ -99,7 +100,7 @@ func TestRefusalsAreInTheAuditLog(t *testing.T) {
 	user := s.user("v@example.com", access.Assignment{Role: access.Viewer, AllApps: true})
 	c := s.login("v@example.com")
 	c.get("users").want(403)
-	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != accounts.Denied || last.Actor != user.ID || last.Target != "GET users" {
+	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != postgres.Denied || last.Actor != user.ID || last.Target != "GET users" {
 		t.Errorf("audit = %+v", last)
 	}
 	c.token = "forged.forged.forged"
@@ -107,17 +108,17 @@ func TestRefusalsAreInTheAuditLog(t *testing.T) {
 	if last := s.lastAudit(); last.Action != "access.denied" || last.ActorKind != "anonymous" || !strings.Contains(string(last.Detail), `"token"`) {
 		t.Errorf("audit = %+v", last)
 	}
-	var entries page[accounts.Entry]
+	var entries page[postgres.Entry]
 	owner.get("audit?limit=2").want(200).decode(&entries)
 	if len(entries.Data) != 2 || entries.Next == nil {
 		t.Fatalf("page = %+v", entries)
 	}
-	var next page[accounts.Entry]
+	var next page[postgres.Entry]
 	owner.get("audit?limit=2&cursor=" + *entries.Next).want(200).decode(&next)
 	if next.Data[0].Seq != entries.Data[1].Seq-1 {
 		t.Errorf("pages do not follow: %d, %d", entries.Data[1].Seq, next.Data[0].Seq)
 	}
-	var v accounts.Verification
+	var v postgres.Verification
 	owner.get("audit/verify").want(200).decode(&v)
 	if !v.Valid {
 		t.Errorf("%+v", v)

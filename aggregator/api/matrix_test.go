@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 )
 
 // caller is a column of the matrix.
@@ -38,7 +38,7 @@ func (s *system) callers(own string) []caller {
 	s.clock.advance(time.Hour)
 	disabled, gone := token("disabled", access.Assignment{Role: access.Owner, AllApps: true}), true
 	id := s.session(disabled.token).User.ID
-	if _, err := s.accounts.UpdateUser(s.t.Context(), id, accounts.UserChange{Disabled: &gone}); err != nil {
+	if _, err := s.accounts.People.UpdateUser(s.t.Context(), id, people.UserChange{Disabled: &gone}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.auth.forget(id)
@@ -48,7 +48,7 @@ func (s *system) callers(own string) []caller {
 	return append(list, token("nobody"), disabled, caller{"no-token", ""}, caller{"bad-token", "x.y.z"}, caller{"expired", expired})
 }
 
-func (s *system) session(token string) accounts.Session {
+func (s *system) session(token string) people.Session {
 	s.t.Helper()
 	session, err := s.auth.session(s.t.Context(), "Bearer "+token)
 	if err != nil {

@@ -147,10 +147,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.get("users/" + robot.ID + "/tokens").want(200)
 	c.send("DELETE", "users/"+robot.ID+"/tokens/"+token.ID, nil, nil).want(204)
 	c.post("agents/enrollment-tokens", map[string]any{"name": "edge-1", "region": "eu"}).want(201)
-	if err := s.accounts.CreateEnrollment(t.Context(), enrollmentFor("edge-2")); err != nil {
+	if err := s.accounts.Agents.CreateEnrollment(t.Context(), enrollmentFor("edge-2")); err != nil {
 		t.Fatal(err)
 	}
-	agent, err := s.accounts.ConsumeEnrollment(t.Context(), enrollmentFor("edge-2").SecretHash)
+	agent, err := s.accounts.Agents.ConsumeEnrollment(t.Context(), enrollmentFor("edge-2").SecretHash)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,11 @@ import (
 	"errors"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 )
 
 func listRoles(c *call) (any, error) {
-	roles, err := c.Accounts.Roles(c.ctx)
+	roles, err := c.Accounts.People.Roles(c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func createRole(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateRole(c.ctx, accounts.Role{Name: body.Role, Description: body.Description, Permissions: body.Permissions}))
+	return answerOf(c.Accounts.People.CreateRole(c.ctx, people.Role{Name: body.Role, Description: body.Description, Permissions: body.Permissions}))
 }
 
 func changeRole(c *call) (any, error) {
@@ -40,15 +40,15 @@ func changeRole(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.UpdateRole(c.ctx, accounts.Role{Name: access.Role(c.param("role")), Description: body.Description, Permissions: body.Permissions}))
+	return answerOf(c.Accounts.People.UpdateRole(c.ctx, people.Role{Name: access.Role(c.param("role")), Description: body.Description, Permissions: body.Permissions}))
 }
 
 func deleteRole(c *call) (any, error) {
-	return nil, c.Accounts.DeleteRole(c.ctx, access.Role(c.param("role")))
+	return nil, c.Accounts.People.DeleteRole(c.ctx, access.Role(c.param("role")))
 }
 
 func listUsers(c *call) (any, error) {
-	users, err := c.Accounts.Users(c.ctx)
+	users, err := c.Accounts.People.Users(c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,24 +57,26 @@ func listUsers(c *call) (any, error) {
 
 // newUser is a user as it was made, with the invitation of a person without a password.
 type newUser struct {
-	accounts.User
-	Invitation *accounts.PasswordLink `json:"invitation,omitempty"`
+	people.User
+	Invitation *people.PasswordLink `json:"invitation,omitempty"`
 }
 
 func createUser(c *call) (any, error) {
-	var body accounts.NewUser
+	var body people.NewUser
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	if body.Kind == accounts.Service || body.Password != "" {
-		user, err := c.Accounts.CreateUser(c.ctx, body)
+	if body.Kind == people.Service || body.Password != "" {
+		user, err := c.Accounts.People.CreateUser(c.ctx, body)
 		return answerOf(newUser{User: user}, err)
 	}
-	user, link, err := c.Accounts.Invite(c.ctx, body)
+	user, link, err := c.Accounts.People.Invite(c.ctx, body)
 	return answerOf(newUser{User: user, Invitation: &link}, err)
 }
 
-func resetLink(c *call) (any, error) { return answerOf(c.Accounts.ResetLink(c.ctx, c.param("user"))) }
+func resetLink(c *call) (any, error) {
+	return answerOf(c.Accounts.People.ResetLink(c.ctx, c.param("user")))
+}
 
 type acceptBody struct {
 	Token    string `json:"token"`
@@ -94,8 +96,8 @@ func acceptLink(c *call) (any, error) {
 	if wait := c.logins.attempt(from, c.Now()); wait > 0 {
 		return nil, throttled(wait)
 	}
-	err := c.Accounts.Accept(c.ctx, body.Token, body.Password)
-	if errors.Is(err, accounts.ErrLink) {
+	err := c.Accounts.People.Accept(c.ctx, body.Token, body.Password)
+	if errors.Is(err, people.ErrLink) {
 		c.recordRefusal("link")
 		return nil, err
 	}
@@ -103,17 +105,19 @@ func acceptLink(c *call) (any, error) {
 	return nil, err
 }
 
-func readUser(c *call) (any, error) { return answerOf(c.Accounts.User(c.ctx, c.param("user"))) }
+func readUser(c *call) (any, error) { return answerOf(c.Accounts.People.User(c.ctx, c.param("user"))) }
 
 func changeUser(c *call) (any, error) {
-	var body accounts.UserChange
+	var body people.UserChange
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.UpdateUser(c.ctx, c.param("user"), body))
+	return answerOf(c.Accounts.People.UpdateUser(c.ctx, c.param("user"), body))
 }
 
-func deleteUser(c *call) (any, error) { return nil, c.Accounts.DeleteUser(c.ctx, c.param("user")) }
+func deleteUser(c *call) (any, error) {
+	return nil, c.Accounts.People.DeleteUser(c.ctx, c.param("user"))
+}
 
 type rolesBody struct {
 	Roles []access.Assignment `json:"roles"`
@@ -127,5 +131,5 @@ func setRoles(c *call) (any, error) {
 	if body.Roles == nil {
 		return nil, badRequest("Give roles, an empty list to take all away.")
 	}
-	return answerOf(c.Accounts.SetRoles(c.ctx, c.param("user"), body.Roles))
+	return answerOf(c.Accounts.People.SetRoles(c.ctx, c.param("user"), body.Roles))
 }

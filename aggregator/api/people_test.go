@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 func TestInvitationOverHTTP(t *testing.T) {
@@ -25,13 +26,13 @@ func TestInvitationOverHTTP(t *testing.T) {
 	if got := accept(made.Invitation.Token, testPassword).want(401); got.problem().Code != "link_invalid" {
 		t.Errorf("%s", got.body)
 	}
-	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != accounts.Denied {
+	if last := s.lastAudit(); last.Action != "access.denied" || last.Outcome != postgres.Denied {
 		t.Errorf("audit = %+v", last)
 	}
 	signed := s.login("ann@example.com")
 	signed.get("me").want(200)
 	signed.post("users/"+made.ID+"/reset-link", nil).want(403)
-	var link accounts.PasswordLink
+	var link people.PasswordLink
 	c.post("users/"+made.ID+"/reset-link", nil).want(201).decode(&link)
 	accept(link.Token, "another good password").want(204)
 	s.client().post("auth/login", map[string]any{"email": "ann@example.com", "password": "another good password"}).want(200)
@@ -46,7 +47,7 @@ func TestCustomRolesOverHTTP(t *testing.T) {
 	s := newSystem(t)
 	c, app := s.owner(), s.app("Shop")
 	c.post("roles", map[string]any{"role": "reader", "permissions": []string{"raw.read", "apps.read"}}).want(201)
-	var made accounts.User
+	var made people.User
 	c.post("users", map[string]any{"email": "ann@example.com", "name": "Ann", "password": testPassword,
 		"roles": []any{map[string]any{"role": "reader", "apps": []string{app}}}}).want(201).decode(&made)
 	ann := s.login("ann@example.com")

@@ -9,7 +9,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
@@ -76,11 +77,11 @@ func errTooLarge() *problem {
 // person who asked becomes an internal error.
 func problemOf(err error) *problem {
 	var known *problem
-	var bad *accounts.InvalidError
+	var bad *postgres.InvalidError
 	var question *report.InvalidError
 	var network net.Error
 	var limit *report.LimitError
-	var wait *accounts.WaitError
+	var wait *people.WaitError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -88,31 +89,31 @@ func problemOf(err error) *problem {
 		return badRequest(bad.Reason)
 	case errors.As(err, &question):
 		return badRequest(err.Error())
-	case errors.Is(err, accounts.ErrNotFound):
+	case errors.Is(err, postgres.ErrNotFound):
 		return errNoRoute()
-	case errors.Is(err, accounts.ErrLastOwner):
+	case errors.Is(err, people.ErrLastOwner):
 		return refusal(http.StatusConflict, "last_owner", "This is the last owner: make somebody else an owner first.")
-	case errors.Is(err, accounts.ErrRoleInUse):
+	case errors.Is(err, people.ErrRoleInUse):
 		return refusal(http.StatusConflict, "role_in_use", "Somebody has this role: take it away from everybody first.")
-	case errors.Is(err, accounts.ErrExists):
+	case errors.Is(err, postgres.ErrExists):
 		return refusal(http.StatusConflict, "conflict", "It exists already, or was changed by somebody else in the meantime: load it again.")
-	case errors.Is(err, accounts.ErrNotHeld):
+	case errors.Is(err, people.ErrNotHeld):
 		return refusal(http.StatusForbidden, "not_held", "Nobody can grant, change or take away what they do not hold themselves.")
-	case errors.Is(err, accounts.ErrUnauthorized):
+	case errors.Is(err, people.ErrUnauthorized):
 		return errNoToken()
-	case errors.Is(err, accounts.ErrCodeRequired):
+	case errors.Is(err, people.ErrCodeRequired):
 		return refusal(http.StatusUnauthorized, "totp_required", "This account has a second factor: send the code of the authenticator app, or a recovery code, as totp.")
-	case errors.Is(err, accounts.ErrCodeWrong):
+	case errors.Is(err, people.ErrCodeWrong):
 		return refusal(http.StatusUnauthorized, "totp_wrong", "The code is wrong, or was used already: wait for the next one.")
-	case errors.Is(err, accounts.ErrProviderOnly):
+	case errors.Is(err, people.ErrProviderOnly):
 		return refusal(http.StatusForbidden, "provider_only", "You log in at your organisation's provider: passwords are off for you.")
-	case errors.Is(err, accounts.ErrLink):
+	case errors.Is(err, people.ErrLink):
 		return refusal(http.StatusUnauthorized, "link_invalid", "The link was used, has expired or was replaced by a newer one: ask for another.")
 	case errors.As(err, &wait):
 		return throttled(wait.Wait)
-	case errors.Is(err, accounts.ErrBusy):
+	case errors.Is(err, people.ErrBusy):
 		return &problem{Status: http.StatusTooManyRequests, Code: "busy", Detail: "Too many people log in at this moment: try again.", retryAfter: 1}
-	case errors.Is(err, accounts.ErrUnavailable):
+	case errors.Is(err, postgres.ErrUnavailable):
 		return &problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The accounts database cannot be reached: try again.", retryAfter: 2}
 	case errors.As(err, &limit) && limit.Busy:
 		return &problem{Status: http.StatusServiceUnavailable, Code: "timeout", Detail: "The answer took too long or too much memory: ask for a shorter range, or try again.", retryAfter: 5}

@@ -6,8 +6,9 @@ import (
 	goidc "github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // callbackPath is where the provider sends browsers back to. It is what has to be registered there.
@@ -15,13 +16,13 @@ const callbackPath = base + "auth/oidc/callback"
 
 // providerSettings are what people see of the provider.
 type providerSettings struct {
-	Provider     *accounts.Provider `json:"provider"`      // null if there is none
-	CallbackPath string             `json:"callback_path"` // behind public_url, it is the redirect URI to register at the provider
+	Provider     *people.Provider `json:"provider"`      // null if there is none
+	CallbackPath string           `json:"callback_path"` // behind public_url, it is the redirect URI to register at the provider
 }
 
 func readProvider(c *call) (any, error) {
-	p, err := c.Accounts.Provider(c.ctx)
-	if errors.Is(err, accounts.ErrNotFound) {
+	p, err := c.Accounts.People.Provider(c.ctx)
+	if errors.Is(err, postgres.ErrNotFound) {
 		return providerSettings{CallbackPath: callbackPath}, nil
 	}
 	return answerOf(providerSettings{Provider: &p, CallbackPath: callbackPath}, err)
@@ -30,12 +31,12 @@ func readProvider(c *call) (any, error) {
 // changeProvider tries the provider before it is kept: nobody wants to find a wrong address by not being
 // able to log in.
 func changeProvider(c *call) (any, error) {
-	var body accounts.ProviderChange
+	var body people.ProviderChange
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
 	if !access.MayGrant(c.principal, access.Assignment{Role: access.Owner, AllApps: true}) {
-		return nil, accounts.ErrNotHeld
+		return nil, people.ErrNotHeld
 	}
 	if err := oidc.CheckPublicURL(body.PublicURL); err != nil {
 		return nil, badRequest("Field " + err.Error() + ".")
@@ -47,7 +48,7 @@ func changeProvider(c *call) (any, error) {
 		c.Logger.Warn("provider cannot be used", "request_id", c.id, "issuer", body.Issuer, "error", err)
 		return nil, badRequest(whyNoProvider(err))
 	}
-	p, err := c.Accounts.SetProvider(c.ctx, body)
+	p, err := c.Accounts.People.SetProvider(c.ctx, body)
 	return answerOf(providerSettings{Provider: &p, CallbackPath: callbackPath}, err)
 }
 
@@ -65,7 +66,7 @@ func whyNoProvider(err error) string {
 }
 
 func removeProvider(c *call) (any, error) {
-	return nil, c.Accounts.RemoveProvider(c.ctx, c.param("provider"))
+	return nil, c.Accounts.People.RemoveProvider(c.ctx, c.param("provider"))
 }
 
 func myIdentities(c *call) (any, error) { return c.identities(c.session.User.ID) }
@@ -73,7 +74,7 @@ func myIdentities(c *call) (any, error) { return c.identities(c.session.User.ID)
 func listIdentities(c *call) (any, error) { return c.identities(c.param("user")) }
 
 func (c *call) identities(user string) (any, error) {
-	identities, err := c.Accounts.Identities(c.ctx, user)
+	identities, err := c.Accounts.Logins.Identities(c.ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +82,9 @@ func (c *call) identities(user string) (any, error) {
 }
 
 func unlinkMyIdentity(c *call) (any, error) {
-	return nil, c.Accounts.Unlink(c.ctx, c.session.User.ID, c.param("identity"))
+	return nil, c.Accounts.Logins.Unlink(c.ctx, c.session.User.ID, c.param("identity"))
 }
 
 func unlinkIdentity(c *call) (any, error) {
-	return nil, c.Accounts.UnlinkUser(c.ctx, c.param("user"), c.param("identity"))
+	return nil, c.Accounts.Logins.UnlinkUser(c.ctx, c.param("user"), c.param("identity"))
 }

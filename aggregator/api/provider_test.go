@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
@@ -34,13 +35,13 @@ func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
 		t.Errorf("logged in as %+v", ann.user)
 	}
 	ann.get("me").want(200)
-	var identities page[accounts.Identity]
+	var identities page[people.Identity]
 	ann.get("me/identities").want(200).decode(&identities)
 	if len(identities.Data) != 1 || identities.Data[0].Subject != "ann" || identities.Data[0].Email != "ann@example.com" {
 		t.Errorf("identities = %+v", identities.Data)
 	}
 	actions := map[string]int{}
-	entries, err := s.accounts.Audit(t.Context(), accounts.AuditPage{Limit: 50, Target: invited.ID})
+	entries, err := s.accounts.Audit(t.Context(), postgres.AuditPage{Limit: 50, Target: invited.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
 	if p := ann.send("DELETE", "me/identities/"+identities.Data[0].ID, nil, nil).want(400).problem(); !strings.Contains(p.Detail, "only way in") {
 		t.Errorf("unlinking the only way in: %s", p.Detail)
 	}
-	var user accounts.User
+	var user people.User
 	owner.get("users/" + invited.ID).want(200).decode(&user)
 	if user.Invited || user.LastLogin == nil {
 		t.Errorf("user = %+v", user)
@@ -64,7 +65,7 @@ func TestAnInvitedPersonLogsInAtTheProvider(t *testing.T) {
 	if ended := again.loginAt("ann", ""); ended != "/" || again.signIn().user.ID != invited.ID {
 		t.Errorf("ended at %s as %s", ended, again.user.ID)
 	}
-	var link accounts.PasswordLink
+	var link people.PasswordLink
 	owner.post("users/"+invited.ID+"/reset-link", nil).want(201).decode(&link)
 	again.post("auth/accept", map[string]any{"token": link.Token, "password": testPassword}).want(204)
 	known := s.login("ann@example.com") // passwords are not off
@@ -76,41 +77,41 @@ func TestWhoTheProviderKnowsIsNotWhoMayLogIn(t *testing.T) {
 	s := newSystem(t)
 	owner := s.withProvider(asItIs)
 	stranger := s.client()
-	stranger.refused("stranger", stranger.loginAt("mallory", "/apps"), accounts.UnknownPerson, "")
+	stranger.refused("stranger", stranger.loginAt("mallory", "/apps"), people.UnknownPerson, "")
 	s.user("ann@example.com")
 	for _, name := range []string{"unverified-ann", "nomail-ann"} {
 		c := s.client()
-		c.refused(name, c.loginAt(name, "/"), accounts.EmailUnverified, "")
+		c.refused(name, c.loginAt(name, "/"), people.EmailUnverified, "")
 	}
 	gone := s.user("gone@example.com")
 	owner.send("PATCH", "users/"+gone.ID, map[string]any{"disabled": true}, nil).want(200)
 	c := s.client()
-	c.refused("disabled", c.loginAt("gone", "/"), accounts.PersonDisabled, gone.ID)
+	c.refused("disabled", c.loginAt("gone", "/"), people.PersonDisabled, gone.ID)
 
 	ann := s.client()
 	ann.loginAt("ann", "/")
 	ann.signIn()
 	c = s.client() // another account of the provider with the same address
-	c.refused("recycled address", c.loginAt("ann@example.com", "/"), accounts.LinkedOtherwise, ann.user.ID)
+	c.refused("recycled address", c.loginAt("ann@example.com", "/"), people.LinkedOtherwise, ann.user.ID)
 	owner.send("PATCH", "users/"+ann.user.ID, map[string]any{"disabled": true}, nil).want(200)
 	c = s.client()
-	c.refused("disabled after linking", c.loginAt("ann", "/"), accounts.PersonDisabled, ann.user.ID)
+	c.refused("disabled after linking", c.loginAt("ann", "/"), people.PersonDisabled, ann.user.ID)
 	ann.post("auth/refresh", nil).want(401)
 }
 
 func TestPeopleAreCreatedOnlyIfConfigured(t *testing.T) {
 	s := newSystem(t)
 	app := s.app("Shop")
-	owner := s.withProvider(func(p *accounts.ProviderChange) {
+	owner := s.withProvider(func(p *people.ProviderChange) {
 		p.CreatePeople, p.Domains = true, []string{"Example.com"}
 		p.Roles = []access.Assignment{{Role: access.Viewer, Apps: []string{app}}}
 	})
 	c := s.client()
-	c.refused("another domain", c.loginAt("eve@other.example", "/"), accounts.UnknownPerson, "")
+	c.refused("another domain", c.loginAt("eve@other.example", "/"), people.UnknownPerson, "")
 	c = s.client()
-	c.refused("a domain that ends so", c.loginAt("eve@evilexample.com", "/"), accounts.UnknownPerson, "")
+	c.refused("a domain that ends so", c.loginAt("eve@evilexample.com", "/"), people.UnknownPerson, "")
 	c = s.client()
-	c.refused("not verified", c.loginAt("unverified-bob", "/"), accounts.EmailUnverified, "")
+	c.refused("not verified", c.loginAt("unverified-bob", "/"), people.EmailUnverified, "")
 	bob := s.client()
 	if ended := bob.loginAt("bob", "/apps"); ended != "/apps" {
 		t.Errorf("ended at %s", ended)
@@ -123,7 +124,7 @@ func TestPeopleAreCreatedOnlyIfConfigured(t *testing.T) {
 	bob.post("auth/login", map[string]any{"email": "bob@example.com", "password": testPassword}).want(401)
 	owner.send("DELETE", "apps/"+app, nil, nil).want(204)
 	c = s.client()
-	c.refused("roles that cannot be given", c.loginAt("carl", "/"), accounts.NotCreated, "")
+	c.refused("roles that cannot be given", c.loginAt("carl", "/"), people.NotCreated, "")
 }
 
 func TestASecondFactorIsStillAsked(t *testing.T) {
@@ -136,7 +137,7 @@ func TestASecondFactorIsStillAsked(t *testing.T) {
 		t.Fatalf("ended at %s", ended)
 	}
 	c.post("auth/refresh", nil).want(401)
-	if identities, err := s.accounts.Identities(t.Context(), user.ID); err != nil || len(identities) != 0 {
+	if identities, err := s.accounts.Logins.Identities(t.Context(), user.ID); err != nil || len(identities) != 0 {
 		t.Errorf("linked before the second factor: %v, %v", identities, err)
 	}
 	c.post("auth/oidc/totp", map[string]any{"totp": ""}).want(400)
@@ -242,7 +243,7 @@ func TestNoLoginLeadsToAnotherSite(t *testing.T) {
 
 func TestPasswordsAreOffForWhoHasAnIdentity(t *testing.T) {
 	s := newSystem(t)
-	owner := s.withProvider(func(p *accounts.ProviderChange) { p.PasswordsOff = true })
+	owner := s.withProvider(func(p *people.ProviderChange) { p.PasswordsOff = true })
 	user := s.user("ann@example.com", access.Assignment{Role: access.Viewer, AllApps: true})
 	s.login("ann@example.com") // is not linked yet
 	c := s.client()
@@ -255,7 +256,7 @@ func TestPasswordsAreOffForWhoHasAnIdentity(t *testing.T) {
 	boss.loginAt("owner", "/")
 	boss.signIn()
 	s.login("owner@example.com") // must get in while the provider is down
-	var identities page[accounts.Identity]
+	var identities page[people.Identity]
 	owner.get("users/" + user.ID + "/identities").want(200).decode(&identities)
 	c.signIn()
 	owner.send("DELETE", "users/"+user.ID+"/identities/"+identities.Data[0].ID, nil, nil).want(204)
@@ -266,17 +267,17 @@ func TestPasswordsAreOffForWhoHasAnIdentity(t *testing.T) {
 func TestAProviderThatIsDownStopsNobodyElse(t *testing.T) {
 	s := newSystem(t)
 	owner := s.withProvider(asItIs)
-	down := accounts.ProviderChange{Name: "Down", Issuer: "http://127.0.0.1:1", ClientID: "x", PublicURL: s.url}
+	down := people.ProviderChange{Name: "Down", Issuer: "http://127.0.0.1:1", ClientID: "x", PublicURL: s.url}
 	owner.send("PUT", "provider", down, nil).want(400) // tried first
 	secret := ""
 	down.ClientSecret = &secret
-	if _, err := s.accounts.SetProvider(t.Context(), down); err != nil {
+	if _, err := s.accounts.People.SetProvider(t.Context(), down); err != nil {
 		t.Fatal(err)
 	}
 	if p := s.client().post("auth/oidc/start", map[string]any{}).want(503).problem(); p.Code != "provider_unavailable" {
 		t.Errorf("problem = %+v", p)
 	}
-	if last := s.lastAudit(); last.Action != "login.provider" || last.Outcome != accounts.Failure {
+	if last := s.lastAudit(); last.Action != "login.provider" || last.Outcome != postgres.Failure {
 		t.Errorf("audit = %+v", last)
 	}
 	s.login("owner@example.com")
@@ -341,22 +342,22 @@ func TestTheProviderIsConfiguredByWhoMayDoEverything(t *testing.T) {
 	if settings.Provider == nil || !settings.Provider.HasSecret || settings.CallbackPath != callbackPath || strings.Contains(string(got.body), `secret":"`) {
 		t.Errorf("settings = %s", got.body)
 	}
-	plain, err := s.accounts.Provider(t.Context())
+	plain, err := s.accounts.People.Provider(t.Context())
 	if err != nil || plain.Secret == "" {
 		t.Fatalf("provider: %v", err)
 	}
-	entries, err := s.accounts.Audit(t.Context(), accounts.AuditPage{Limit: 50, Action: "provider.change"})
+	entries, err := s.accounts.Audit(t.Context(), postgres.AuditPage{Limit: 50, Action: "provider.change"})
 	if err != nil || len(entries) != 1 || strings.Contains(string(entries[0].Detail), plain.Secret) || strings.Contains(string(got.body), plain.Secret) {
 		t.Errorf("audit: %v, %+v", err, entries)
 	}
-	same := accounts.ProviderChange{Name: "Other", Issuer: settings.Provider.Issuer, ClientID: settings.Provider.ClientID, PublicURL: s.url}
+	same := people.ProviderChange{Name: "Other", Issuer: settings.Provider.Issuer, ClientID: settings.Provider.ClientID, PublicURL: s.url}
 	owner.send("PUT", "provider", same, nil).want(200)
-	if kept, err := s.accounts.Provider(t.Context()); err != nil || kept.Secret != plain.Secret {
+	if kept, err := s.accounts.People.Provider(t.Context()); err != nil || kept.Secret != plain.Secret {
 		t.Errorf("the secret is not kept: %v", err)
 	}
 	other := same
 	other.Issuer = "https://login.example.com"
-	if _, err := s.accounts.SetProvider(t.Context(), other); err == nil {
+	if _, err := s.accounts.People.SetProvider(t.Context(), other); err == nil {
 		t.Error("the secret is kept for another issuer")
 	}
 
@@ -368,21 +369,21 @@ func TestTheProviderIsConfiguredByWhoMayDoEverything(t *testing.T) {
 	hr.send("PUT", "provider", same, nil).want(403)
 	hr.send("DELETE", "provider/"+settings.Provider.ID, nil, nil).want(403)
 
-	for name, change := range map[string]func(*accounts.ProviderChange){
-		"issuer http":       func(p *accounts.ProviderChange) { p.Issuer = "http://login.example.com" },
-		"issuer metadata":   func(p *accounts.ProviderChange) { p.Issuer = "http://169.254.169.254" },
-		"issuer file":       func(p *accounts.ProviderChange) { p.Issuer = "file:///etc/passwd" },
-		"issuer elsewhere":  func(p *accounts.ProviderChange) { p.Issuer += "/" },
-		"public URL":        func(p *accounts.ProviderChange) { p.PublicURL = "http://console.example.com" },
-		"public path":       func(p *accounts.ProviderChange) { p.PublicURL += "/x" },
-		"no name":           func(p *accounts.ProviderChange) { p.Name = " " },
-		"no client":         func(p *accounts.ProviderChange) { p.ClientID = "" },
-		"create whom":       func(p *accounts.ProviderChange) { p.CreatePeople = true },
-		"domain":            func(p *accounts.ProviderChange) { p.Domains = []string{"@example.com"} },
-		"every domain":      func(p *accounts.ProviderChange) { p.Domains = []string{"com"} },
-		"too many domains":  func(p *accounts.ProviderChange) { p.Domains = make([]string, 21) },
-		"unknown role":      func(p *accounts.ProviderChange) { p.Roles = []access.Assignment{{Role: "nothing", AllApps: true}} },
-		"secret of a novel": func(p *accounts.ProviderChange) { long := strings.Repeat("x", 3000); p.ClientSecret = &long },
+	for name, change := range map[string]func(*people.ProviderChange){
+		"issuer http":       func(p *people.ProviderChange) { p.Issuer = "http://login.example.com" },
+		"issuer metadata":   func(p *people.ProviderChange) { p.Issuer = "http://169.254.169.254" },
+		"issuer file":       func(p *people.ProviderChange) { p.Issuer = "file:///etc/passwd" },
+		"issuer elsewhere":  func(p *people.ProviderChange) { p.Issuer += "/" },
+		"public URL":        func(p *people.ProviderChange) { p.PublicURL = "http://console.example.com" },
+		"public path":       func(p *people.ProviderChange) { p.PublicURL += "/x" },
+		"no name":           func(p *people.ProviderChange) { p.Name = " " },
+		"no client":         func(p *people.ProviderChange) { p.ClientID = "" },
+		"create whom":       func(p *people.ProviderChange) { p.CreatePeople = true },
+		"domain":            func(p *people.ProviderChange) { p.Domains = []string{"@example.com"} },
+		"every domain":      func(p *people.ProviderChange) { p.Domains = []string{"com"} },
+		"too many domains":  func(p *people.ProviderChange) { p.Domains = make([]string, 21) },
+		"unknown role":      func(p *people.ProviderChange) { p.Roles = []access.Assignment{{Role: "nothing", AllApps: true}} },
+		"secret of a novel": func(p *people.ProviderChange) { long := strings.Repeat("x", 3000); p.ClientSecret = &long },
 	} {
 		bad := same
 		change(&bad)

@@ -10,26 +10,27 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
 // withProvider configures a real provider, and returns the owner who did.
-func (s *system) withProvider(change func(*accounts.ProviderChange)) *client {
+func (s *system) withProvider(change func(*people.ProviderChange)) *client {
 	s.t.Helper()
 	provider := childtest.LoginProvider(s.t)
 	id, secret, err := provider.Register(s.t.Context(), s.url+callbackPath)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	body := accounts.ProviderChange{Name: "Acme", Issuer: provider.Issuer, ClientID: id, ClientSecret: &secret, PublicURL: s.url}
+	body := people.ProviderChange{Name: "Acme", Issuer: provider.Issuer, ClientID: id, ClientSecret: &secret, PublicURL: s.url}
 	change(&body)
 	owner := s.owner()
 	owner.send("PUT", "provider", body, nil).want(200)
 	return owner
 }
 
-func asItIs(*accounts.ProviderChange) {}
+func asItIs(*people.ProviderChange) {}
 
 // step sends one request of a browser and returns where it leads, or the page that it got.
 func (c *client) step(method, address string, form url.Values) (location string, page string) {
@@ -146,7 +147,7 @@ func (c *client) refused(what, ended, reason, user string) {
 		c.t.Errorf("%s: logged in: %d", what, got.status)
 	}
 	last := c.lastAudit()
-	if last.Action != "login.provider" || last.Outcome != accounts.Failure || !strings.Contains(string(last.Detail), `"`+reason+`"`) || last.Target != user || last.IP == "" {
+	if last.Action != "login.provider" || last.Outcome != postgres.Failure || !strings.Contains(string(last.Detail), `"`+reason+`"`) || last.Target != user || last.IP == "" {
 		c.t.Errorf("%s: audit = %+v %s", what, last, last.Detail)
 	}
 }
@@ -182,7 +183,7 @@ func (c *client) setCookies(cookies ...*http.Cookie) {
 // enrol gives the person a second factor, and returns recovery codes, each of which counts once.
 func (c *client) enrol() []string {
 	c.t.Helper()
-	var made accounts.TOTPSecret
+	var made people.TOTPSecret
 	c.post("me/totp", map[string]any{"current_password": testPassword}).want(201).decode(&made)
 	code, err := totp.GenerateCode(made.Secret, time.Now())
 	if err != nil {

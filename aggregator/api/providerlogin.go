@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // loginCookie holds the secret of a login on its way to the provider and back. Lax, because the way back
@@ -45,8 +46,8 @@ type loginProvider struct {
 }
 
 func readLoginWays(c *call) (any, error) {
-	p, err := c.Accounts.Provider(c.ctx)
-	if errors.Is(err, accounts.ErrNotFound) {
+	p, err := c.Accounts.People.Provider(c.ctx)
+	if errors.Is(err, postgres.ErrNotFound) {
 		return loginWays{}, nil
 	}
 	return answerOf(loginWays{Provider: &loginProvider{Name: p.Name}}, err)
@@ -61,7 +62,7 @@ type startAnswer struct {
 }
 
 // clientOf is who we are at the provider. The redirect URI is configured, whatever the request says.
-func clientOf(p accounts.Provider) oidc.Provider {
+func clientOf(p people.Provider) oidc.Provider {
 	return oidc.Provider{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.Secret, RedirectURL: p.PublicURL + callbackPath}
 }
 
@@ -74,7 +75,7 @@ func startProvider(c *call) (any, error) {
 		c.metrics.provider(loginThrottled)
 		return nil, throttled(wait)
 	}
-	p, err := c.Accounts.Provider(c.ctx)
+	p, err := c.Accounts.People.Provider(c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func startProvider(c *call) (any, error) {
 	if err != nil {
 		return nil, c.providerFault(err)
 	}
-	if err := c.Accounts.BeginAttempt(c.ctx, attempt.Hash(), localPath(body.ReturnTo)); err != nil {
+	if err := c.Accounts.Logins.BeginAttempt(c.ctx, attempt.Hash(), localPath(body.ReturnTo)); err != nil {
 		return nil, err
 	}
 	c.setLoginCookie(attempt.String())
@@ -99,7 +100,7 @@ func (c *call) providerFault(err error) error {
 	}
 	c.loginRefused(fault.Reason, "", err)
 	if fault.Reason == oidc.Busy {
-		return accounts.ErrBusy
+		return people.ErrBusy
 	}
 	return &problem{Status: http.StatusServiceUnavailable, Code: fault.Reason, Detail: "The login provider cannot be reached: try again, or use your password.", retryAfter: 5}
 }
@@ -136,8 +137,8 @@ func providerCallback(c *call) (any, error) {
 	if wait := c.guesses.visit(c.ip, c.Now()); wait > 0 {
 		return c.sendBack("/", loginThrottled, "", errors.New("too many logins of this network that nobody began"))
 	}
-	returnTo, err := c.Accounts.TakeAttempt(c.ctx, attempt.Hash())
-	if errors.Is(err, accounts.ErrNotFound) {
+	returnTo, err := c.Accounts.Logins.TakeAttempt(c.ctx, attempt.Hash())
+	if errors.Is(err, postgres.ErrNotFound) {
 		return c.sendBack("/", stateMismatch, "", errors.New("the login was used, or took too long"))
 	}
 	c.guesses.forgive(c.ip, c.Now())
@@ -145,9 +146,9 @@ func providerCallback(c *call) (any, error) {
 		return c.sendBack("/", accountsAway, "", err)
 	}
 	c.setLoginCookie("")
-	p, err := c.Accounts.Provider(c.ctx)
+	p, err := c.Accounts.People.Provider(c.ctx)
 	switch {
-	case errors.Is(err, accounts.ErrNotFound):
+	case errors.Is(err, postgres.ErrNotFound):
 		return c.sendBack(returnTo, notConfigured, "", err)
 	case err != nil:
 		return c.sendBack(returnTo, accountsAway, "", err)
@@ -168,15 +169,15 @@ func providerCallback(c *call) (any, error) {
 }
 
 // enterVouched opens the session of whom the provider vouches for, if they may log in.
-func (c *call) enterVouched(p accounts.Provider, who oidc.Identity, returnTo string) (any, error) {
+func (c *call) enterVouched(p people.Provider, who oidc.Identity, returnTo string) (any, error) {
 	waiting := oidc.NewAttempt()
-	session, refresh, err := c.Accounts.LoginIdentity(c.ctx, accounts.IdentityLogin{
-		Vouched:  accounts.Vouched{Issuer: p.Issuer, Subject: who.Subject, Email: who.Email, EmailVerified: who.EmailVerified, Name: who.Name, MFA: who.MFA},
+	session, refresh, err := c.Accounts.Logins.LoginIdentity(c.ctx, people.IdentityLogin{
+		Vouched:  people.Vouched{Issuer: p.Issuer, Subject: who.Subject, Email: who.Email, EmailVerified: who.EmailVerified, Name: who.Name, MFA: who.MFA},
 		Provider: p, Waiting: waiting.Hash(), IP: c.ip, UserAgent: c.r.UserAgent(),
 	})
-	var refused *accounts.RefusedError
+	var refused *people.RefusedError
 	switch {
-	case errors.Is(err, accounts.ErrCodeRequired):
+	case errors.Is(err, people.ErrCodeRequired):
 		c.setLoginCookie(waiting.String())
 		c.metrics.provider(factorRequired)
 		return redirectAnswer(withReason(returnTo, factorRequired)), nil
@@ -191,7 +192,7 @@ func (c *call) enterVouched(p accounts.Provider, who oidc.Identity, returnTo str
 }
 
 // entered notes a good end.
-func (c *call) entered(session accounts.Session) {
+func (c *call) entered(session people.Session) {
 	c.logins.forgive(c.ip, c.Now())
 	c.metrics.provider(loginSuccess)
 	c.session = session
@@ -207,7 +208,7 @@ func (c *call) sendBack(returnTo, reason, user string, err error) (any, error) {
 func (c *call) loginRefused(reason, user string, cause error) {
 	c.metrics.provider(reason)
 	c.Logger.Info("login at provider refused", "request_id", c.id, "reason", reason, "error", cause)
-	c.recordBounded(&c.failures, "login.provider", accounts.Failure, user, map[string]any{"reason": reason})
+	c.recordBounded(&c.failures, "login.provider", postgres.Failure, user, map[string]any{"reason": reason})
 }
 
 type factorBody struct {
@@ -227,12 +228,12 @@ func providerFactor(c *call) (any, error) {
 	if !ok {
 		return nil, errFactorExpired()
 	}
-	session, refresh, err := c.Accounts.LoginFactor(c.ctx, attempt.Hash(), accounts.Login{Code: body.TOTP, IP: c.ip, UserAgent: c.r.UserAgent()})
-	var refused *accounts.RefusedError
+	session, refresh, err := c.Accounts.Logins.LoginFactor(c.ctx, attempt.Hash(), people.Login{Code: body.TOTP, IP: c.ip, UserAgent: c.r.UserAgent()})
+	var refused *people.RefusedError
 	switch {
-	case errors.Is(err, accounts.ErrNotFound):
+	case errors.Is(err, postgres.ErrNotFound):
 		return nil, errFactorExpired()
-	case errors.Is(err, accounts.ErrCodeWrong): // 401 would tell the console that its session ended
+	case errors.Is(err, people.ErrCodeWrong): // 401 would tell the console that its session ended
 		return nil, refusal(http.StatusForbidden, "totp_wrong", problemOf(err).Detail)
 	case errors.As(err, &refused):
 		c.loginRefused(refused.Reason, refused.User, err)

@@ -4,13 +4,13 @@ import (
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 func rateRoutes() []route {
 	return []route{
-		{method: "GET", path: "rates", rule: somewhere(access.ReportsRead), handle: listRates, summary: "Exchange rates, latest day first", query: []string{"limit", "cursor"}, reply: page[accounts.Rate]{}},
+		{method: "GET", path: "rates", rule: somewhere(access.ReportsRead), handle: listRates, summary: "Exchange rates, latest day first", query: []string{"limit", "cursor"}, reply: page[apps.Rate]{}},
 		{method: "PUT", path: "rates", rule: needs(access.CostsWrite), handle: putRates, summary: "Store exchange rates, or a file of them (lines day,from,to,rate, or the European Central Bank's); 0 removes one", body: ratesBody{}, reply: ratesAnswer{}},
 	}
 }
@@ -25,15 +25,15 @@ func listRates(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var after accounts.Rate
+	var after apps.Rate
 	if cursor := p.get("cursor"); cursor != "" {
 		parts := strings.Split(cursor, "_")
 		if len(parts) != 3 {
 			return nil, badRequest("The cursor is not one that a page of this list gave.")
 		}
-		after = accounts.Rate{Day: parts[0], From: parts[1], To: parts[2]}
+		after = apps.Rate{Day: parts[0], From: parts[1], To: parts[2]}
 	}
-	rates, err := c.Accounts.LatestRates(c.ctx, after, limit+1)
+	rates, err := c.Accounts.Apps.LatestRates(c.ctx, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func listRates(c *call) (any, error) {
 
 // ratesBody are rates, or a file of them in a format that [report.ParseRates] reads.
 type ratesBody struct {
-	Rates []accounts.Rate `json:"rates,omitempty"`
-	File  string          `json:"file,omitempty"`
+	Rates []apps.Rate `json:"rates,omitempty"`
+	File  string      `json:"file,omitempty"`
 }
 
 type ratesAnswer struct {
@@ -68,10 +68,10 @@ func putRates(c *call) (any, error) {
 			return nil, err
 		}
 		for _, r := range rates {
-			body.Rates = append(body.Rates, accounts.Rate(r))
+			body.Rates = append(body.Rates, apps.Rate(r))
 		}
 	}
-	if err := c.Accounts.PutRates(c.ctx, body.Rates); err != nil {
+	if err := c.Accounts.Apps.PutRates(c.ctx, body.Rates); err != nil {
 		return nil, err
 	}
 	return ratesAnswer{len(body.Rates)}, nil
@@ -82,7 +82,7 @@ func (c *call) rates(q *report.Query) error {
 	if q.Currency == "" {
 		return nil
 	}
-	stored, err := c.Accounts.Rates(c.ctx, q.From.AddDate(0, 0, -report.MaxRateAge-1), q.To.AddDate(0, 0, 1))
+	stored, err := c.Accounts.Apps.Rates(c.ctx, q.From.AddDate(0, 0, -report.MaxRateAge-1), q.To.AddDate(0, 0, 1))
 	if err != nil {
 		return err
 	}

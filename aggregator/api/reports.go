@@ -109,7 +109,7 @@ func (c *call) question() (report.Query, error) {
 	if err != nil {
 		return report.Query{}, err
 	}
-	app, err := c.Accounts.App(c.ctx, c.param("app"))
+	app, err := c.Accounts.Apps.App(c.ctx, c.param("app"))
 	if err != nil {
 		return report.Query{}, err
 	}

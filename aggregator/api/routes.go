@@ -7,7 +7,10 @@ import (
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // rule says who may use a route. The zero rule is no rule, and stops the server from starting.
@@ -40,7 +43,7 @@ func (r rule) String() string {
 }
 
 // decide returns nil if whoever the session is of may. An app that they cannot even see is not found.
-func (r rule) decide(s *accounts.Session, app string) error {
+func (r rule) decide(s *people.Session, app string) error {
 	p := s.User.Principal()
 	switch {
 	case r.own && s.Token != nil && !r.tokens:
@@ -144,57 +147,57 @@ func accountRoutes() []route {
 		{method: "PATCH", path: "me", rule: own(), handle: changeMe, summary: "Change own name or password", body: meBody{}, reply: person{}},
 		{method: "GET", path: "me/sessions", rule: own(), handle: mySessions, summary: "Own sessions", reply: page[sessionItem]{}},
 		{method: "DELETE", path: "me/sessions/{session}", rule: own(), handle: endMySession, summary: "End an own session"},
-		{method: "GET", path: "me/totp", rule: own(), handle: readTOTP, summary: "Own second factor", reply: accounts.TOTPState{}},
-		{method: "POST", path: "me/totp", rule: own(), handle: enrolTOTP, summary: "Make the secret of a second factor; it is shown this once", body: proofBody{}, reply: accounts.TOTPSecret{}, status: 201},
+		{method: "GET", path: "me/totp", rule: own(), handle: readTOTP, summary: "Own second factor", reply: people.TOTPState{}},
+		{method: "POST", path: "me/totp", rule: own(), handle: enrolTOTP, summary: "Make the secret of a second factor; it is shown this once", body: proofBody{}, reply: people.TOTPSecret{}, status: 201},
 		{method: "POST", path: "me/totp/confirm", rule: own(), handle: confirmTOTP, summary: "Put the second factor into force with its first code", body: codeBody{}, reply: recoveryAnswer{}},
 		{method: "DELETE", path: "me/totp", rule: own(), handle: removeTOTP, summary: "Remove the own second factor", body: proofBody{}},
-		{method: "GET", path: "me/tokens", rule: own(), handle: myTokens, summary: "Own API tokens, without the secrets", reply: page[accounts.Token]{}},
-		{method: "POST", path: "me/tokens", rule: own(), handle: createMyToken, summary: "Create an API token; it is shown this once", body: accounts.NewToken{}, reply: newToken{}, status: 201},
+		{method: "GET", path: "me/tokens", rule: own(), handle: myTokens, summary: "Own API tokens, without the secrets", reply: page[people.Token]{}},
+		{method: "POST", path: "me/tokens", rule: own(), handle: createMyToken, summary: "Create an API token; it is shown this once", body: people.NewToken{}, reply: newToken{}, status: 201},
 		{method: "DELETE", path: "me/tokens/{token}", rule: own(), handle: revokeMyToken, summary: "Revoke an own API token"},
 	}
 }
 
 func appRoutes() []route {
 	return []route{
-		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps", reply: page[accounts.App]{}},
-		{method: "POST", path: "apps", rule: needs(access.AppsWrite), handle: createApp, summary: "Create an app", body: appBody{}, reply: accounts.App{}, status: 201},
-		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead), handle: readApp, summary: "One app", reply: accounts.App{}},
-		{method: "PATCH", path: "apps/{app}", rule: needs(access.AppsWrite), handle: changeApp, summary: "Change an app", body: accounts.AppChange{}, reply: accounts.App{}},
+		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps", reply: page[apps.App]{}},
+		{method: "POST", path: "apps", rule: needs(access.AppsWrite), handle: createApp, summary: "Create an app", body: appBody{}, reply: apps.App{}, status: 201},
+		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead), handle: readApp, summary: "One app", reply: apps.App{}},
+		{method: "PATCH", path: "apps/{app}", rule: needs(access.AppsWrite), handle: changeApp, summary: "Change an app", body: apps.AppChange{}, reply: apps.App{}},
 		{method: "DELETE", path: "apps/{app}", rule: needs(access.AppsWrite), handle: deleteApp, summary: "Delete an app and revoke its keys"},
-		{method: "GET", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: listKeys, summary: "Keys, without the secrets", reply: page[accounts.Key]{}},
+		{method: "GET", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: listKeys, summary: "Keys, without the secrets", reply: page[apps.Key]{}},
 		{method: "POST", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: createKey, summary: "Create a key; it is shown this once", body: keyBody{}, reply: newKey{}, status: 201},
 		{method: "DELETE", path: "apps/{app}/keys/{key}", rule: needs(access.AppsWrite), handle: revokeKey, summary: "Revoke a key"},
-		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: accounts.SettingsVersion{}},
-		{method: "PUT", path: "apps/{app}/attribution", rule: needs(access.AttributionConfigure), handle: changeSettings, summary: "Add a version of the attribution settings", body: settingsBody{}, reply: accounts.SettingsVersion{}},
-		{method: "GET", path: "apps/{app}/attribution/versions", rule: needs(access.AppsRead), handle: listSettings, summary: "Versions of the attribution settings", reply: page[accounts.SettingsVersion]{}},
-		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[accounts.Link]{}},
-		{method: "POST", path: "apps/{app}/links", rule: needs(access.LinksWrite), handle: createLink, summary: "Create a tracking link", body: linkBody{}, reply: accounts.Link{}, status: 201},
-		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead), handle: readLink, summary: "One tracking link", reply: accounts.Link{}},
-		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: accounts.Link{}},
+		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: apps.SettingsVersion{}},
+		{method: "PUT", path: "apps/{app}/attribution", rule: needs(access.AttributionConfigure), handle: changeSettings, summary: "Add a version of the attribution settings", body: settingsBody{}, reply: apps.SettingsVersion{}},
+		{method: "GET", path: "apps/{app}/attribution/versions", rule: needs(access.AppsRead), handle: listSettings, summary: "Versions of the attribution settings", reply: page[apps.SettingsVersion]{}},
+		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[apps.Link]{}},
+		{method: "POST", path: "apps/{app}/links", rule: needs(access.LinksWrite), handle: createLink, summary: "Create a tracking link", body: linkBody{}, reply: apps.Link{}, status: 201},
+		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead), handle: readLink, summary: "One tracking link", reply: apps.Link{}},
+		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: apps.Link{}},
 		{method: "DELETE", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: deleteLink, summary: "Delete a tracking link"},
 	}
 }
 
 func peopleRoutes() []route {
 	return []route{
-		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[accounts.Role]{}},
-		{method: "POST", path: "roles", rule: needs(access.UsersManage), handle: createRole, summary: "Create a role", body: newRole{}, reply: accounts.Role{}, status: 201},
-		{method: "PUT", path: "roles/{role}", rule: needs(access.UsersManage), handle: changeRole, summary: "Change a role, and with it what everybody who has it may do", body: roleBody{}, reply: accounts.Role{}},
+		{method: "GET", path: "roles", rule: needs(access.UsersRead), handle: listRoles, summary: "Roles and their permissions", reply: page[people.Role]{}},
+		{method: "POST", path: "roles", rule: needs(access.UsersManage), handle: createRole, summary: "Create a role", body: newRole{}, reply: people.Role{}, status: 201},
+		{method: "PUT", path: "roles/{role}", rule: needs(access.UsersManage), handle: changeRole, summary: "Change a role, and with it what everybody who has it may do", body: roleBody{}, reply: people.Role{}},
 		{method: "DELETE", path: "roles/{role}", rule: needs(access.UsersManage), handle: deleteRole, summary: "Delete a role that nobody has"},
-		{method: "GET", path: "users", rule: needs(access.UsersRead), handle: listUsers, summary: "People", reply: page[accounts.User]{}},
-		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a service account or a person; without a password, a person is invited", body: accounts.NewUser{}, reply: newUser{}, status: 201},
-		{method: "GET", path: "users/{user}", rule: needs(access.UsersRead), handle: readUser, summary: "One person", reply: accounts.User{}},
-		{method: "PATCH", path: "users/{user}", rule: needs(access.UsersManage), handle: changeUser, summary: "Change, disable or enable a person, or set their password", body: accounts.UserChange{}, reply: accounts.User{}},
+		{method: "GET", path: "users", rule: needs(access.UsersRead), handle: listUsers, summary: "People", reply: page[people.User]{}},
+		{method: "POST", path: "users", rule: needs(access.UsersManage), handle: createUser, summary: "Create a service account or a person; without a password, a person is invited", body: people.NewUser{}, reply: newUser{}, status: 201},
+		{method: "GET", path: "users/{user}", rule: needs(access.UsersRead), handle: readUser, summary: "One person", reply: people.User{}},
+		{method: "PATCH", path: "users/{user}", rule: needs(access.UsersManage), handle: changeUser, summary: "Change, disable or enable a person, or set their password", body: people.UserChange{}, reply: people.User{}},
 		{method: "DELETE", path: "users/{user}", rule: needs(access.UsersManage), handle: deleteUser, summary: "Delete a person"},
-		{method: "PUT", path: "users/{user}/roles", rule: needs(access.UsersManage), handle: setRoles, summary: "Replace a person's roles", body: rolesBody{}, reply: accounts.User{}},
-		{method: "POST", path: "users/{user}/reset-link", rule: needs(access.UsersManage), handle: resetLink, summary: "Make a link with which a person sets a new password; it is shown this once", reply: accounts.PasswordLink{}, status: 201},
+		{method: "PUT", path: "users/{user}/roles", rule: needs(access.UsersManage), handle: setRoles, summary: "Replace a person's roles", body: rolesBody{}, reply: people.User{}},
+		{method: "POST", path: "users/{user}/reset-link", rule: needs(access.UsersManage), handle: resetLink, summary: "Make a link with which a person sets a new password; it is shown this once", reply: people.PasswordLink{}, status: 201},
 		{method: "DELETE", path: "users/{user}/totp", rule: needs(access.UsersManage), handle: clearTOTP, summary: "Remove the second factor of somebody who lost it"},
-		{method: "GET", path: "users/{user}/tokens", rule: needs(access.UsersRead), handle: listTokens, summary: "API tokens of a user, without the secrets", reply: page[accounts.Token]{}},
-		{method: "POST", path: "users/{user}/tokens", rule: needs(access.UsersManage), handle: createToken, summary: "Create an API token of a service account; it is shown this once", body: accounts.NewToken{}, reply: newToken{}, status: 201},
+		{method: "GET", path: "users/{user}/tokens", rule: needs(access.UsersRead), handle: listTokens, summary: "API tokens of a user, without the secrets", reply: page[people.Token]{}},
+		{method: "POST", path: "users/{user}/tokens", rule: needs(access.UsersManage), handle: createToken, summary: "Create an API token of a service account; it is shown this once", body: people.NewToken{}, reply: newToken{}, status: 201},
 		{method: "DELETE", path: "users/{user}/tokens/{token}", rule: needs(access.UsersManage), handle: revokeToken, summary: "Revoke an API token of a user"},
-		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: append([]string{"limit", "cursor"}, auditFilter()...), reply: page[accounts.Entry]{}},
+		{method: "GET", path: "audit", rule: needs(access.AuditRead), handle: listAudit, summary: "Audit log, newest first", query: append([]string{"limit", "cursor"}, auditFilter()...), reply: page[postgres.Entry]{}},
 		{method: "GET", path: "audit/export", rule: needs(access.AuditRead), handle: exportAudit, summary: "Audit log, newest first, one entry a line, at most 100000", query: auditFilter(), reply: "", media: "application/x-ndjson"},
-		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log, and that it holds what was signed", reply: accounts.Verification{}},
+		{method: "GET", path: "audit/verify", rule: needs(access.AuditRead), handle: verifyAudit, summary: "Check the chain of the audit log, and that it holds what was signed", reply: postgres.Verification{}},
 	}
 }
 
@@ -206,20 +209,20 @@ func providerRoutes() []route {
 			query: []string{"code", "state", "iss", "error"}, status: http.StatusSeeOther},
 		{method: "POST", path: "auth/oidc/totp", rule: public(), handle: providerFactor, summary: "End a login at the provider with the second factor that is due here", body: factorBody{}, reply: tokenAnswer{}},
 		{method: "GET", path: "provider", rule: needs(access.UsersRead), handle: readProvider, summary: "How the OpenID Connect provider is configured, without its secret", reply: providerSettings{}},
-		{method: "PUT", path: "provider", rule: needs(access.UsersManage), handle: changeProvider, summary: "Configure the provider; only who may do everything may, and it is tried first", body: accounts.ProviderChange{}, reply: providerSettings{}},
+		{method: "PUT", path: "provider", rule: needs(access.UsersManage), handle: changeProvider, summary: "Configure the provider; only who may do everything may, and it is tried first", body: people.ProviderChange{}, reply: providerSettings{}},
 		{method: "DELETE", path: "provider/{provider}", rule: needs(access.UsersManage), handle: removeProvider, summary: "End logins at the provider"},
-		{method: "GET", path: "me/identities", rule: own(), handle: myIdentities, summary: "Own identities at providers", reply: page[accounts.Identity]{}},
+		{method: "GET", path: "me/identities", rule: own(), handle: myIdentities, summary: "Own identities at providers", reply: page[people.Identity]{}},
 		{method: "DELETE", path: "me/identities/{identity}", rule: own(), handle: unlinkMyIdentity, summary: "Unlink an own identity; a password must be set"},
-		{method: "GET", path: "users/{user}/identities", rule: needs(access.UsersRead), handle: listIdentities, summary: "Identities of a person at providers", reply: page[accounts.Identity]{}},
+		{method: "GET", path: "users/{user}/identities", rule: needs(access.UsersRead), handle: listIdentities, summary: "Identities of a person at providers", reply: page[people.Identity]{}},
 		{method: "DELETE", path: "users/{user}/identities/{identity}", rule: needs(access.UsersManage), handle: unlinkIdentity, summary: "Unlink an identity of a person and end their sessions"},
 	}
 }
 
 func agentRoutes() []route {
 	return []route{
-		{method: "GET", path: "agents", rule: needs(access.AgentsRead), handle: listAgents, summary: "Agents and their health", reply: page[accounts.Agent]{}},
-		{method: "GET", path: "agents/{agent}", rule: needs(access.AgentsRead), handle: readAgent, summary: "One agent", reply: accounts.Agent{}},
-		{method: "PATCH", path: "agents/{agent}", rule: needs(access.AgentsManage), handle: changeAgent, summary: "Say where SDKs reach an agent", body: agentBody{}, reply: accounts.Agent{}},
+		{method: "GET", path: "agents", rule: needs(access.AgentsRead), handle: listAgents, summary: "Agents and their health", reply: page[agents.Agent]{}},
+		{method: "GET", path: "agents/{agent}", rule: needs(access.AgentsRead), handle: readAgent, summary: "One agent", reply: agents.Agent{}},
+		{method: "PATCH", path: "agents/{agent}", rule: needs(access.AgentsManage), handle: changeAgent, summary: "Say where SDKs reach an agent", body: agentBody{}, reply: agents.Agent{}},
 		{method: "POST", path: "agents/enrollment-tokens", rule: needs(access.AgentsManage), handle: enrollmentToken, summary: "Make a token with which one agent can join", body: enrollmentBody{}, reply: enrollmentAnswer{}, status: 201},
 		{method: "POST", path: "agents/{agent}/revoke", rule: needs(access.AgentsManage), handle: revokeAgent, summary: "Shut an agent out for ever"},
 		{method: "GET", path: "cluster", rule: needs(access.AgentsRead), handle: clusterState, summary: "Aggregators and whether results match their inputs", reply: ClusterState{}},

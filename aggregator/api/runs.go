@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
@@ -32,14 +32,14 @@ const (
 
 func runRoutes() []route {
 	const learned, simulated = "apps/{app}/reports/data-driven", "apps/{app}/backfills"
-	one := accounts.Run{}
+	one := apps.Run{}
 	return []route{
-		{method: "GET", path: learned, rule: needs(access.ReportsRead), handle: listRuns(runDataDriven), summary: "Runs of the models that learn from all paths, latest first, without results", reply: page[accounts.Run]{}},
+		{method: "GET", path: learned, rule: needs(access.ReportsRead), handle: listRuns(runDataDriven), summary: "Runs of the models that learn from all paths, latest first, without results", reply: page[apps.Run]{}},
 		{method: "POST", path: learned, rule: needs(access.ReportsRead), handle: startLearning, summary: "Learn Markov and Shapley credit from all paths of a range, also those without a conversion, in the background", body: learnBody{}, reply: one, status: http.StatusAccepted},
 		{method: "GET", path: learned + "/{run}", rule: needs(access.ReportsRead), handle: readRun(runDataDriven), summary: "A run, its progress and, when it is done, its result", reply: one},
 		{method: "POST", path: learned + "/{run}/cancel", rule: needs(access.ReportsRead), handle: cancelRun(runDataDriven), summary: "Cancel a run"},
 		{method: "DELETE", path: learned + "/{run}", rule: needs(access.ReportsRead), handle: deleteRun(runDataDriven), summary: "Delete a run that is finished"},
-		{method: "GET", path: simulated, rule: needs(access.ReportsRead), handle: listRuns(runWhatIf), summary: "What-if runs, latest first, without results", reply: page[accounts.Run]{}},
+		{method: "GET", path: simulated, rule: needs(access.ReportsRead), handle: listRuns(runWhatIf), summary: "What-if runs, latest first, without results", reply: page[apps.Run]{}},
 		{method: "POST", path: simulated, rule: needs(access.AttributionConfigure), handle: startWhatIf, summary: "Attribute a range under other settings, in the background, beside what is stored", body: whatIfBody{}, reply: one, status: http.StatusAccepted},
 		{method: "GET", path: simulated + "/{run}", rule: needs(access.ReportsRead), handle: readRun(runWhatIf), summary: "A what-if run, its progress and, when it is done, its result beside the present numbers", reply: one},
 		{method: "POST", path: simulated + "/{run}/cancel", rule: needs(access.AttributionConfigure), handle: cancelRun(runWhatIf), summary: "Cancel a what-if run"},
@@ -49,8 +49,8 @@ func runRoutes() []route {
 }
 
 // wholeApp refuses those who see the app only in part: what runs compute cannot be narrowed afterwards.
-func (c *call) wholeApp() (accounts.App, error) {
-	app, err := c.Accounts.App(c.ctx, c.param("app"))
+func (c *call) wholeApp() (apps.App, error) {
+	app, err := c.Accounts.Apps.App(c.ctx, c.param("app"))
 	if err != nil {
 		return app, err
 	}
@@ -73,7 +73,7 @@ type runSpan struct {
 	To   time.Time `json:"to"`
 }
 
-func (b rangeBody) span(c *call, app accounts.App, currency string) (runSpan, error) {
+func (b rangeBody) span(c *call, app apps.App, currency string) (runSpan, error) {
 	zone, err := time.LoadLocation(app.Timezone)
 	if err != nil {
 		zone = time.UTC
@@ -105,7 +105,7 @@ func startLearning(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateRun(c.ctx, app.ID, runDataDriven, "", struct {
+	return answerOf(c.Accounts.Runs.CreateRun(c.ctx, app.ID, runDataDriven, "", struct {
 		runSpan
 		Currency string `json:"currency,omitempty"`
 	}{span, body.Currency}))
@@ -137,7 +137,7 @@ func startWhatIf(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(c.Accounts.CreateRun(c.ctx, app.ID, runWhatIf, body.Name, struct {
+	return answerOf(c.Accounts.Runs.CreateRun(c.ctx, app.ID, runWhatIf, body.Name, struct {
 		runSpan
 		Settings attribution.Settings `json:"settings"`
 	}{span, settings}))
@@ -200,7 +200,7 @@ func listRuns(kind string) func(*call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		runs, err := c.Accounts.Runs(c.ctx, app.ID, kind)
+		runs, err := c.Accounts.Runs.List(c.ctx, app.ID, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -209,12 +209,12 @@ func listRuns(kind string) func(*call) (any, error) {
 }
 
 // studied is the run of the path, if it is of that kind.
-func (c *call) studied(kind string) (accounts.Run, error) {
+func (c *call) studied(kind string) (apps.Run, error) {
 	app, err := c.wholeApp()
 	if err != nil {
-		return accounts.Run{}, err
+		return apps.Run{}, err
 	}
-	run, err := c.Accounts.Run(c.ctx, app.ID, c.param("run"))
+	run, err := c.Accounts.Runs.Run(c.ctx, app.ID, c.param("run"))
 	if err == nil && run.Kind != kind {
 		err = errNoRoute()
 	}
@@ -222,7 +222,7 @@ func (c *call) studied(kind string) (accounts.Run, error) {
 }
 
 // ownRun is the one of the path, for whoever ordered it or may configure attribution.
-func (c *call) ownRun(kind string) (accounts.Run, error) {
+func (c *call) ownRun(kind string) (apps.Run, error) {
 	run, err := c.studied(kind)
 	if err == nil && run.By != c.session.User.ID && !access.Can(c.principal, access.AttributionConfigure, c.param("app")) {
 		err = refusal(http.StatusForbidden, "forbidden", "Somebody else has ordered this run.")
@@ -240,7 +240,7 @@ func cancelRun(kind string) func(*call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, c.Accounts.CancelRun(c.ctx, run.App, run.ID)
+		return nil, c.Accounts.Runs.CancelRun(c.ctx, run.App, run.ID)
 	}
 }
 
@@ -250,7 +250,7 @@ func deleteRun(kind string) func(*call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, c.Accounts.DeleteRun(c.ctx, run.App, run.ID, func(run accounts.Run) error {
+		return nil, c.Accounts.Runs.DeleteRun(c.ctx, run.App, run.ID, func(run apps.Run) error {
 			if run.Kind != runWhatIf {
 				return nil
 			}
@@ -265,11 +265,11 @@ func (c *call) learnedIn(id string, q report.Query) (map[string]*report.Attribut
 	if _, err := c.wholeApp(); err != nil {
 		return nil, q, err
 	}
-	run, err := c.Accounts.Run(c.ctx, q.App, id)
+	run, err := c.Accounts.Runs.Run(c.ctx, q.App, id)
 	switch {
 	case err != nil:
 		return nil, q, err
-	case run.Kind != runDataDriven || run.State != accounts.RunDone:
+	case run.Kind != runDataDriven || run.State != apps.RunDone:
 		return nil, q, badRequest("The run is not one of the data-driven models that is done.")
 	}
 	var span struct {

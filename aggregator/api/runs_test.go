@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 )
 
 // runsOf is an app with people who may see it, and where its runs are.
@@ -31,7 +31,7 @@ func TestRunsBelongToWhoOrderedThem(t *testing.T) {
 	_, learned, _, _ := runsOf(t, s)
 	viewer, other, marketer := s.login("viewer@example.com"), s.login("other@example.com"), s.login("marketer@example.com")
 	for _, ends := range []*client{viewer, marketer} {
-		var run accounts.Run
+		var run apps.Run
 		viewer.post(learned, map[string]any{"from": "2026-01-01", "to": "2026-02-01"}).want(202).decode(&run)
 		other.get(learned + "/" + run.ID).want(200)
 		other.post(learned+"/"+run.ID+"/cancel", nil).want(403)
@@ -48,7 +48,7 @@ func TestRunsAreSeenByWhoMaySeeAllOfThem(t *testing.T) {
 	s := newSystem(t)
 	owner := s.owner()
 	_, learned, simulated, erasures := runsOf(t, s)
-	var erasure, run accounts.Run
+	var erasure, run apps.Run
 	owner.post(erasures, map[string]any{"user_id": "ada"}).want(202).decode(&erasure)
 	owner.post(learned, map[string]any{}).want(202).decode(&run)
 	owner.get(erasures + "/" + erasure.ID).want(200)

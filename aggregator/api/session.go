@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // refreshCookie holds the refresh token. The prefix makes browsers insist on Secure, on the path /
@@ -32,7 +33,7 @@ type person struct {
 	TOTP        bool                `json:"totp"` // has a second factor
 }
 
-func personOf(u *accounts.User) person {
+func personOf(u *people.User) person {
 	return person{ID: u.ID, Email: u.Email, Name: u.Name, Roles: append([]access.Assignment{}, u.Roles...), Permissions: access.Held(u.Principal()), TOTP: u.TOTP}
 }
 
@@ -55,13 +56,13 @@ func login(c *call) (any, error) {
 	if wait := c.logins.attempt(from, c.Now()); wait > 0 {
 		return nil, throttled(wait)
 	}
-	session, token, err := c.Accounts.Login(c.ctx, accounts.Login{
+	session, token, err := c.Accounts.Logins.Login(c.ctx, people.Login{
 		Email: body.Email, Password: body.Password, Code: body.TOTP, IP: c.ip, UserAgent: c.r.UserAgent(),
 	})
-	if errors.Is(err, accounts.ErrUnauthorized) {
+	if errors.Is(err, people.ErrUnauthorized) {
 		return nil, refusal(http.StatusUnauthorized, "credentials", "The email or the password is wrong.")
 	}
-	if errors.Is(err, accounts.ErrCodeWrong) {
+	if errors.Is(err, people.ErrCodeWrong) {
 		return nil, err // counts as a failure
 	}
 	if err != nil {
@@ -80,7 +81,7 @@ func throttled(wait time.Duration) *problem {
 }
 
 // granted answers with an access token and leaves the refresh token in its cookie.
-func (c *call) granted(session accounts.Session, refresh string) (any, error) {
+func (c *call) granted(session people.Session, refresh string) (any, error) {
 	token, life, err := c.Authenticator.issue(session)
 	if err != nil {
 		return nil, err
@@ -106,8 +107,8 @@ func refresh(c *call) (any, error) {
 	if err != nil {
 		return nil, errNoToken()
 	}
-	session, next, err := c.Accounts.Refresh(c.ctx, cookie.Value)
-	if errors.Is(err, accounts.ErrUnauthorized) {
+	session, next, err := c.Accounts.Logins.Refresh(c.ctx, cookie.Value)
+	if errors.Is(err, people.ErrUnauthorized) {
 		c.setCookie("", time.Time{})
 	}
 	if err != nil {
@@ -122,7 +123,7 @@ func logout(c *call) (any, error) {
 	if err != nil {
 		return nil, nil
 	}
-	return nil, c.Accounts.Logout(c.ctx, cookie.Value)
+	return nil, c.Accounts.Logins.Logout(c.ctx, cookie.Value)
 }
 
 func me(c *call) (any, error) { return personOf(&c.session.User), nil }
@@ -138,9 +139,9 @@ func changeMe(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	var user accounts.User
+	var user people.User
 	change := func() (err error) {
-		user, err = c.Accounts.UpdateSelf(c.ctx, c.session.User.ID, c.session.ID, body.Name, body.CurrentPassword, body.Password)
+		user, err = c.Accounts.People.UpdateSelf(c.ctx, c.session.User.ID, c.session.ID, body.Name, body.CurrentPassword, body.Password)
 		return err
 	}
 	var err error
@@ -163,7 +164,7 @@ func (c *call) proving(do func() error) error {
 		return throttled(wait)
 	}
 	err := do()
-	var wrong *accounts.InvalidError
+	var wrong *postgres.InvalidError
 	switch {
 	case err == nil:
 		c.logins.success(from, c.Now())
@@ -174,12 +175,12 @@ func (c *call) proving(do func() error) error {
 }
 
 type sessionItem struct {
-	accounts.Session
+	people.Session
 	Current bool `json:"current"`
 }
 
 func mySessions(c *call) (any, error) {
-	sessions, err := c.Accounts.Sessions(c.ctx, c.session.User.ID)
+	sessions, err := c.Accounts.Logins.Sessions(c.ctx, c.session.User.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -191,5 +192,5 @@ func mySessions(c *call) (any, error) {
 }
 
 func endMySession(c *call) (any, error) {
-	return nil, c.Accounts.EndSession(c.ctx, c.session.User.ID, c.param("session"))
+	return nil, c.Accounts.Logins.EndSession(c.ctx, c.session.User.ID, c.param("session"))
 }

@@ -1,10 +1,10 @@
 package api
 
-import "github.com/unmogrowp/unmogrowp/aggregator/accounts"
+import "github.com/unmogrowp/unmogrowp/aggregator/people"
 
 // newToken is a token as it is shown once.
 type newToken struct {
-	accounts.Token
+	people.Token
 	Secret string `json:"token"`
 }
 
@@ -14,15 +14,15 @@ func listTokens(c *call) (any, error)    { return c.tokens(c.param("user")) }
 func createToken(c *call) (any, error)   { return c.makeToken(c.param("user")) }
 
 func revokeMyToken(c *call) (any, error) {
-	return nil, c.Accounts.RevokeToken(c.ctx, c.session.User.ID, c.param("token"))
+	return nil, c.Accounts.Logins.RevokeToken(c.ctx, c.session.User.ID, c.param("token"))
 }
 
 func revokeToken(c *call) (any, error) {
-	return nil, c.Accounts.RevokeToken(c.ctx, c.param("user"), c.param("token"))
+	return nil, c.Accounts.Logins.RevokeToken(c.ctx, c.param("user"), c.param("token"))
 }
 
 func (c *call) tokens(user string) (any, error) {
-	tokens, err := c.Accounts.Tokens(c.ctx, user)
+	tokens, err := c.Accounts.Logins.Tokens(c.ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -30,11 +30,11 @@ func (c *call) tokens(user string) (any, error) {
 }
 
 func (c *call) makeToken(user string) (any, error) {
-	var body accounts.NewToken
+	var body people.NewToken
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	token, secret, err := c.Accounts.CreateToken(c.ctx, user, body)
+	token, secret, err := c.Accounts.Logins.CreateToken(c.ctx, user, body)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // apiToken makes a token of whoever is logged in.
@@ -37,7 +38,7 @@ func TestAPITokensOverHTTP(t *testing.T) {
 	if got := script.get("me/tokens").want(403); got.problem().Code != "session_required" {
 		t.Errorf("%s", got.body)
 	}
-	if last := s.lastAudit(); last.Actor != c.user.ID || last.ActorKind != "token:"+token.Prefix || last.Outcome != accounts.Denied {
+	if last := s.lastAudit(); last.Actor != c.user.ID || last.ActorKind != "token:"+token.Prefix || last.Outcome != postgres.Denied {
 		t.Errorf("audit = %+v", last)
 	}
 	c.send("DELETE", "me/tokens/"+token.ID, nil, nil).want(204)
@@ -49,7 +50,7 @@ func TestAPITokensOverHTTP(t *testing.T) {
 func TestServiceAccountsOverHTTP(t *testing.T) {
 	s := newSystem(t)
 	c := s.owner()
-	var robot accounts.User
+	var robot people.User
 	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": "analyst", "apps": "*"}}}).want(201).decode(&robot)
 	var token newToken
 	body := map[string]any{"name": "nightly", "permissions": []string{"raw.read"}, "apps": "*", "expires_in_days": 90}
@@ -60,7 +61,7 @@ func TestServiceAccountsOverHTTP(t *testing.T) {
 	script.get("apps/" + s.app("Shop") + "/conversions").want(200)
 	c.send("DELETE", "users/"+c.user.ID+"/tokens/"+token.ID, nil, nil).want(404)
 	c.send("DELETE", "users/"+robot.ID+"/tokens/"+token.ID, nil, nil).want(204)
-	var left page[accounts.Token]
+	var left page[people.Token]
 	c.get("users/" + robot.ID + "/tokens").want(200).decode(&left)
 	if len(left.Data) != 0 {
 		t.Errorf("tokens = %+v", left)
@@ -77,7 +78,7 @@ func TestGuessedTokensAreThrottled(t *testing.T) {
 
 	c, known, next, guess := s.owner(), s.client(), s.client(), s.client()
 	known.token, next.token = c.apiToken("*", access.AppsRead).Secret, c.apiToken("*", access.AppsRead).Secret
-	guess.token = accounts.TokenPrefix + strings.Repeat("a", len(known.token)-len(accounts.TokenPrefix))
+	guess.token = people.TokenPrefix + strings.Repeat("a", len(known.token)-len(people.TokenPrefix))
 	for range guessesPerMinute {
 		guess.get("me").want(401)
 	}
@@ -101,7 +102,7 @@ func TestRevokedTokensEndOnEveryNode(t *testing.T) {
 	if _, err := s.auth.session(t.Context(), "Bearer "+token.Secret); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.accounts.RevokeToken(accounts.WithActor(t.Context(), accounts.Actor{Kind: "user", ID: c.user.ID}), c.user.ID, token.ID); err != nil {
+	if err := s.accounts.Logins.RevokeToken(postgres.WithActor(t.Context(), postgres.Actor{Kind: "user", ID: c.user.ID}), c.user.ID, token.ID); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.NewTimer(5 * time.Second)

@@ -14,7 +14,9 @@ type recoveryAnswer struct {
 	Codes []string `json:"recovery_codes"`
 }
 
-func readTOTP(c *call) (any, error) { return answerOf(c.Accounts.TOTP(c.ctx, c.session.User.ID)) }
+func readTOTP(c *call) (any, error) {
+	return answerOf(c.Accounts.Logins.TOTP(c.ctx, c.session.User.ID))
+}
 
 func enrolTOTP(c *call) (any, error) {
 	var body proofBody
@@ -23,7 +25,7 @@ func enrolTOTP(c *call) (any, error) {
 	}
 	var answer any
 	err := c.proving(func() (err error) {
-		answer, err = c.Accounts.EnrolTOTP(c.ctx, c.session.User.ID, body.CurrentPassword)
+		answer, err = c.Accounts.Logins.EnrolTOTP(c.ctx, c.session.User.ID, body.CurrentPassword)
 		return err
 	})
 	return answer, err
@@ -36,7 +38,7 @@ func confirmTOTP(c *call) (any, error) {
 	}
 	var answer recoveryAnswer
 	err := c.proving(func() (err error) {
-		answer.Codes, err = c.Accounts.ConfirmTOTP(c.ctx, c.session.User.ID, c.session.ID, body.Code)
+		answer.Codes, err = c.Accounts.Logins.ConfirmTOTP(c.ctx, c.session.User.ID, c.session.ID, body.Code)
 		return err
 	})
 	return answer, err
@@ -47,7 +49,7 @@ func removeTOTP(c *call) (any, error) {
 	if err := c.body(&body); err != nil {
 		return nil, err
 	}
-	return nil, c.proving(func() error { return c.Accounts.RemoveTOTP(c.ctx, c.session.User.ID, body.CurrentPassword) })
+	return nil, c.proving(func() error { return c.Accounts.Logins.RemoveTOTP(c.ctx, c.session.User.ID, body.CurrentPassword) })
 }
 
-func clearTOTP(c *call) (any, error) { return nil, c.Accounts.ClearTOTP(c.ctx, c.param("user")) }
+func clearTOTP(c *call) (any, error) { return nil, c.Accounts.Logins.ClearTOTP(c.ctx, c.param("user")) }

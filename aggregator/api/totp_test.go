@@ -6,7 +6,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 )
 
 func TestSecondFactorOverHTTP(t *testing.T) {
@@ -14,7 +14,7 @@ func TestSecondFactorOverHTTP(t *testing.T) {
 	c, other := s.owner(), s.login("owner@example.com")
 	proof := map[string]any{"current_password": testPassword}
 	c.post("me/totp", map[string]any{"current_password": "wrong wrong wrong"}).want(400)
-	var made accounts.TOTPSecret
+	var made people.TOTPSecret
 	c.post("me/totp", proof).want(201).decode(&made)
 	code, err := totp.GenerateCode(made.Secret, time.Now())
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -20,15 +22,18 @@ import (
 // here.
 
 // authorityStore keeps the authority's things in Postgres.
-type authorityStore struct{ *accounts.Accounts }
+type authorityStore struct {
+	*postgres.Pool
+	*agents.Agents
+}
 
 func (s authorityStore) CreateEnrollment(ctx context.Context, e authority.Enrollment) error {
-	return s.Accounts.CreateEnrollment(ctx, accounts.Enrollment(e))
+	return s.Agents.CreateEnrollment(ctx, agents.Enrollment(e))
 }
 
 func (s authorityStore) ConsumeEnrollment(ctx context.Context, secretHash []byte) (authority.Agent, error) {
-	a, err := s.Accounts.ConsumeEnrollment(ctx, secretHash)
-	if errors.Is(err, accounts.ErrNotFound) {
+	a, err := s.Agents.ConsumeEnrollment(ctx, secretHash)
+	if errors.Is(err, postgres.ErrNotFound) {
 		return authority.Agent{}, authority.ErrToken
 	}
 	return authority.Agent{ID: a.ID, Name: a.Name, Region: a.Region, Zone: a.Zone}, err
@@ -36,13 +41,14 @@ func (s authorityStore) ConsumeEnrollment(ctx context.Context, secretHash []byte
 
 // registry tells intake of agents.
 type registry struct {
-	*accounts.Accounts
+	*agents.Agents
+	pool      *postgres.Pool
 	directory *directory
 }
 
 func (r registry) RegisterEpoch(ctx context.Context, agent string, epoch, nextSeq, chain uint64) error {
-	err := r.Accounts.RegisterEpoch(ctx, agent, epoch, nextSeq, chain)
-	if errors.Is(err, accounts.ErrClone) {
+	err := r.Agents.RegisterEpoch(ctx, agent, epoch, nextSeq, chain)
+	if errors.Is(err, agents.ErrClone) {
 		return fmt.Errorf("%w: %w", intake.ErrClone, err)
 	}
 	return err
@@ -54,12 +60,12 @@ func (r registry) RecordRefusal(ctx context.Context, refusal intake.Refusal) err
 	if err != nil {
 		host = refusal.Remote
 	}
-	ctx = accounts.WithActor(ctx, accounts.Actor{Kind: "agent", ID: refusal.Agent, IP: host})
+	ctx = postgres.WithActor(ctx, postgres.Actor{Kind: "agent", ID: refusal.Agent, IP: host})
 	detail := map[string]any{"reason": refusal.Reason}
 	if refusal.Folded > 0 {
 		detail["not_recorded_before"] = refusal.Folded
 	}
-	return r.Record(ctx, "agent.connect", accounts.Denied, refusal.Agent, "", detail)
+	return r.pool.Record(ctx, "agent.connect", postgres.Denied, refusal.Agent, "", detail)
 }
 
 func (r registry) Revoked(agent string) bool { return r.directory.Revoked(agent) }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -36,7 +37,7 @@ type auditSigner struct {
 	file      string // empty for none
 	log       *slog.Logger
 
-	waiting *accounts.SignedHead // its copies failed
+	waiting *postgres.SignedHead // its copies failed
 }
 
 // Run signs until ctx ends, and once more at the end.
@@ -85,7 +86,7 @@ func (s *auditSigner) sign(ctx context.Context) error {
 }
 
 // copy leaves a head everywhere outside of Postgres.
-func (s *auditSigner) copy(ctx context.Context, head accounts.SignedHead) error {
+func (s *auditSigner) copy(ctx context.Context, head postgres.SignedHead) error {
 	line, err := json.Marshal(head)
 	if err != nil {
 		return fmt.Errorf("encode audit head: %w", err)
@@ -143,7 +144,7 @@ func wholeLines(file *os.File) (int64, error) {
 }
 
 // readHeads reads what appendHead wrote.
-func readHeads(name string) ([]accounts.SignedHead, error) {
+func readHeads(name string) ([]postgres.SignedHead, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -152,11 +153,11 @@ func readHeads(name string) ([]accounts.SignedHead, error) {
 		return nil, fmt.Errorf("open file of audit heads: %w", err)
 	}
 	defer file.Close()
-	var heads []accounts.SignedHead
+	var heads []postgres.SignedHead
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, headsBytes)
 	for lines.Scan() {
-		var head accounts.SignedHead
+		var head postgres.SignedHead
 		if err := json.Unmarshal(lines.Bytes(), &head); err != nil || len(heads) == maxHeads {
 			return nil, fmt.Errorf("read file of audit heads: line %d is no signed head, or one too many", len(heads)+1)
 		}
@@ -169,13 +170,13 @@ func readHeads(name string) ([]accounts.SignedHead, error) {
 }
 
 // copiedHeads reads the copies in ClickHouse.
-func copiedHeads(w *warehouse.Warehouse) func(context.Context) ([]accounts.SignedHead, error) {
-	return func(ctx context.Context) ([]accounts.SignedHead, error) {
+func copiedHeads(w *warehouse.Warehouse) func(context.Context) ([]postgres.SignedHead, error) {
+	return func(ctx context.Context) ([]postgres.SignedHead, error) {
 		lines, err := w.Heads(ctx)
 		if err != nil {
 			return nil, err
 		}
-		heads := make([]accounts.SignedHead, len(lines))
+		heads := make([]postgres.SignedHead, len(lines))
 		for i, line := range lines {
 			if err := json.Unmarshal(line, &heads[i]); err != nil {
 				return nil, fmt.Errorf("read copies of audit heads: one is no signed head: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
@@ -43,7 +44,7 @@ func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 	two := &auditSigner{accounts: a, warehouse: w, owner: "two", file: filepath.Join(t.TempDir(), "none"), log: one.log}
 	for range 3 {
 		for range 5 {
-			if err := a.Record(ctx, "test", accounts.Success, "x", "", nil); err != nil {
+			if err := a.Record(ctx, "test", postgres.Success, "x", "", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -79,7 +80,7 @@ func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 	}
 	// Whoever goes on writing after the cut is found out too: what was signed is not what is there.
 	for range 20 {
-		if err := a.Record(ctx, "forged", accounts.Success, "x", "", nil); err != nil {
+		if err := a.Record(ctx, "forged", postgres.Success, "x", "", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +137,7 @@ func TestACopyThatFailedIsMadeLater(t *testing.T) {
 	if err := a.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Record(ctx, "test", accounts.Success, "x", "", nil); err != nil {
+	if err := a.Record(ctx, "test", postgres.Success, "x", "", nil); err != nil {
 		t.Fatal(err)
 	}
 	s := &auditSigner{accounts: a, warehouse: w, owner: "one", log: slog.New(slog.DiscardHandler)}

@@ -72,7 +72,7 @@ func onStored(use, short string, do func(ctx context.Context, std daemon.Streams
 			return err
 		}
 		defer a.Close()
-		apps, err := a.AppSettings(ctx)
+		apps, err := a.Apps.AppSettings(ctx)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/node"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -73,13 +74,13 @@ func seed(t *testing.T, clickhouse, postgres string) string {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	app, err := a.CreateApp(t.Context(), accounts.App{Name: "Shop"})
+	app, err := a.Apps.CreateApp(t.Context(), apps.App{Name: "Shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	newer := attribution.Default()
 	newer.Generation, newer.ConversionEvents = 1, append(newer.ConversionEvents, "Signed Up")
-	if _, err := a.PutSettings(t.Context(), app.ID, newer); err != nil {
+	if _, err := a.Apps.PutSettings(t.Context(), app.ID, newer); err != nil {
 		t.Fatal(err)
 	}
 	w, err := warehouse.Open(t.Context(), warehouse.Options{DSN: clickhouse})

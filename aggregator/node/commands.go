@@ -17,8 +17,10 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -151,7 +153,7 @@ func userCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		u, err := a.CreateUser(ctx, accounts.NewUser{Email: email, Name: name, Password: password,
+		u, err := a.People.CreateUser(ctx, people.NewUser{Email: email, Name: name, Password: password,
 			Roles: []access.Assignment{{Role: access.Role(role), AllApps: true}}})
 		if err != nil {
 			return err
@@ -180,7 +182,7 @@ func userCommand() *cobra.Command {
 func inviteCommand() *cobra.Command {
 	var email, name, role string
 	invite := onAccounts("invite", "print a one-time link with which a person sets their password; creates the person if need be", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		link, err := invitation(ctx, a, accounts.NewUser{Email: email, Name: name, Roles: []access.Assignment{{Role: access.Role(role), AllApps: true}}})
+		link, err := invitation(ctx, a, people.NewUser{Email: email, Name: name, Roles: []access.Assignment{{Role: access.Role(role), AllApps: true}}})
 		if err != nil {
 			return err
 		}
@@ -194,22 +196,22 @@ func inviteCommand() *cobra.Command {
 }
 
 // invitation makes a link for a new person, or for one who is there already.
-func invitation(ctx context.Context, a *accounts.Accounts, person accounts.NewUser) (accounts.PasswordLink, error) {
-	users, err := a.Users(ctx)
+func invitation(ctx context.Context, a *accounts.Accounts, person people.NewUser) (people.PasswordLink, error) {
+	users, err := a.People.Users(ctx)
 	if err != nil {
-		return accounts.PasswordLink{}, err
+		return people.PasswordLink{}, err
 	}
 	for _, u := range users {
-		if u.Kind == accounts.Person && strings.EqualFold(u.Email, person.Email) {
-			return a.ResetLink(ctx, u.ID)
+		if u.Kind == people.Person && strings.EqualFold(u.Email, person.Email) {
+			return a.People.ResetLink(ctx, u.ID)
 		}
 	}
-	_, link, err := a.Invite(ctx, person)
+	_, link, err := a.People.Invite(ctx, person)
 	return link, err
 }
 
 func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts, email, password string, lostPhone bool) error {
-	users, err := a.Users(ctx)
+	users, err := a.People.Users(ctx)
 	if err != nil {
 		return err
 	}
@@ -218,11 +220,11 @@ func resetPassword(ctx context.Context, std daemon.Streams, a *accounts.Accounts
 			continue
 		}
 		enabled := false
-		if _, err := a.UpdateUser(ctx, u.ID, accounts.UserChange{Password: &password, Disabled: &enabled}); err != nil {
+		if _, err := a.People.UpdateUser(ctx, u.ID, people.UserChange{Password: &password, Disabled: &enabled}); err != nil {
 			return err
 		}
 		if u.TOTP && lostPhone {
-			if err := a.ClearTOTP(ctx, u.ID); err != nil {
+			if err := a.Logins.ClearTOTP(ctx, u.ID); err != nil {
 				return err
 			}
 		}
@@ -249,7 +251,7 @@ func agentCommand() *cobra.Command {
 	agent := &cobra.Command{Use: "agent", Short: "Admit, list and revoke agents", RunE: needsSubcommand}
 	var name, region, zone, id string
 	token := onAccounts("token", "print a single-use enrolment token, good for 15 minutes", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		authority, err := authority.Open(ctx, authorityStore{a}, time.Now)
+		authority, err := authority.Open(ctx, authorityStore{a.Pool, a.Agents}, time.Now)
 		if err != nil {
 			return err
 		}
@@ -265,7 +267,7 @@ func agentCommand() *cobra.Command {
 	token.Flags().StringVar(&zone, "zone", "", "its zone")
 	var asJSON bool
 	list := onAccounts("list", "list the agents and their health", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		agents, err := a.Agents(ctx)
+		agents, err := a.Agents.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -276,14 +278,14 @@ func agentCommand() *cobra.Command {
 	})
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	revoke := onAccounts("revoke", "end an agent's sessions and refuse it from now on", func(ctx context.Context, _ daemon.Streams, a *accounts.Accounts) error {
-		return a.RevokeAgent(ctx, id)
+		return a.Agents.RevokeAgent(ctx, id)
 	})
 	revoke.Flags().StringVar(&id, "id", "", "id of the agent")
 	agent.AddCommand(token, list, revoke)
 	return agent
 }
 
-func printAgents(w io.Writer, agents []accounts.Agent) error {
+func printAgents(w io.Writer, agents []agents.Agent) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tREGION\tSTATE\tQUEUED\tVERSION")
 	for _, a := range agents {

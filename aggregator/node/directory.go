@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
@@ -57,11 +58,11 @@ func openDirectory(ctx context.Context, a *accounts.Accounts, c *cluster.Cluster
 func (d *directory) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	settings, err := d.accounts.Settings(ctx)
+	settings, err := d.accounts.Apps.Settings(ctx)
 	if err != nil {
 		return err
 	}
-	apps, err := d.accounts.AppSettings(ctx)
+	apps, err := d.accounts.Apps.AppSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (d *directory) load(ctx context.Context) error {
 }
 
 func (d *directory) revoked(ctx context.Context) (map[string]bool, error) {
-	ids, err := d.accounts.RevokedAgents(ctx)
+	ids, err := d.accounts.Agents.RevokedAgents(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +200,7 @@ func (d *directory) history(app string) []reconcile.Version { return d.known.Loa
 func (d *directory) Apps() []string { return slices.Collect(maps.Keys(d.known.Load().apps)) }
 
 // versions are the attribution settings of apps, oldest first.
-type versions map[string][]accounts.SettingsVersion
+type versions map[string][]apps.SettingsVersion
 
 // at returns the settings of an app as they stood at a time in milliseconds, nil
 // for an app that does not exist.

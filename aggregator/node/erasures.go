@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
@@ -74,7 +74,7 @@ func (e *erasing) note(facts *attribution.Facts) {
 }
 
 // begin reads what a run noted before, or finds out whom it means.
-func (x eraser) begin(ctx context.Context, job accounts.Job) (e erasing, err error) {
+func (x eraser) begin(ctx context.Context, job apps.Job) (e erasing, err error) {
 	var who struct {
 		Key string `json:"key"`
 	}
@@ -95,7 +95,7 @@ func (x eraser) begin(ctx context.Context, job accounts.Job) (e erasing, err err
 // erase removes a person: what names the id, or another id that is only theirs,
 // and was received before the erasure was ordered. What it means and reaches is noted
 // first. Where a run was broken off, everything that it had noted is attributed anew.
-func (x eraser) erase(ctx context.Context, job accounts.Job, progress runs.Progress) (any, error) {
+func (x eraser) erase(ctx context.Context, job apps.Job, progress runs.Progress) (any, error) {
 	e, err := x.begin(ctx, job)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
@@ -92,7 +93,7 @@ func TestErasureForgetsOnePersonAndWhatWasMadeOfThem(t *testing.T) {
 		t.Fatalf("before: %v", got)
 	}
 
-	job := accounts.Job{Run: accounts.Run{ID: "run-1", App: "shop", Created: time.UnixMilli(now), Parameters: []byte(`{"key":"user:ann"}`)}}
+	job := apps.Job{Run: apps.Run{ID: "run-1", App: "shop", Created: time.UnixMilli(now), Parameters: []byte(`{"key":"user:ann"}`)}}
 	// The first time ClickHouse goes away when Ann's facts are gone already.
 	note := func(_ float64, mark string) { job.Mark = mark }
 	if out, err := (eraser{store, broken, []time.Duration{0, 0}}).erase(t.Context(), job, note); err == nil {

@@ -201,7 +201,7 @@ func (n *Node) membership(ctx context.Context) error {
 	if n.directory, err = openDirectory(ctx, n.accounts, n.cluster, n.o.Log); err != nil {
 		return err
 	}
-	n.authority, err = authority.Open(ctx, authorityStore{n.accounts}, time.Now)
+	n.authority, err = authority.Open(ctx, authorityStore{n.accounts.Pool, n.accounts.Agents}, time.Now)
 	return err
 }
 
@@ -249,7 +249,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 	n.intake, err = intake.New(intake.Options{
 		Node: self, Software: daemon.BuildInfo().Version, Conn: n.o.Agents, TLS: n.authority.ServerTLS(), ResetKey: [32]byte(reset),
 		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory, secret: fingerprints},
-		Registry: registry{n.accounts, n.directory}, State: n.directory, Issuer: issuer{n.authority},
+		Registry: registry{n.accounts.Agents, n.accounts.Pool, n.directory}, State: n.directory, Issuer: issuer{n.authority},
 		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
 		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),
 	})
@@ -276,7 +276,7 @@ func (n *Node) attribution(self string, fingerprints []byte) error {
 // front is what people see: the API and the console.
 func (n *Node) front(ctx context.Context) error {
 	var err error
-	if n.auth, err = api.NewAuthenticator(ctx, n.accounts, time.Now, n.o.Log); err != nil {
+	if n.auth, err = api.NewAuthenticator(ctx, n.accounts, n.accounts.Logins, time.Now, n.o.Log); err != nil {
 		return err
 	}
 	proxies, err := n.o.Config.proxies()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -60,12 +61,12 @@ func readRates(file string, in io.Reader) ([]report.Rate, error) {
 // importRates stores the rates in transactions of their own, each with its audit entry. What is broken
 // off can be done again.
 func importRates(ctx context.Context, out io.Writer, a *accounts.Accounts, list []report.Rate) error {
-	for chunk := range slices.Chunk(list, accounts.MaxRates) {
-		rates := make([]accounts.Rate, len(chunk))
+	for chunk := range slices.Chunk(list, apps.MaxRates) {
+		rates := make([]apps.Rate, len(chunk))
 		for i, r := range chunk {
-			rates[i] = accounts.Rate(r)
+			rates[i] = apps.Rate(r)
 		}
-		if err := a.PutRates(ctx, rates); err != nil {
+		if err := a.Apps.PutRates(ctx, rates); err != nil {
 			return err
 		}
 	}

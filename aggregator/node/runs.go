@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
@@ -33,9 +34,9 @@ const (
 func (n *Node) runner() (*runs.Runner, error) {
 	s := studies{n.warehouse, n.accounts}
 	return runs.New(runs.Options{
-		Store: n.accounts, Owner: n.cluster.Self().ID, Log: n.o.Log,
+		Store: n.accounts.Runs, Owner: n.cluster.Self().ID, Log: n.o.Log,
 		Kinds: map[string]runs.Kind{
-			runs.DataDriven: runs.Learn(n.warehouse, runDirectory{n.accounts, n.directory}),
+			runs.DataDriven: runs.Learn(n.warehouse, runDirectory{n.accounts.Apps, n.directory}),
 			runs.WhatIf:     runs.Simulate(s),
 			runs.Erasure:    eraser{n.warehouse, n.attributor, erasureWaits()}.erase,
 		},
@@ -43,7 +44,7 @@ func (n *Node) runner() (*runs.Runner, error) {
 }
 
 type runDirectory struct {
-	*accounts.Accounts
+	*apps.Apps
 	directory *directory
 }
 

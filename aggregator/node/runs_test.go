@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
@@ -22,7 +22,7 @@ import (
 func laboratory(t *testing.T) (studies, string, runs.Span) {
 	t.Helper()
 	a, w := databases(t)
-	app, err := a.CreateApp(t.Context(), accounts.App{Name: "Shop", Currency: "EUR"})
+	app, err := a.Apps.CreateApp(t.Context(), apps.App{Name: "Shop", Currency: "EUR"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestPreviewIsWhatTheRunFinds(t *testing.T) {
 		t.Errorf("under its own settings: %+v %v", same, err)
 	}
 
-	run, err := s.accounts.CreateRun(t.Context(), app, runs.WhatIf, "Short", runs.WhatIfParameters{Span: span, Settings: short()})
+	run, err := s.accounts.Runs.CreateRun(t.Context(), app, runs.WhatIf, "Short", runs.WhatIfParameters{Span: span, Settings: short()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestPreviewIsWhatTheRunFinds(t *testing.T) {
 
 func TestLearningRunCountsWhoDidNotConvert(t *testing.T) {
 	s, app, span := laboratory(t)
-	run, err := s.accounts.CreateRun(t.Context(), app, runs.DataDriven, "", runs.DataDrivenParameters{Span: span, Currency: "USD"})
+	run, err := s.accounts.Runs.CreateRun(t.Context(), app, runs.DataDriven, "", runs.DataDrivenParameters{Span: span, Currency: "USD"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +127,12 @@ func TestLearningRunCountsWhoDidNotConvert(t *testing.T) {
 }
 
 // finished has a node do the run and reads the result.
-func finished(t *testing.T, s studies, run accounts.Run, into any) {
+func finished(t *testing.T, s studies, run apps.Run, into any) {
 	t.Helper()
 	settings := attribution.Default()
-	runner, err := runs.New(runs.Options{Store: s.accounts, Owner: "node", Poll: 10 * time.Millisecond, Kinds: map[string]runs.Kind{
+	runner, err := runs.New(runs.Options{Store: s.accounts.Runs, Owner: "node", Poll: 10 * time.Millisecond, Kinds: map[string]runs.Kind{
 		runs.WhatIf:     runs.Simulate(s),
-		runs.DataDriven: runs.Learn(s.warehouse, fixedDirectory{s.accounts, &settings}),
+		runs.DataDriven: runs.Learn(s.warehouse, fixedDirectory{s.accounts.Apps, &settings}),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -145,17 +145,17 @@ func finished(t *testing.T, s studies, run accounts.Run, into any) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-tick.C {
-		got, err := s.accounts.Run(t.Context(), run.App, run.ID)
+		got, err := s.accounts.Runs.Run(t.Context(), run.App, run.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.State == accounts.RunDone {
+		if got.State == apps.RunDone {
 			if err := json.Unmarshal(got.Result, into); err != nil {
 				t.Fatal(err)
 			}
 			return
 		}
-		if got.State != accounts.RunPending && got.State != accounts.RunRunning {
+		if got.State != apps.RunPending && got.State != apps.RunRunning {
 			t.Fatalf("%+v", got)
 		}
 	}
@@ -163,7 +163,7 @@ func finished(t *testing.T, s studies, run accounts.Run, into any) {
 }
 
 type fixedDirectory struct {
-	*accounts.Accounts
+	*apps.Apps
 	settings *attribution.Settings
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
@@ -56,7 +57,7 @@ func tokenCommand() *cobra.Command {
 		if user == nil {
 			return fmt.Errorf("there is no service account %q", service)
 		}
-		return a.RevokeToken(ctx, user.ID, id)
+		return a.Logins.RevokeToken(ctx, user.ID, id)
 	})
 	revoke.Flags().StringVar(&service, "service", "", "name of the service account")
 	revoke.Flags().StringVar(&id, "id", "", "id of the token, as token list shows it")
@@ -75,7 +76,7 @@ func (w *serviceToken) make(ctx context.Context, a *accounts.Accounts) (string, 
 	}
 	apps := access.AppList{All: len(w.apps) == 0, IDs: w.apps}
 	if user == nil {
-		made, err := a.CreateUser(ctx, accounts.NewUser{Kind: accounts.Service, Name: w.service,
+		made, err := a.People.CreateUser(ctx, people.NewUser{Kind: people.Service, Name: w.service,
 			Roles: []access.Assignment{{Role: access.Role(w.role), AllApps: apps.All, Apps: apps.IDs}}})
 		if err != nil {
 			return "", err
@@ -89,18 +90,18 @@ func (w *serviceToken) make(ctx context.Context, a *accounts.Accounts) (string, 
 			permissions = append(permissions, access.Permission(p))
 		}
 	}
-	_, secret, err := a.CreateToken(ctx, user.ID, accounts.NewToken{Name: w.name, Permissions: permissions, Apps: apps, ExpiresDays: w.days})
+	_, secret, err := a.Logins.CreateToken(ctx, user.ID, people.NewToken{Name: w.name, Permissions: permissions, Apps: apps, ExpiresDays: w.days})
 	return secret, err
 }
 
 // serviceAccount returns nil if there is none of that name.
-func serviceAccount(ctx context.Context, a *accounts.Accounts, name string) (*accounts.User, error) {
-	users, err := a.Users(ctx)
+func serviceAccount(ctx context.Context, a *accounts.Accounts, name string) (*people.User, error) {
+	users, err := a.People.Users(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for i := range users {
-		if users[i].Kind == accounts.Service && users[i].Name == name {
+		if users[i].Kind == people.Service && users[i].Name == name {
 			return &users[i], nil
 		}
 	}
@@ -109,21 +110,21 @@ func serviceAccount(ctx context.Context, a *accounts.Accounts, name string) (*ac
 
 // serviceTokens is a service account with its tokens.
 type serviceTokens struct {
-	Service string           `json:"service"`
-	Tokens  []accounts.Token `json:"tokens"`
+	Service string         `json:"service"`
+	Tokens  []people.Token `json:"tokens"`
 }
 
 func listTokens(ctx context.Context, std daemon.Streams, a *accounts.Accounts, asJSON bool) error {
-	users, err := a.Users(ctx)
+	users, err := a.People.Users(ctx)
 	if err != nil {
 		return err
 	}
 	all := []serviceTokens{}
 	for _, u := range users {
-		if u.Kind != accounts.Service {
+		if u.Kind != people.Service {
 			continue
 		}
-		tokens, err := a.Tokens(ctx, u.ID)
+		tokens, err := a.Logins.Tokens(ctx, u.ID)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
@@ -32,14 +32,14 @@ type DataDrivenParameters struct {
 
 // Directory knows apps, their settings and exchange rates.
 type Directory interface {
-	App(ctx context.Context, id string) (accounts.App, error)
-	Rates(ctx context.Context, from, to time.Time) ([]accounts.Rate, error)
+	App(ctx context.Context, id string) (apps.App, error)
+	Rates(ctx context.Context, from, to time.Time) ([]apps.Rate, error)
 	Settings(app string, ms int64) *attribution.Settings
 }
 
 // Learn does runs of the kind DataDriven, over the paths that a store has.
 func Learn(store report.Store, directory Directory) Kind {
-	return func(ctx context.Context, job accounts.Job, progress Progress) (any, error) {
+	return func(ctx context.Context, job apps.Job, progress Progress) (any, error) {
 		var p DataDrivenParameters
 		if err := parameters(job, &p); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func Learn(store report.Store, directory Directory) Kind {
 }
 
 // parameters reads those of a run, which the API wrote.
-func parameters(job accounts.Job, into any) error {
+func parameters(job apps.Job, into any) error {
 	if err := json.Unmarshal(job.Parameters, into); err != nil {
 		return &report.InvalidError{Reason: fmt.Sprintf("the parameters cannot be read: %v", err)}
 	}

@@ -21,17 +21,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
 // Store keeps the runs. Postgres does.
 type Store interface {
-	TakeRun(ctx context.Context, owner string, ttl time.Duration) (accounts.Job, bool, error)
-	KeepRun(ctx context.Context, job accounts.Job, progress float64, mark string, ttl time.Duration) error
-	FinishRun(ctx context.Context, job accounts.Job, result []byte, fault string) error
-	ReleaseRun(ctx context.Context, job accounts.Job) error
-	PostponeRun(ctx context.Context, job accounts.Job, pause time.Duration) error
+	TakeRun(ctx context.Context, owner string, ttl time.Duration) (apps.Job, bool, error)
+	KeepRun(ctx context.Context, job apps.Job, progress float64, mark string, ttl time.Duration) error
+	FinishRun(ctx context.Context, job apps.Job, result []byte, fault string) error
+	ReleaseRun(ctx context.Context, job apps.Job) error
+	PostponeRun(ctx context.Context, job apps.Job, pause time.Duration) error
 }
 
 // Progress is told how far a run is, 0 to 1, and from where another node would go on.
@@ -40,7 +41,7 @@ type Progress func(done float64, mark string)
 // Kind does the runs of a kind and returns the result, which becomes JSON. An error
 // that is for people is a *report.InvalidError, and final; after any other the run
 // is tried again, after pauses that grow.
-type Kind func(ctx context.Context, job accounts.Job, progress Progress) (any, error)
+type Kind func(ctx context.Context, job apps.Job, progress Progress) (any, error)
 
 // Options are what a Runner works with. Store, Kinds and Owner are required.
 type Options struct {
@@ -97,7 +98,7 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // do does one run and stores what comes of it.
-func (r *Runner) do(ctx context.Context, job accounts.Job) {
+func (r *Runner) do(ctx context.Context, job apps.Job) {
 	log := r.o.Log.With("run", job.ID, "kind", job.Kind, "app", job.App)
 	log.Info("run begins", "epoch", job.Epoch, "progress", job.Progress)
 	working, stop := context.WithCancelCause(ctx)
@@ -114,7 +115,7 @@ func (r *Runner) do(ctx context.Context, job accounts.Job) {
 	defer cancel()
 	var bad *report.InvalidError
 	switch {
-	case errors.Is(lost, accounts.ErrFenced):
+	case errors.Is(lost, postgres.ErrFenced):
 		log.Info("run was cancelled, or another node has it")
 		return
 	case err == nil:
@@ -127,7 +128,7 @@ func (r *Runner) do(ctx context.Context, job accounts.Job) {
 		log.Error("run failed, and is tried again after a pause", "error", err)
 		err = r.giveBack(last, job, k, func() error { return r.o.Store.PostponeRun(last, job, r.o.Lease) })
 	}
-	if err != nil && !errors.Is(err, accounts.ErrFenced) {
+	if err != nil && !errors.Is(err, postgres.ErrFenced) {
 		log.Error("run could not be ended", "error", err)
 		return
 	}
@@ -135,7 +136,7 @@ func (r *Runner) do(ctx context.Context, job accounts.Job) {
 }
 
 // giveBack stores what the run has told of itself last, and gives it back.
-func (r *Runner) giveBack(ctx context.Context, job accounts.Job, k *keeper, give func() error) error {
+func (r *Runner) giveBack(ctx context.Context, job apps.Job, k *keeper, give func() error) error {
 	done, mark := k.read()
 	if err := r.o.Store.KeepRun(ctx, job, done, mark, r.o.Lease); err != nil {
 		return err
@@ -143,7 +144,7 @@ func (r *Runner) giveBack(ctx context.Context, job accounts.Job, k *keeper, give
 	return give()
 }
 
-func (r *Runner) compute(ctx context.Context, job accounts.Job, progress Progress) ([]byte, error) {
+func (r *Runner) compute(ctx context.Context, job apps.Job, progress Progress) ([]byte, error) {
 	kind := r.o.Kinds[job.Kind]
 	if kind == nil {
 		return nil, &report.InvalidError{Reason: fmt.Sprintf("runs of the kind %q are unknown to this version", job.Kind)}
@@ -179,7 +180,7 @@ func (k *keeper) read() (float64, string) {
 }
 
 // keep renews the lease, and stops the work when it is lost.
-func (r *Runner) keep(ctx context.Context, job accounts.Job, k *keeper, stop context.CancelCauseFunc) {
+func (r *Runner) keep(ctx context.Context, job apps.Job, k *keeper, stop context.CancelCauseFunc) {
 	ticker := time.NewTicker(r.o.Lease / 15)
 	defer ticker.Stop()
 	renewed, last := time.Now(), -1.0
@@ -194,11 +195,11 @@ func (r *Runner) keep(ctx context.Context, job accounts.Job, k *keeper, stop con
 			continue
 		}
 		switch err := r.o.Store.KeepRun(ctx, job, done, mark, r.o.Lease); {
-		case errors.Is(err, accounts.ErrFenced):
+		case errors.Is(err, postgres.ErrFenced):
 			stop(err)
 			return
 		case err != nil && time.Since(renewed) > r.o.Lease:
-			stop(fmt.Errorf("renew lease: %w: %w", accounts.ErrFenced, err))
+			stop(fmt.Errorf("renew lease: %w: %w", postgres.ErrFenced, err))
 			return
 		case err == nil:
 			renewed, last = time.Now(), done

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
@@ -24,7 +26,7 @@ func ledger(t *testing.T) (*accounts.Accounts, string) {
 	if err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	app, err := a.CreateApp(t.Context(), accounts.App{Name: "Shop"})
+	app, err := a.Apps.CreateApp(t.Context(), apps.App{Name: "Shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +54,12 @@ func running(t *testing.T, o Options) (stop func()) {
 }
 
 // until waits for a run to be in a state.
-func until(t *testing.T, a *accounts.Accounts, app, id, state string) accounts.Run {
+func until(t *testing.T, a *accounts.Accounts, app, id, state string) apps.Run {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
-		run, err := a.Run(t.Context(), app, id)
+		run, err := a.Runs.Run(t.Context(), app, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,9 +72,9 @@ func until(t *testing.T, a *accounts.Accounts, app, id, state string) accounts.R
 	}
 }
 
-func order(t *testing.T, a *accounts.Accounts, app string) accounts.Run {
+func order(t *testing.T, a *accounts.Accounts, app string) apps.Run {
 	t.Helper()
-	run, err := a.CreateRun(t.Context(), app, "test", "", map[string]int{"n": 3})
+	run, err := a.Runs.CreateRun(t.Context(), app, "test", "", map[string]int{"n": 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,17 +84,17 @@ func order(t *testing.T, a *accounts.Accounts, app string) accounts.Run {
 func TestARunGoesOnWhereADeadNodeLeftIt(t *testing.T) {
 	a, app := ledger(t)
 	run := order(t, a, app)
-	dead, ok, err := a.TakeRun(t.Context(), "dead", 300*time.Millisecond)
+	dead, ok, err := a.Runs.TakeRun(t.Context(), "dead", 300*time.Millisecond)
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	if err := a.KeepRun(t.Context(), dead, 0.5, "half", 300*time.Millisecond); err != nil {
+	if err := a.Runs.KeepRun(t.Context(), dead, 0.5, "half", 300*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	running(t, Options{Store: a, Owner: "alive", Kinds: map[string]Kind{"test": func(_ context.Context, job accounts.Job, _ Progress) (any, error) {
+	running(t, Options{Store: a.Runs, Owner: "alive", Kinds: map[string]Kind{"test": func(_ context.Context, job apps.Job, _ Progress) (any, error) {
 		return map[string]string{"from": job.Mark, "parameters": string(job.Parameters)}, nil
 	}}})
-	done := until(t, a, app, run.ID, accounts.RunDone)
+	done := until(t, a, app, run.ID, apps.RunDone)
 	if !bytes.Contains(done.Result, []byte(`"from": "half"`)) {
 		t.Errorf("%s", done.Result)
 	}
@@ -102,7 +104,7 @@ func TestANodeThatStopsGivesItsRunBack(t *testing.T) {
 	a, app := ledger(t)
 	run := order(t, a, app)
 	began := make(chan struct{})
-	stop := running(t, Options{Store: a, Owner: "first", Kinds: map[string]Kind{"test": func(ctx context.Context, _ accounts.Job, progress Progress) (any, error) {
+	stop := running(t, Options{Store: a.Runs, Owner: "first", Kinds: map[string]Kind{"test": func(ctx context.Context, _ apps.Job, progress Progress) (any, error) {
 		progress(0.4, "page 4")
 		close(began)
 		<-ctx.Done()
@@ -110,17 +112,17 @@ func TestANodeThatStopsGivesItsRunBack(t *testing.T) {
 	}}})
 	<-began
 	for kept := false; !kept; {
-		got, err := a.Run(t.Context(), app, run.ID)
+		got, err := a.Runs.Run(t.Context(), app, run.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		kept = got.Progress == 0.4
 	}
 	stop()
-	running(t, Options{Store: a, Owner: "second", Kinds: map[string]Kind{"test": func(_ context.Context, job accounts.Job, _ Progress) (any, error) {
+	running(t, Options{Store: a.Runs, Owner: "second", Kinds: map[string]Kind{"test": func(_ context.Context, job apps.Job, _ Progress) (any, error) {
 		return job.Mark, nil
 	}}})
-	if done := until(t, a, app, run.ID, accounts.RunDone); string(done.Result) != `"page 4"` {
+	if done := until(t, a, app, run.ID, apps.RunDone); string(done.Result) != `"page 4"` {
 		t.Errorf("%s", done.Result)
 	}
 }
@@ -129,20 +131,20 @@ func TestACancelledRunEndsItsWork(t *testing.T) {
 	a, app := ledger(t)
 	run := order(t, a, app)
 	began, ended := make(chan struct{}), make(chan error, 1)
-	running(t, Options{Store: a, Owner: "node", Kinds: map[string]Kind{"test": func(ctx context.Context, _ accounts.Job, _ Progress) (any, error) {
+	running(t, Options{Store: a.Runs, Owner: "node", Kinds: map[string]Kind{"test": func(ctx context.Context, _ apps.Job, _ Progress) (any, error) {
 		close(began)
 		<-ctx.Done()
 		ended <- context.Cause(ctx)
 		return "too late", nil
 	}}})
 	<-began
-	if err := a.CancelRun(t.Context(), app, run.ID); err != nil {
+	if err := a.Runs.CancelRun(t.Context(), app, run.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; !errors.Is(err, accounts.ErrFenced) {
+	if err := <-ended; !errors.Is(err, postgres.ErrFenced) {
 		t.Error(err)
 	}
-	if got, err := a.Run(t.Context(), app, run.ID); err != nil || got.State != accounts.RunCancelled || got.Result != nil {
+	if got, err := a.Runs.Run(t.Context(), app, run.ID); err != nil || got.State != apps.RunCancelled || got.Result != nil {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -150,34 +152,34 @@ func TestACancelledRunEndsItsWork(t *testing.T) {
 func TestFaultsOfThePersonAreFinalOthersAreTriedAgain(t *testing.T) {
 	a, app := ledger(t)
 	tries := 0
-	running(t, Options{Store: a, Owner: "node", Kinds: map[string]Kind{"test": func(context.Context, accounts.Job, Progress) (any, error) {
+	running(t, Options{Store: a.Runs, Owner: "node", Kinds: map[string]Kind{"test": func(context.Context, apps.Job, Progress) (any, error) {
 		if tries++; tries == 1 {
 			return nil, errors.New("ClickHouse went away")
 		}
 		return nil, &report.InvalidError{Reason: "ask for a shorter range"}
 	}}})
 	run := order(t, a, app)
-	if failed := until(t, a, app, run.ID, accounts.RunFailed); failed.Fault != "ask for a shorter range" || tries != 2 {
+	if failed := until(t, a, app, run.ID, apps.RunFailed); failed.Fault != "ask for a shorter range" || tries != 2 {
 		t.Errorf("%+v after %d tries", failed, tries)
 	}
-	other, err := a.CreateRun(t.Context(), app, "unheard-of", "", nil)
+	other, err := a.Runs.CreateRun(t.Context(), app, "unheard-of", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, a, app, other.ID, accounts.RunFailed)
+	until(t, a, app, other.ID, apps.RunFailed)
 }
 
 func TestATryThatFailsLeavesItsMark(t *testing.T) {
 	a, app := ledger(t)
 	run := order(t, a, app)
-	running(t, Options{Store: a, Owner: "node", Kinds: map[string]Kind{"test": func(_ context.Context, job accounts.Job, progress Progress) (any, error) {
+	running(t, Options{Store: a.Runs, Owner: "node", Kinds: map[string]Kind{"test": func(_ context.Context, job apps.Job, progress Progress) (any, error) {
 		if job.Mark == "" {
 			progress(0.5, "half")
 			return nil, errors.New("ClickHouse went away")
 		}
 		return job.Mark, nil
 	}}})
-	if done := until(t, a, app, run.ID, accounts.RunDone); string(done.Result) != `"half"` {
+	if done := until(t, a, app, run.ID, apps.RunDone); string(done.Result) != `"half"` {
 		t.Errorf("%s", done.Result)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
@@ -38,7 +38,7 @@ type Simulator interface {
 
 // Simulate does runs of the kind WhatIf.
 func Simulate(simulator Simulator) Kind {
-	return func(ctx context.Context, job accounts.Job, progress Progress) (any, error) {
+	return func(ctx context.Context, job apps.Job, progress Progress) (any, error) {
 		var p WhatIfParameters
 		if err := parameters(job, &p); err != nil {
 			return nil, err

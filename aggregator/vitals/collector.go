@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
 
@@ -88,7 +89,7 @@ func (s sender) clickhouse(v *warehouse.Vitals) {
 }
 
 // agents shows every agent by its last heartbeat. All aggregators show the same.
-func (s sender) agents(all []accounts.Agent) {
+func (s sender) agents(all []agents.Agent) {
 	states := map[string]int{"enrolled": 0, "running": 0, "draining": 0, "full": 0, "silent": 0, "revoked": 0}
 	shown := 0
 	for i := range all {
@@ -106,7 +107,7 @@ func (s sender) agents(all []accounts.Agent) {
 	}
 }
 
-func (s sender) agent(a *accounts.Agent) {
+func (s sender) agent(a *agents.Agent) {
 	labels := []string{"agent", "id", "region"} // names may repeat
 	show := func(name, help string, value float64) {
 		s.gauge(prometheus.NewDesc(name, help, labels, nil), value, a.Name, a.ID, a.Region)

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
+	store "github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
 
@@ -42,7 +44,7 @@ func TestAnAgentThatFallsSilentKeepsItsSeries(t *testing.T) {
 	}
 	defer pool.Close()
 	seen := time.Unix(1_800_000_000, 0)
-	p := &postgres{Pool: pool, vitals: accounts.Vitals{Migration: 14, Unsigned: 90 * time.Second, Agents: []accounts.Agent{
+	p := &postgres{Pool: pool, vitals: accounts.Vitals{Vitals: store.Vitals{Migration: 14, Unsigned: 90 * time.Second}, Agents: []agents.Agent{
 		{ID: "1", Name: "edge", Region: "eu", State: "silent", QueuedEvents: 7, Lost: 1, LastSeen: &seen, ClockSkew: -1500},
 		{ID: "2", Name: "edge", Region: "eu", State: "running", LastSeen: &seen, OldestEvent: &seen},
 		{ID: "3", Name: "new", State: "enrolled"},

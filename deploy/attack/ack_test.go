@@ -119,7 +119,7 @@ func (s *suite) falseAggregator() *falseAggregator {
 	if err != nil {
 		s.Fatal(err)
 	}
-	settings, err := s.Accounts.Settings(s.Context())
+	settings, err := s.Accounts.Apps.Settings(s.Context())
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -14,15 +14,16 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // passwords are those of the users of the databases, and of the roles that the aggregators derive from
 // them.
 func (s *suite) passwords() map[string][]byte {
 	s.Helper()
-	application, err := accounts.ApplicationConfig(s.PostgresDSN)
+	application, err := postgres.ApplicationConfig(s.PostgresDSN)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -74,14 +75,14 @@ func (s *suite) canaries() {
 	// nobody answers at that address.
 	clientSecret, refusedSecret := "client-secret-of-a-provider-"+email, "refused-secret-of-a-provider-"+email
 	s.plant(clientSecret, refusedSecret)
-	provider, err := s.Accounts.SetProvider(s.Context(), accounts.ProviderChange{Name: "Provider", Issuer: "https://127.0.0.1/", ClientID: "canary", ClientSecret: &clientSecret, PublicURL: "https://console.example.com"})
+	provider, err := s.Accounts.People.SetProvider(s.Context(), people.ProviderChange{Name: "Provider", Issuer: "https://127.0.0.1/", ClientID: "canary", ClientSecret: &clientSecret, PublicURL: "https://console.example.com"})
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.console("PUT", "provider", s.owner, map[string]any{"name": "Provider", "issuer": "https://127.0.0.1/", "client_id": "canary", "client_secret": refusedSecret, "public_url": "https://console.example.com"}).want(400, 409, 422, 503)
 	s.console("GET", "provider", s.owner, nil).want(200)
 	s.console("POST", "auth/oidc/start", "", map[string]any{}).want(200, 400, 404, 409, 429, 503)
-	if err := s.Accounts.RemoveProvider(s.Context(), provider.ID); err != nil {
+	if err := s.Accounts.People.RemoveProvider(s.Context(), provider.ID); err != nil {
 		s.Fatal(err)
 	}
 	secret := s.apiToken(s.owner, "*", access.AppsRead)

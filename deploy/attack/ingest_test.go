@@ -452,7 +452,7 @@ func attack54LogInjection(s *suite) {
 
 func attack56RevokedKey(s *suite) {
 	app, client, server := s.app("Revoked")
-	keys, err := s.Accounts.Keys(s.Context(), app)
+	keys, err := s.Accounts.Apps.Keys(s.Context(), app)
 	if err != nil {
 		s.Fatal(err)
 	}

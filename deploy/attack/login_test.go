@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/deploy/system"
 )
 
@@ -246,7 +246,7 @@ func attack20Fixation(s *suite) {
 
 // attack21Bootstrap uses the link with which the first owner begins more than once.
 func attack21Bootstrap(s *suite) {
-	person, link, err := s.Accounts.Invite(s.Context(), accounts.NewUser{Email: "first-owner@example.com", Name: "First", Roles: []access.Assignment{everywhere(access.Owner)}})
+	person, link, err := s.Accounts.People.Invite(s.Context(), people.NewUser{Email: "first-owner@example.com", Name: "First", Roles: []access.Assignment{everywhere(access.Owner)}})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func attack21Bootstrap(s *suite) {
 	s.plant(invited.Invitation.Token)
 	accept(invited.Invitation.Token, chosen).want(204)
 	accept(invited.Invitation.Token, chosen).want(401)
-	if _, err := s.Accounts.SetRoles(s.Context(), person.ID, []access.Assignment{}); err != nil {
+	if _, err := s.Accounts.People.SetRoles(s.Context(), person.ID, []access.Assignment{}); err != nil {
 		s.Fatal(err)
 	}
 }

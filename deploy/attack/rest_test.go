@@ -10,7 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 func restAttacks() []attack {
@@ -92,7 +92,7 @@ func (s *suite) verified() (v struct {
 // lack of permission, and to the owner of the tables by a trigger.
 func (s *suite) refusedSQL(statement string) {
 	s.Helper()
-	application, err := accounts.ApplicationConfig(s.PostgresDSN)
+	application, err := postgres.ApplicationConfig(s.PostgresDSN)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func (s *suite) usedRoles() (roles []string) {
 }
 
 func attack77TamperedAudit(s *suite) {
-	application, err := accounts.ApplicationConfig(s.PostgresDSN)
+	application, err := postgres.ApplicationConfig(s.PostgresDSN)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 )
 
 const absentID = "00000000-0000-0000-0000-000000000000"
@@ -158,11 +159,11 @@ func (s *suite) tenants() tenants {
 	n.theirs, n.theirClient, n.theirServer = s.app("Theirs")
 	s.person("tenant-"+n.mine+"@example.com", access.Assignment{Role: access.Owner, Apps: []string{n.mine}})
 	n.token = s.login("tenant-"+n.mine+"@example.com", password)
-	link, err := s.Accounts.CreateLink(s.Context(), accounts.Link{App: n.theirs, MediaSource: "mail", Fallback: "https://example.com/"})
+	link, err := s.Accounts.Apps.CreateLink(s.Context(), apps.Link{App: n.theirs, MediaSource: "mail", Fallback: "https://example.com/"})
 	if err != nil {
 		s.Fatal(err)
 	}
-	keys, err := s.Accounts.Keys(s.Context(), n.theirs)
+	keys, err := s.Accounts.Apps.Keys(s.Context(), n.theirs)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func attack26MassAssignment(s *suite) {
 		s.console("POST", "apps", s.owner, map[string]any{"name": "Mass", field: value}).want(400)
 		s.console("POST", "agents/enrollment-tokens", s.owner, map[string]any{"name": "x", "region": "x", field: value}).want(400)
 	}
-	var user accounts.User
+	var user people.User
 	s.quiet().call(s.Aggregators[0].URL, "GET", "users/"+id, s.owner, nil).want(200).decode(&user)
 	if user.Name != "mass@example.com" || len(user.Roles) != 1 || user.Roles[0].Role != access.Viewer {
 		s.Errorf("the person is now %+v", user)
@@ -308,7 +309,7 @@ func attack28LastOwner(s *suite) {
 		if other == first {
 			continue
 		}
-		if _, err := s.Accounts.SetRoles(s.Context(), other, []access.Assignment{}); err != nil {
+		if _, err := s.Accounts.People.SetRoles(s.Context(), other, []access.Assignment{}); err != nil {
 			s.Fatal(err)
 		}
 	}
@@ -336,12 +337,12 @@ func attack28LastOwner(s *suite) {
 			s.Fatalf("%d owners are left", len(left))
 		}
 		for _, id := range []string{first, second} {
-			if _, err := s.Accounts.SetRoles(s.Context(), id, []access.Assignment{everywhere(access.Owner)}); err != nil {
+			if _, err := s.Accounts.People.SetRoles(s.Context(), id, []access.Assignment{everywhere(access.Owner)}); err != nil {
 				s.Fatal(err)
 			}
 		}
 	}
-	if _, err := s.Accounts.SetRoles(s.Context(), s.person("second-owner@example.com"), []access.Assignment{}); err != nil {
+	if _, err := s.Accounts.People.SetRoles(s.Context(), s.person("second-owner@example.com"), []access.Assignment{}); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -357,7 +358,7 @@ func (s *suite) sessionUser(token string) string {
 // owners are those who can log in and own everything, asked in the database itself.
 func (s *suite) owners() []string {
 	s.Helper()
-	users, err := s.Accounts.Users(s.Context())
+	users, err := s.Accounts.People.Users(s.Context())
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
 // The rules that hold for the whole run, beside those for each answer in judge.
@@ -52,9 +52,9 @@ func resident(t *testing.T) int64 {
 }
 
 // entries are the newest entries of the audit log after a sequence number.
-func (s *suite) entries(since int64, action string) (list []accounts.Entry) {
+func (s *suite) entries(since int64, action string) (list []postgres.Entry) {
 	s.Helper()
-	all, err := s.Accounts.Audit(s.Context(), accounts.AuditPage{Limit: 100_000, Action: action})
+	all, err := s.Accounts.Audit(s.Context(), postgres.AuditPage{Limit: 100_000, Action: action})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func (s *suite) entries(since int64, action string) (list []accounts.Entry) {
 // newest is the sequence number of the newest entry.
 func (s *suite) newest() int64 {
 	s.Helper()
-	last, err := s.Accounts.Audit(s.Context(), accounts.AuditPage{Limit: 1})
+	last, err := s.Accounts.Audit(s.Context(), postgres.AuditPage{Limit: 1})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (s *suite) newest() int64 {
 func (s *suite) deniedSince(action string, since int64) {
 	s.Helper()
 	s.Await("the audit log tells of "+action, func() error {
-		if !slices.ContainsFunc(s.entries(since, action), func(e accounts.Entry) bool { return e.Outcome == accounts.Denied }) {
+		if !slices.ContainsFunc(s.entries(since, action), func(e postgres.Entry) bool { return e.Outcome == postgres.Denied }) {
 			return fmt.Errorf("no refusal after entry %d", since)
 		}
 		return nil

@@ -20,7 +20,8 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
+	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/deploy/system"
 )
@@ -519,7 +520,7 @@ func (s *suite) person(email string, roles ...access.Assignment) string {
 	if id := s.people[email]; id != "" {
 		return id
 	}
-	user, err := s.Accounts.CreateUser(s.Context(), accounts.NewUser{Email: email, Name: email, Password: password, Roles: roles})
+	user, err := s.Accounts.People.CreateUser(s.Context(), people.NewUser{Email: email, Name: email, Password: password, Roles: roles})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -534,15 +535,15 @@ func everywhere(role access.Role) access.Assignment {
 // app makes an app with a client and a server key.
 func (s *suite) app(name string) (id, client, server string) {
 	s.Helper()
-	app, err := s.Accounts.CreateApp(s.Context(), accounts.App{Name: name})
+	app, err := s.Accounts.Apps.CreateApp(s.Context(), apps.App{Name: name})
 	if err != nil {
 		s.Fatal(err)
 	}
-	_, client, err = s.Accounts.CreateKey(s.Context(), app.ID, "client", "client")
+	_, client, err = s.Accounts.Apps.CreateKey(s.Context(), app.ID, "client", "client")
 	if err != nil {
 		s.Fatal(err)
 	}
-	_, server, err = s.Accounts.CreateKey(s.Context(), app.ID, "server", "server")
+	_, server, err = s.Accounts.Apps.CreateKey(s.Context(), app.ID, "server", "server")
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-faster/city"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 )
@@ -143,9 +143,9 @@ func (c *changes) act(now time.Time) []map[string]any {
 }
 
 // versionsOf are the settings as they came to be.
-func versionsOf(c *Cluster) (list []accounts.SettingsVersion) {
+func versionsOf(c *Cluster) (list []apps.SettingsVersion) {
 	c.T.Helper()
-	all, err := c.Accounts.AppSettings(c.T.Context())
+	all, err := c.Accounts.Apps.AppSettings(c.T.Context())
 	if err != nil || len(all[c.App]) == 0 {
 		c.T.Fatal(err)
 	}

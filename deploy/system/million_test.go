@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -204,7 +204,7 @@ func (f *flood) deliver(agent *Part, r request) {
 type ledger struct {
 	*Cluster
 	people   int
-	versions []accounts.SettingsVersion
+	versions []apps.SettingsVersion
 	store    *warehouse.Warehouse
 	run      *warehouse.WhatIf
 }

@@ -217,11 +217,11 @@ func (c *Cluster) tellInOurBrowser(t *testing.T, near *wire) int {
 // nearAgent makes the agent public under the address of a wire to it.
 func (c *Cluster) nearAgent(t *testing.T) *wire {
 	near := listenIn(t, c.Agents[0], nil)
-	agents, err := c.Accounts.Agents(t.Context())
+	agents, err := c.Accounts.Agents.List(t.Context())
 	if err != nil || len(agents) != 1 {
 		t.Fatalf("%d agents: %v", len(agents), err)
 	}
-	if err := c.Accounts.SetAgentURL(t.Context(), agents[0].ID, near.URL); err != nil {
+	if err := c.Accounts.Agents.SetAgentURL(t.Context(), agents[0].ID, near.URL); err != nil {
 		t.Fatal(err)
 	}
 	c.Await("a public agent", func() error {

@@ -22,6 +22,7 @@ import (
 
 	agent "github.com/unmogrowp/unmogrowp/agent/node"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	aggregator "github.com/unmogrowp/unmogrowp/aggregator/node"
 	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -119,18 +120,18 @@ func New(t testing.TB, clickhouseDSN, postgresDSN string, aggregators, agents in
 func (c *Cluster) people() {
 	c.T.Helper()
 	ctx := c.T.Context()
-	if _, err := c.Accounts.CreateOwner(ctx, OwnerEmail, "Owner", OwnerPassword); err != nil {
+	if _, err := c.Accounts.People.CreateOwner(ctx, OwnerEmail, "Owner", OwnerPassword); err != nil {
 		c.T.Fatal(err)
 	}
-	app, err := c.Accounts.CreateApp(ctx, accounts.App{Name: "Shop", Currency: "EUR", Timezone: "UTC"})
+	app, err := c.Accounts.Apps.CreateApp(ctx, apps.App{Name: "Shop", Currency: "EUR", Timezone: "UTC"})
 	if err != nil {
 		c.T.Fatal(err)
 	}
 	c.App = app.ID
-	if _, c.WriteKey, err = c.Accounts.CreateKey(ctx, app.ID, protocol.KeyClient, "client"); err != nil {
+	if _, c.WriteKey, err = c.Accounts.Apps.CreateKey(ctx, app.ID, protocol.KeyClient, "client"); err != nil {
 		c.T.Fatal(err)
 	}
-	if _, c.ServerKey, err = c.Accounts.CreateKey(ctx, app.ID, protocol.KeyServer, "server"); err != nil {
+	if _, c.ServerKey, err = c.Accounts.Apps.CreateKey(ctx, app.ID, protocol.KeyServer, "server"); err != nil {
 		c.T.Fatal(err)
 	}
 }

@@ -22,7 +22,16 @@ type Entry struct {
 // floor. A package that is not here fails the test. agent and aggregator never import each other,
 // whatever the floors say.
 func Floors() map[string]Entry {
-	floors := map[string]Entry{
+	all := make(map[string]Entry)
+	for _, part := range []map[string]Entry{parts(), agentFloors(), wholes()} {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+// parts are the packages that the two programs are made of.
+func parts() map[string]Entry {
+	return map[string]Entry{
 		"protocol":         {Floor: 0, Why: "what agents and aggregators must agree on"},
 		"protocol/daemon":  {Floor: 0, Why: "what every process owes its operator"},
 		"protocol/doctor":  {Floor: 0, Why: "what a machine must have before a program starts"},
@@ -49,21 +58,38 @@ func Floors() map[string]Entry {
 			Tried: []string{"aggregator/warehouse"}},
 		"aggregator/reconcile": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "holds what is stored against a second computation",
 			Tried: []string{"aggregator/recompute", "aggregator/warehouse"}},
-		"aggregator/runs":      {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/attribution", "aggregator/report"}, Why: "what takes longer than a request; knows the warehouse only by interfaces"},
+		"aggregator/runs": {Floor: 1, Beside: []string{"aggregator/apps", "aggregator/postgres", "aggregator/attribution", "aggregator/report"},
+			Tried: []string{"aggregator/accounts"}, Why: "what takes longer than a request; knows the warehouse only by interfaces"},
 		"aggregator/cluster":   {Floor: 1, Why: "membership, a hint"},
 		"aggregator/warehouse": {Floor: 1, Beside: []string{"aggregator/attribution", "aggregator/report"}, Why: "ClickHouse: the rows of results and of answers are theirs"},
-		"aggregator/accounts":  {Floor: 1, Beside: []string{"aggregator/access", "aggregator/attribution"}, Why: "Postgres: people with their roles, apps with their attribution settings"},
-		"aggregator/vitals":    {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/warehouse"}, Why: "how databases and agents stand, as metrics"},
+		"aggregator/vitals":    {Floor: 1, Beside: []string{"aggregator/accounts", "aggregator/agents", "aggregator/postgres", "aggregator/warehouse"}, Why: "how databases and agents stand, as metrics"},
+		"aggregator/postgres": {Floor: 1, Beside: []string{"aggregator/access"}, Why: "the open database: migrations, scope of apps, secrets, leases, settings generation, audit log",
+			Tried: []string{"aggregator/accounts", "aggregator/apps", "aggregator/people"}},
+		"aggregator/people": {Floor: 1, Beside: []string{"aggregator/postgres", "aggregator/access", "aggregator/apps"}, Why: "people with their roles, and how they log in",
+			Tried: []string{"aggregator/accounts"}},
+		"aggregator/apps": {Floor: 1, Beside: []string{"aggregator/postgres", "aggregator/attribution"}, Why: "apps with their keys, links, settings and runs",
+			Tried: []string{"aggregator/accounts"}},
+		"aggregator/agents": {Floor: 1, Beside: []string{"aggregator/postgres"}, Why: "enrolled agents",
+			Tried: []string{"aggregator/accounts", "aggregator/apps"}},
+		"aggregator/accounts": {Floor: 1, Beside: []string{"aggregator/postgres", "aggregator/people", "aggregator/apps", "aggregator/agents"}, Why: "Postgres and the rooms over it, opened together",
+			Tried: []string{"aggregator/access", "aggregator/attribution"}},
 		"aggregator/authority": {Floor: 1, Why: "the certificates of agents and nodes"},
 		"aggregator/oidc":      {Floor: 1, Why: "logins at OpenID Connect providers; knows nobody's account"},
 		"aggregator/api": {Floor: 1, Why: "REST and the console; calls on what it shows",
-			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/authority", "aggregator/oidc"}},
+			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/postgres", "aggregator/people", "aggregator/apps", "aggregator/agents", "aggregator/authority", "aggregator/oidc"}},
+	}
+}
 
+// wholes are the programs, and what runs and tests them.
+func wholes() map[string]Entry {
+	return map[string]Entry{
 		"agent/node":      {Floor: 2, Why: "the one place that wires an agent"},
 		"aggregator/node": {Floor: 2, Why: "the one place that wires an aggregator"},
 
 		"agent":      {Floor: 3, Why: "the program"},
 		"aggregator": {Floor: 3, Why: "the program"},
+
+		"aggregator/accounts/accountstest": {Floor: 4, Beside: []string{"deploy/children/childtest"}, Test: true, Why: "an open database for tests, with people and apps"},
 
 		"deploy/children":             {Floor: 4, Why: "real ClickHouse and Postgres as child processes"},
 		"deploy/children/childtest":   {Floor: 4, Beside: []string{"deploy/children"}, Test: true, Why: "the same, for tests"},
@@ -79,8 +105,6 @@ func Floors() map[string]Entry {
 		"deploy/standalone": {Floor: 5, Why: "the single-machine command"},
 		"benchmarks":        {Floor: 5, Why: "load and figures"},
 	}
-	maps.Copy(floors, agentFloors())
-	return floors
 }
 
 // agentFloors are the entries of the agent's parts.

@@ -1,0 +1,287 @@
+// Package agents is the agents that were enrolled: the tokens that they join with, their certificates,
+// the buffers that are theirs, and what was last heard from them.
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
+
+// maxAgents bounds the agents that are not revoked.
+const maxAgents = 10_000
+
+// ErrClone says that a buffer already belongs to another agent.
+var ErrClone = errors.New("this buffer belongs to another agent: it was copied")
+
+// Agents are the agents of an installation.
+type Agents struct{ pool *postgres.Pool }
+
+// New gives the agents of a database.
+func New(pool *postgres.Pool) *Agents { return &Agents{pool: pool} }
+
+// Agent is an enrolled agent and what was last heard from it.
+type Agent struct {
+	ID                 string     `json:"id"`
+	Name               string     `json:"name"`
+	Region             string     `json:"region"`
+	Zone               string     `json:"zone"`
+	URL                string     `json:"url"`   // where SDKs reach it, empty: not listed by GET /v1/edges
+	State              string     `json:"state"` // "enrolled", "running", "draining", "full", "silent", "revoked"
+	Version            string     `json:"version"`
+	Node               string     `json:"node"` // aggregator that heard from it last
+	QueuedEvents       int64      `json:"queued_events"`
+	OldestEvent        *time.Time `json:"oldest_event"`
+	DiskUsed           int64      `json:"disk_used"`
+	DiskQuota          int64      `json:"disk_quota"`
+	Accepted           int64      `json:"accepted"`
+	Rejected           int64      `json:"rejected"`
+	Lost               int64      `json:"lost"`
+	SettingsGeneration uint64     `json:"settings_generation"`
+	ClockSkew          int64      `json:"clock_skew_ms"` // the agent's clock minus ours
+	CertificateExpires *time.Time `json:"certificate_expires"`
+	LastSeen           *time.Time `json:"last_seen"`
+	Created            time.Time  `json:"created_at"`
+}
+
+// Enrollment is the right of one agent to join once.
+type Enrollment struct {
+	Name, Region, Zone string
+	SecretHash         []byte // SHA-256 of the token's secret
+	Expires            time.Time
+}
+
+func (e *Enrollment) validate() error {
+	valid := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+	if !valid.MatchString(e.Name) {
+		return postgres.Invalid("name %.70q must be 1 to 63 letters, digits, '.', '-' or '_'", e.Name)
+	}
+	if !valid.MatchString(e.Region) {
+		return postgres.Invalid("region %.70q must be 1 to 63 letters, digits, '.', '-' or '_'", e.Region)
+	}
+	if e.Zone != "" && !valid.MatchString(e.Zone) {
+		return postgres.Invalid("zone %.70q must be up to 63 letters, digits, '.', '-' or '_'", e.Zone)
+	}
+	return nil
+}
+
+// CreateEnrollment lets an agent join until the enrolment expires.
+func (a *Agents) CreateEnrollment(ctx context.Context, e Enrollment) error {
+	if err := e.validate(); err != nil {
+		return err
+	}
+	return a.pool.Change(ctx, "create enrolment", func(tx pgx.Tx) error {
+		var count int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM agents WHERE revoked_at IS NULL`).Scan(&count); err != nil {
+			return err
+		}
+		if count >= maxAgents {
+			return postgres.Invalid("there are %d agents, the limit is %d: revoke one first", count, maxAgents)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM enrollments WHERE expires_at < now() - interval '30 days'`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO enrollments (secret_hash, name, region, zone, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+			e.SecretHash, e.Name, e.Region, e.Zone, e.Expires)
+		if err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "enrollment.create", Target: e.Name,
+			Detail: map[string]any{"region": e.Region, "zone": e.Zone, "expires": e.Expires.UTC()}})
+	})
+}
+
+// ConsumeEnrollment uses an enrolment up and creates its agent. Of any number of callers at once one
+// succeeds. ErrNotFound means unknown, used or expired, and not which.
+func (a *Agents) ConsumeEnrollment(ctx context.Context, secretHash []byte) (Agent, error) {
+	id, err := postgres.NewID()
+	if err != nil {
+		return Agent{}, err
+	}
+	agent := Agent{ID: id, State: "enrolled"}
+	err = a.pool.Change(ctx, "use enrolment", func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `UPDATE enrollments SET used_at = now() WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > now()
+			RETURNING name, region, zone`, secretHash).Scan(&agent.Name, &agent.Region, &agent.Zone)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `INSERT INTO agents (id, name, region, zone) VALUES ($1, $2, $3, $4) RETURNING created_at`,
+			agent.ID, agent.Name, agent.Region, agent.Zone).Scan(&agent.Created)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE enrollments SET agent = $2 WHERE secret_hash = $1`, secretHash, agent.ID); err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "agent.enroll", Target: agent.ID,
+			Detail: map[string]any{"name": agent.Name, "region": agent.Region, "zone": agent.Zone}})
+	})
+	if errors.Is(err, postgres.ErrNotFound) {
+		return Agent{}, errors.Join(err, a.pool.Record(ctx, "agent.enroll", postgres.Denied, "", "", nil))
+	}
+	agent.Created = agent.Created.UTC()
+	return agent, err
+}
+
+// RecordCertificate notes a certificate before it is handed out. A revoked agent gets ErrNotFound.
+func (a *Agents) RecordCertificate(ctx context.Context, agentID, serial string, expires time.Time) error {
+	return a.pool.Change(ctx, "record certificate", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE agents SET certificate_serial = $2, certificate_expires = $3 WHERE id = $1 AND revoked_at IS NULL`,
+			agentID, serial, expires)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return pgx.ErrNoRows
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO agent_certificates (serial, agent, expires_at) VALUES ($1, $2, $3)`, serial, agentID, expires); err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "agent.certificate", Target: agentID, Detail: map[string]any{"serial": serial, "expires": expires.UTC()}})
+	})
+}
+
+// RevokeAgent shuts an agent out for ever. Its sessions end as soon as nodes hear of it; see Watch.
+func (a *Agents) RevokeAgent(ctx context.Context, id string) error {
+	return a.pool.Change(ctx, "revoke agent", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE agents SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL`, id)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return pgx.ErrNoRows
+		}
+		if err := postgres.Grow(ctx, tx); err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "agent.revoke", Target: id})
+	})
+}
+
+// SetAgentURL says where SDKs reach an agent, which makes it one of the edges that agents list; an empty
+// address takes it off the list. It must be https, but on the loopback interface.
+func (a *Agents) SetAgentURL(ctx context.Context, id, address string) error {
+	if err := validEdge(address); err != nil {
+		return err
+	}
+	return a.pool.Change(ctx, "set address of agent", func(tx pgx.Tx) error {
+		var before string
+		err := tx.QueryRow(ctx, `SELECT url FROM agents WHERE id = $1 AND revoked_at IS NULL FOR UPDATE`, id).Scan(&before)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE agents SET url = $2 WHERE id = $1`, id, address); err != nil {
+			return err
+		}
+		if err := postgres.Grow(ctx, tx); err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "agent.url", Target: id, Detail: postgres.Diff{Before: map[string]string{"url": before}, After: map[string]string{"url": address}}})
+	})
+}
+
+func validEdge(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || len(address) > 300 || u.Host == "" || u.Scheme+"://"+u.Host != address {
+		return postgres.Invalid("url %.60q is not like https://eu.example.com", address)
+	}
+	loopback := u.Hostname() == "localhost"
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		loopback = ip.IsLoopback()
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return postgres.Invalid("url %.60q must be https", address)
+	}
+	return nil
+}
+
+// RevokedAgents lists the ids of all agents whose certificates may not be accepted. It only grows.
+func (a *Agents) RevokedAgents(ctx context.Context) ([]string, error) {
+	rows, err := a.pool.Query(ctx, `SELECT id FROM agents WHERE revoked_at IS NOT NULL ORDER BY id`)
+	if err != nil {
+		return nil, postgres.Wrap("list revoked agents", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, postgres.Wrap("list revoked agents", err)
+}
+
+// RegisterEpoch notes how far the buffer of an agent is. ErrClone means that another agent has the
+// same buffer directory, copied.
+func (a *Agents) RegisterEpoch(ctx context.Context, agentID string, epoch, nextSeq, chain uint64) error {
+	var owner string
+	err := a.pool.QueryRow(ctx, `INSERT INTO agent_epochs AS e (epoch, agent, next_seq, chain) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (epoch) DO UPDATE SET
+			next_seq  = CASE WHEN e.agent = excluded.agent THEN excluded.next_seq ELSE e.next_seq END,
+			chain     = CASE WHEN e.agent = excluded.agent THEN excluded.chain ELSE e.chain END,
+			last_seen = CASE WHEN e.agent = excluded.agent THEN now() ELSE e.last_seen END
+		RETURNING agent`, int64(epoch), agentID, int64(nextSeq), int64(chain)).Scan(&owner)
+	switch {
+	case postgres.Violates(err, "23503"):
+		return fmt.Errorf("register epoch: agent %s: %w", agentID, postgres.ErrNotFound)
+	case err != nil:
+		return postgres.Wrap("register epoch", err)
+	case owner == agentID:
+		return nil
+	}
+	detail := map[string]any{"epoch": fmt.Sprintf("%016x", epoch), "registered_by": owner}
+	return errors.Join(fmt.Errorf("register epoch of agent %s: %w", agentID, ErrClone), a.pool.Record(ctx, "agent.clone", postgres.Denied, agentID, "", detail))
+}
+
+// RecordHeartbeat keeps an agent's health for the console.
+func (a *Agents) RecordHeartbeat(ctx context.Context, agentID, node, software string, hb protocol.Heartbeat) error {
+	var oldest *time.Time
+	if hb.OldestEvent > 0 {
+		t := time.UnixMilli(hb.OldestEvent).UTC()
+		oldest = &t
+	}
+	done, err := a.pool.Exec(ctx, `UPDATE agents SET node = $2, software = $3, state = $4, queued_events = $5, queued_blocks = $6, oldest_event = $7,
+		disk_used = $8, disk_quota = $9, accepted = $10, rejected = $11, lost = $12, settings_generation = $13,
+		clock_skew_ms = CASE WHEN $14::bigint = 0 THEN 0 ELSE $14::bigint - (extract(epoch FROM clock_timestamp()) * 1000)::bigint END,
+		last_seen = now() WHERE id = $1`,
+		agentID, postgres.Clip(node), postgres.Clip(software), postgres.Clip(hb.State), hb.QueuedEvents, hb.QueuedBlocks, oldest, hb.DiskUsed, hb.DiskQuota,
+		hb.Accepted, hb.Rejected, hb.Lost, int64(hb.Generation), hb.Clock)
+	if err == nil && done.RowsAffected() == 0 {
+		err = pgx.ErrNoRows
+	}
+	return postgres.Wrap("record heartbeat", err)
+}
+
+// silentAfter is how many missed heartbeats make an agent silent.
+const silentAfter = 4
+
+// Agents lists all agents, revoked ones too, by name.
+func (a *Agents) List(ctx context.Context) ([]Agent, error) {
+	rows, err := a.pool.Query(ctx, `SELECT id, name, region, zone, url,
+			CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
+				WHEN last_seen IS NULL THEN 'enrolled'
+				WHEN last_seen < now() - $1::bigint * interval '1 millisecond' THEN 'silent'
+				WHEN state = '' THEN 'running'
+				ELSE state END,
+			software, node, queued_events, oldest_event, disk_used, disk_quota, accepted, rejected, lost,
+			settings_generation, clock_skew_ms, certificate_expires, last_seen, created_at
+		FROM agents ORDER BY name, id`, (silentAfter * protocol.HeartbeatEvery).Milliseconds())
+	if err != nil {
+		return nil, postgres.Wrap("list agents", err)
+	}
+	agents, err := pgx.CollectRows(rows, scanAgent)
+	return agents, postgres.Wrap("list agents", err)
+}
+
+func scanAgent(row pgx.CollectableRow) (g Agent, err error) {
+	err = row.Scan(&g.ID, &g.Name, &g.Region, &g.Zone, &g.URL, &g.State, &g.Version, &g.Node, &g.QueuedEvents, &g.OldestEvent, &g.DiskUsed,
+		&g.DiskQuota, &g.Accepted, &g.Rejected, &g.Lost, &g.SettingsGeneration, &g.ClockSkew, &g.CertificateExpires, &g.LastSeen, &g.Created)
+	g.Created = g.Created.UTC()
+	return g, err
+}
