@@ -76,6 +76,18 @@ func ParseBlock(data []byte) (Block, error) {
 	return b, checkBlockSum(data[:BlockHeaderSize], b.Payload)
 }
 
+// BlockBegin is how every block begins: what to look for in bytes that may hold
+// blocks.
+func BlockBegin() []byte { return []byte{'U', 'M', 'G', '1', Version, byte(frameBlock)} }
+
+// BlockLength returns how many bytes the block takes that begins with this
+// header, of which it looks at no more than BlockHeaderSize bytes. Only ParseBlock
+// says whether it is whole.
+func BlockLength(header []byte) (int, error) {
+	_, n, err := parseBlockHeader(header)
+	return BlockHeaderSize + n, err
+}
+
 // ReadBlock reads one block from a stream, never more than the limits allow.
 func ReadBlock(r io.Reader) (Block, error) {
 	b, _, err := ReadBlockWithin(r, func(int) bool { return true })

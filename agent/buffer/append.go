@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"sync"
@@ -341,6 +342,10 @@ func (q *Queue) commit(s *sealedGroup, buf []byte) ([]byte, error) {
 		m.chain = nextChain(m.chain, b.Seq, buf)
 		began := time.Now()
 		if err := q.write(b.Seq, buf, m); err != nil {
+			if noRoom := new(FullError); errors.As(err, &noRoom) {
+				q.metrics.refused.Add(float64(b.Count))
+				return buf, err
+			}
 			return buf, q.fail(err)
 		}
 		q.metrics.committed(b, len(buf), time.Since(began))

@@ -22,6 +22,9 @@ func (q *Queue) write(seq uint64, block []byte, m mark) error {
 		}
 	}
 	s, err := q.store.segmentFor(seq, len(block))
+	if err != nil {
+		return full(fmt.Errorf("commit block %d: %w", seq, err))
+	}
 	if err == nil {
 		err = s.update(len(block), func(txn *badger.Txn) error {
 			if err := txn.Set(blockKey(q.epoch, seq), block); err != nil {
@@ -47,26 +50,7 @@ func (q *Queue) read(seq uint64) (block []byte, b protocol.Block, err error) {
 	if !ok || seq < floor {
 		return nil, b, fmt.Errorf("%w: block %d: not there", errDamaged, seq)
 	}
-	err = s.view(&q.store, func(db *badger.DB) (err error) {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("%w: block %d: %v", errDamaged, seq, r)
-			}
-		}()
-		err = db.View(func(txn *badger.Txn) error {
-			item, err := txn.Get(blockKey(q.epoch, seq))
-			if err == nil {
-				block, err = item.ValueCopy(nil)
-			}
-			return err
-		})
-		s.touched(&q.store, len(block))
-		if err != nil {
-			return fmt.Errorf("%w: block %d: %w", errDamaged, seq, err)
-		}
-		return nil
-	})
-	if err != nil {
+	if block, err = s.get(&q.store, q.epoch, seq); err != nil {
 		return nil, b, err
 	}
 	b, err = q.check(seq, block)

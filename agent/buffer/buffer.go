@@ -19,6 +19,10 @@
 //     garbage that may be kept for a replay.
 //   - Damage is never silent: at Open every block that was not acknowledged is
 //     read and checked, and a missing or damaged one is counted and named.
+//   - Damage costs what lies where it is. Blocks are found by their own checksums,
+//     in whatever is left of a segment's files (index.go). Nothing that reads a
+//     queue or starts one shortens or removes a file; a segment that has lost a
+//     block is set aside in the end instead of deleted.
 package buffer
 
 import (
@@ -33,6 +37,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -197,13 +202,11 @@ func (q *Queue) open() error {
 	q.metrics.init(q)
 	q.store = store{dir: realPath(q.opts.Dir), log: q.log, segmentBytes: q.opts.segmentBytes,
 		wanted: make(chan struct{}, 1), spares: make(chan spare), rolled: make(chan *segment, 1), sealed: map[*segment]int64{}}
-	if err := q.store.load(); err != nil {
-		return err
-	}
 	if err := q.recover(); err != nil {
 		return err
 	}
 	q.dead = deadLetters{dir: filepath.Join(q.opts.Dir, deadDir), limit: q.opts.DeadBytes}
+	q.dead.tidy()
 	if err := q.dead.open(); err != nil {
 		return err
 	}
@@ -285,7 +288,12 @@ func (q *Queue) Close() error {
 	q.mu.Unlock()
 	var errs []error
 	if q.Healthy() == nil {
-		errs = append(errs, q.persist(m, kept))
+		err := q.persist(m, kept)
+		if errors.Is(err, unix.ENOSPC) { // what they say is older, no more than that
+			q.log.Warn("buffer closes on a full disk", "error", err)
+			err = nil
+		}
+		errs = append(errs, err)
 	}
 	errs = append(errs, q.store.close(q.Healthy() != nil), q.marker.close(), q.lock.Close())
 	q.metrics.unregister(q.opts.Registerer)

@@ -586,12 +586,11 @@ func TestLostTailIsNamed(t *testing.T) {
 		mustAppend(t, q, event(fmt.Sprint(i)), 1)
 	}
 	_, _, chain := q.Position()
-	// What a write-ahead log that Badger has cut short looks like.
-	q.deleteRange(t, 6, 8)
-	q.deleteRange(t, 3, 3)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
+	ruin(t, o.Dir, 6, 8)
+	ruin(t, o.Dir, 3, 3)
 	q = open(t, o)
 	if s := q.Stats(); s.Lost != 4 || s.NextSeq != 9 {
 		t.Fatalf("stats %+v", s)
@@ -622,7 +621,7 @@ func TestBlockDamagedWhileRunningIsSkipped(t *testing.T) {
 	for i := range 3 {
 		mustAppend(t, q, event(fmt.Sprint(i)), 1)
 	}
-	q.deleteRange(t, 2, 2)
+	ruin(t, q.opts.Dir, 2, 2)
 	if _, seq, err := q.Next(t.Context(), 1); err != nil || seq != 3 {
 		t.Fatal(seq, err)
 	}

@@ -60,9 +60,6 @@ func (d *deadLetters) open() error {
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), deadEnding)
 		if !ok {
-			if strings.HasSuffix(e.Name(), deadEnding+".tmp") { // of a process that was killed while it wrote
-				_ = os.Remove(filepath.Join(d.dir, e.Name()))
-			}
 			continue
 		}
 		letter, _, err := d.read(name)
@@ -77,6 +74,15 @@ func (d *deadLetters) open() error {
 	}
 	slices.SortStableFunc(d.list, func(a, b DeadLetter) int { return cmp.Compare(a.At, b.At) })
 	return nil
+}
+
+// tidy removes what a process that was killed has left of a letter. It was never
+// said to be kept.
+func (d *deadLetters) tidy() {
+	halves, _ := filepath.Glob(filepath.Join(d.dir, "*"+deadEnding+".tmp"))
+	for _, path := range halves {
+		_ = os.Remove(path)
+	}
 }
 
 func (d *deadLetters) path(name string) string { return filepath.Join(d.dir, name+deadEnding) }
@@ -219,7 +225,11 @@ func (q *Queue) Dead() []DeadLetter { return q.dead.all() }
 
 // DeadEvents decodes the events of a dead letter.
 func (q *Queue) DeadEvents(name string) ([]protocol.Event, error) {
-	letter, block, err := q.dead.read(name)
+	return q.dead.events(q.codec, name)
+}
+
+func (d *deadLetters) events(codec *protocol.Compressor, name string) ([]protocol.Event, error) {
+	letter, block, err := d.read(name)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +240,7 @@ func (q *Queue) DeadEvents(name string) ([]protocol.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dead letter %s: %w", name, err)
 	}
-	return q.codec.Events(&b)
+	return codec.Events(&b)
 }
 
 // Resend puts the events of a dead letter into the queue again, as they were,

@@ -184,9 +184,7 @@ func TestHalfALetterIsNotLeft(t *testing.T) {
 	if err := os.Remove(d.path("taken")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.open(); err != nil {
-		t.Fatal(err)
-	}
+	d.tidy()
 	if left, err := os.ReadDir(d.dir); err != nil || len(left) != 0 {
 		t.Errorf("%v %v", left, err)
 	}

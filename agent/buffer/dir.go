@@ -100,8 +100,12 @@ func syncDir(dir string) error {
 
 // Exists says whether there is a queue in dir.
 func Exists(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, epochFile))
-	return err == nil
+	for _, name := range [...]string{epochFile, segmentsDir} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // realPath is how the kernel names a directory.

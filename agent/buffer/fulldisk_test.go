@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,96 @@ func TestFullDiskRefusesAndDrains(t *testing.T) {
 			mountDisk(t, kind, dir)
 			fillAndDrain(t, dir)
 		})
+	}
+}
+
+// TestDiskFilledByOthersRefusesAndResumes has another process take every byte of
+// the disk, at once and without regard for what must stay free. Nothing crashes, the
+// refusal says why, what was acknowledged is there, also for a queue that starts
+// meanwhile, and events are taken again when there is room.
+func TestDiskFilledByOthersRefusesAndResumes(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a disk needs root")
+	}
+	for _, kind := range []string{"tmpfs", "ext4"} {
+		t.Run(kind, func(t *testing.T) {
+			dir := t.TempDir()
+			mountDisk(t, kind, dir)
+			o := Options{Dir: filepath.Join(dir, "buffer"), BallastBytes: -1, MinFree: 1, QuotaBytes: 1 << 30, segmentBytes: 1 << 20, sweepEvery: 10 * time.Millisecond}
+			q := open(t, o)
+			stored := 0
+			fill := func() *FullError {
+				for i := 0; ; i++ {
+					_, err := q.Append(t.Context(), noise(fmt.Sprint(stored), 30_000), 1)
+					if full := new(FullError); errors.As(err, &full) {
+						return full
+					} else if err != nil {
+						t.Fatal(err)
+					}
+					if stored++; i == 10 {
+						fillDisk(t, filepath.Join(dir, "of another process"))
+					}
+				}
+			}
+			for round := range 2 {
+				full := fill()
+				if !strings.Contains(full.Reason, "the disk has") || q.Healthy() != nil {
+					t.Fatalf("round %d: %v, %v", round, full, q.Healthy())
+				}
+				if err := q.Close(); err != nil {
+					t.Fatal(err)
+				}
+				q = open(t, o) // on the full disk
+				if s := q.Stats(); s.QueuedBlocks != int64(stored) || s.Lost != 0 {
+					t.Fatalf("round %d: %d stored, %+v", round, stored, s)
+				}
+				if err := os.Remove(filepath.Join(dir, "of another process")); err != nil {
+					t.Fatal(err)
+				}
+				waitForSpace(t, q)
+				awaitAppend(t, q, noise(fmt.Sprint(stored), 30_000))
+				stored++
+			}
+			n := 0
+			drain(t, q, func(uint64, []protocol.Event) { n++ })
+			if n != stored {
+				t.Fatalf("%d events of %d", n, stored)
+			}
+		})
+	}
+}
+
+// fillDisk writes until there is no byte left.
+func fillDisk(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+	}
+}
+
+// awaitAppend appends until the queue takes it.
+func awaitAppend(t *testing.T, q *Queue, encoded []byte) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		_, err := q.Append(t.Context(), encoded, 1)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -77,6 +77,34 @@ func openOnly(dir, pattern string) (*os.File, error) {
 	return os.Open(paths[0])
 }
 
+// reserve gives the logs real blocks of the disk for all that they will hold: they
+// are written through memory maps, and the kernel ends a process that writes to a
+// page for which there is no room. Some file systems cannot.
+func (l *logs) reserve(values, keys int64) error {
+	for f, size := range map[*os.File]int64{l.values: values, l.keys: keys} {
+		w, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		err = reserve(w, min(size, l.sizeOf(f)))
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = nil
+		}
+		if err := errors.Join(err, w.Close()); err != nil {
+			return fmt.Errorf("reserve room for %s: %w", f.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (l *logs) sizeOf(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // sync returns once a block of so many bytes, which Badger has written, is on
 // the disk: first the block, then its key, so that nobody was told of a block that
 // a power cut leaves without either. The caller holds the segment's lock.

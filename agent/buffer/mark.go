@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // mark is where the queue stands. It is written with every block into Badger,
@@ -72,20 +75,40 @@ type markerFile struct {
 
 const markerSlot = 4096
 
-func openMarker(dir string) (*markerFile, mark, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "marker"), os.O_RDWR|os.O_CREATE, 0o600)
+func openMarker(dir string) (*markerFile, error) {
+	f, err := os.OpenFile(filepath.Join(dir, markerName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, mark{}, err
+		return nil, err
 	}
-	var newest mark
+	// A disk that others fill is to have room for the marks all the same. Some file
+	// systems cannot promise.
+	_ = reserve(f, 2*markerSlot)
+	return &markerFile{f: f}, nil
+}
+
+const markerName = "marker"
+
+// readMarker returns the newest mark in the marker file, and how many of its two
+// slots are damaged or empty.
+func readMarker(dir string) (newest mark, bad int, err error) {
+	f, err := os.Open(filepath.Join(dir, markerName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return newest, 2, nil
+	}
+	if err != nil {
+		return newest, 2, err
+	}
+	defer f.Close()
 	buf := make([]byte, markSize)
 	for slot := range int64(2) {
 		n, _ := f.ReadAt(buf, slot*markerSlot)
 		if m, ok := decodeMark(buf[:n]); ok {
 			newest = newest.merge(m)
+		} else {
+			bad++
 		}
 	}
-	return &markerFile{f: f}, newest, nil
+	return newest, bad, nil
 }
 
 // note writes a mark without waiting for the disk: a killed process loses
@@ -103,8 +126,11 @@ func (m *markerFile) note(v mark) {
 func (m *markerFile) sync() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err != nil {
-		return m.err
+	if err := m.err; err != nil {
+		if errors.Is(err, unix.ENOSPC) { // the next one may have room
+			m.err = nil
+		}
+		return err
 	}
 	if err := m.f.Sync(); err != nil {
 		m.err = fmt.Errorf("sync marker: %w", err)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,21 +15,27 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // segment is one Badger store with a range of blocks: appended to while it is
 // the newest, read only afterwards, and deleted as a whole. Blocks lie in its
 // value log; the tree holds keys only, fits into one memory table and is never
 // compacted, so that a block is written once and its space comes back at once.
+//
+// Badger opens only what this process has made: a store that it finds damaged it
+// shortens or deletes. All other segments are read through an index of the
+// blocks in their files, each of which has its own checksum.
 type segment struct {
 	dir   string
 	first uint64 // its first sequence, 0 until it has one; fixed once it is in store.list
 
-	mu       sync.RWMutex
-	db       *badger.DB // nil while the segment is closed
-	logs     *logs      // what is written, nil if the segment is read only
-	readOnly bool
-	gone     bool // deleted: never opened again
+	mu    sync.RWMutex
+	db    *badger.DB // nil unless this process writes the segment
+	logs  *logs      // what is written, nil without db
+	index *index     // nil unless the segment is read and has no db
+	gone  bool       // deleted: never opened again
 
 	mapped atomic.Int64 // bytes read since the last trim
 
@@ -62,7 +69,7 @@ func (st *store) badgerOptions(s *segment) badger.Options {
 		WithSyncWrites(false). // update does
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
-		WithMemTableSize(s.tableBytes()).
+		WithMemTableSize(keyTableBytes).
 		WithNumMemtables(2).
 		WithNumCompactors(0).
 		WithNumLevelZeroTables(100).
@@ -72,72 +79,25 @@ func (st *store) badgerOptions(s *segment) badger.Options {
 		WithValueThreshold(valueThreshold).
 		WithValueLogFileSize(max(st.segmentBytes, 1<<20) + 2*maxBlockBytes).
 		WithVerifyValueChecksum(true).
-		WithChecksumVerificationMode(options.OnBlockRead). // mendTables has read whole tables
-		WithReadOnly(s.readOnly).
 		WithLogger(badgerLog{st.log})
 	return o
 }
 
-// tableBytes is how large the memory table must be: the segment that was an
-// earlier version's whole store may have left a larger one.
-func (s *segment) tableBytes() int64 {
-	size := int64(keyTableBytes)
-	logs, _ := filepath.Glob(filepath.Join(s.dir, "*.mem"))
-	for _, path := range logs {
-		if info, err := os.Stat(path); err == nil {
-			size = max(size, min(info.Size()/2, 64<<20))
-		}
-	}
-	return size
-}
-
-// rebuildHint is how to go on when Badger's own bookkeeping is damaged.
-const rebuildHint = "stop the agent and run `agent buffer rebuild`: it saves the blocks that can be read, and the next start reports the others as lost"
-
-// openLocked opens the store of the segment. The caller holds s.mu.
-func (s *segment) openLocked(st *store, readOnly bool) (err error) {
-	if s.db != nil {
-		return nil
-	}
-	// Badger asserts where it finds what it cannot explain. To the operator a
-	// damaged directory is an error, not a stack trace.
+// openLocked makes the store of a new segment. The caller holds s.mu.
+func (s *segment) openLocked(st *store) (err error) {
+	// Badger asserts where it finds what it cannot explain, and writes through
+	// memory maps, which faults on a disk that is full.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("open segment %s: its files are damaged: %v; %s", s.dir, r, rebuildHint)
+			err = fmt.Errorf("make segment %s: %v", s.dir, r)
 		}
 	}()
-	if err := st.mendTables(s.dir); err != nil {
-		return fmt.Errorf("check tables of segment %s: %w", s.dir, err)
-	}
-	s.readOnly = readOnly
 	db, err := badger.Open(st.badgerOptions(s))
 	if err != nil {
-		return fmt.Errorf("open segment %s: %w; if its files are damaged, %s", s.dir, err, rebuildHint)
+		return fmt.Errorf("make segment %s: %w", s.dir, err)
 	}
 	s.db = db
-	return nil
-}
-
-// removeEmptyLogs removes logs of no length. Badger makes and deletes its logs
-// in two steps, leaves such a file if it is killed between them, and then does
-// not open.
-func (s *segment) removeEmptyLogs() error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range entries {
-		if ending := filepath.Ext(e.Name()); ending != ".mem" && ending != ".vlog" {
-			continue
-		}
-		info, err := e.Info()
-		if err == nil && info.Size() == 0 {
-			err = os.Remove(filepath.Join(s.dir, e.Name()))
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -150,6 +110,11 @@ func (s *segment) close() error {
 }
 
 func (s *segment) closeLocked() error {
+	if s.index != nil {
+		closing := s.index.close()
+		s.index = nil
+		return closing
+	}
 	if s.db == nil {
 		return nil
 	}
@@ -161,16 +126,96 @@ func (s *segment) closeLocked() error {
 	return nil
 }
 
-// view runs f with the segment's store, opening it for reading if need be.
-func (s *segment) view(st *store, f func(db *badger.DB) error) error {
+// leave lets go of the segment as a killed process would: all that was
+// acknowledged lies in its files, and an index finds it there.
+func (s *segment) leave() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return s.closeLocked()
+	}
+	closing := s.logs.close()
+	s.db, s.logs = nil, nil
+	return closing
+}
+
+// get returns a copy of a block. An error that is not errDamaged says that the
+// block could not be asked for.
+func (s *segment) get(st *store, epoch, seq uint64) ([]byte, error) {
 	for {
 		s.mu.RLock()
 		if s.db != nil {
 			defer s.mu.RUnlock()
-			return f(s.db)
+			return s.getWritten(st, epoch, seq)
+		}
+		if s.index != nil {
+			defer s.mu.RUnlock()
+			return s.index.read(seq)
 		}
 		s.mu.RUnlock()
-		if err := st.openToRead(s); err != nil {
+		if err := st.openToRead(s, epoch); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// getWritten asks Badger, and looks into its files itself for what Badger does not
+// find. The caller holds the segment's lock.
+func (s *segment) getWritten(st *store, epoch, seq uint64) ([]byte, error) {
+	block, err := fromBadger(s.db, blockKey(epoch, seq))
+	s.touched(st, len(block))
+	if err == nil {
+		if _, err = protocol.ParseBlock(block); err == nil {
+			return block, nil
+		}
+	}
+	st.log.Warn("buffer looks for a block in the files of its segment", "segment", s.dir, "seq", seq, "error", err)
+	ix, err := indexBlocks(s.dir, epoch)
+	if err != nil {
+		return nil, err
+	}
+	block, err = ix.read(seq)
+	return block, errors.Join(err, ix.close())
+}
+
+func fromBadger(db *badger.DB, key []byte) (value []byte, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a value log that was shortened
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("read value log: %v", r)
+		}
+	}()
+	err = db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(key)
+		if err == nil {
+			value, err = item.ValueCopy(nil)
+		}
+		return err
+	})
+	return value, err
+}
+
+// look runs f with the index of the blocks in the segment. For one that is being
+// written the index is made for this once.
+func (s *segment) look(st *store, epoch uint64, f func(ix *index)) error {
+	for {
+		s.mu.RLock()
+		if s.index != nil {
+			defer s.mu.RUnlock()
+			f(s.index)
+			return nil
+		}
+		written := s.db != nil
+		s.mu.RUnlock()
+		if written {
+			ix, err := indexBlocks(s.dir, epoch)
+			if err == nil {
+				f(ix)
+				err = ix.close()
+			}
+			return err
+		}
+		if err := st.openToRead(s, epoch); err != nil {
 			return err
 		}
 	}
@@ -198,28 +243,25 @@ func (s *segment) part(limit int64) int64 {
 // errSealed says that a segment takes nothing any more.
 var errSealed = errors.New("segment is sealed")
 
-// crashed says whether the segment was not closed: a memory table has its log
-// still. Opening it for writing once puts that right.
-func (s *segment) crashed() bool {
-	logs, err := filepath.Glob(filepath.Join(s.dir, "*.mem"))
-	return err != nil || len(logs) > 0
-}
-
 // finish marks the segment as wholly made. One without the mark has never held
-// anything.
+// anything, as far as it can be trusted: see store.survey.
 func (s *segment) finish() error {
-	return writeFileSync(filepath.Join(s.dir, firstFile), []byte("made\n"))
+	return writeFileSync(filepath.Join(s.dir, firstFile), fmt.Appendf(nil, "%-*s\n", firstBytes-1, "made"))
 }
 
-func (s *segment) finished() bool {
-	_, err := os.Stat(filepath.Join(s.dir, firstFile))
-	return err == nil
-}
+// firstBytes is room for any sequence and its checksum.
+const firstBytes = 32
 
 // noteFirst writes down where the segment begins, so that the next start need
-// not open it to know. Losing that is no harm.
+// not read it to know. Losing that is no harm. It writes over what finish wrote,
+// so that a disk that is full cannot keep it from it.
 func (s *segment) noteFirst() error {
-	return writeFile(filepath.Join(s.dir, firstFile), fmt.Appendf(nil, "%d %08x\n", s.first, epochSum(s.first)))
+	f, err := os.OpenFile(filepath.Join(s.dir, firstFile), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(fmt.Appendf(nil, "%-*s\n", firstBytes-1, fmt.Sprintf("%d %08x", s.first, epochSum(s.first))), 0)
+	return errors.Join(err, f.Close())
 }
 
 func (s *segment) readFirst() (uint64, bool) {
@@ -236,12 +278,16 @@ func (s *segment) readFirst() (uint64, bool) {
 }
 
 // remove deletes the segment. It is renamed first, so that half a segment is
-// never taken for a whole one.
-func (s *segment) remove() error {
+// never taken for a whole one. A segment that has lost a block is set aside
+// instead: only an operator deletes what may be the last trace of something.
+func (s *segment) remove(st *store) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true
 	closing := s.closeLocked() // what it says no longer matters, but a failing disk is told
+	if _, damaged := readDamage(s.dir); damaged {
+		return errors.Join(closing, st.setAside(s.dir))
+	}
 	dead := filepath.Join(filepath.Dir(s.dir), deadPrefix+filepath.Base(s.dir))
 	if err := os.Rename(s.dir, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete segment: %w", err)
@@ -273,8 +319,11 @@ func (s *segment) touched(st *store, bytes int) {
 }
 
 // size is what the segment occupies on disk.
-func (s *segment) size() (total int64) {
-	entries, _ := os.ReadDir(s.dir)
+func (s *segment) size() int64 { return sizeOf(s.dir) }
+
+// sizeOf is what the files in a directory occupy on disk.
+func sizeOf(dir string) (total int64) {
+	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
 			total += allocated(info)

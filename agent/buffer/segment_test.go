@@ -116,15 +116,32 @@ func TestSpaceOfDeletedBlocksComesBackAtOnce(t *testing.T) {
 	}
 }
 
-// deleteRange makes blocks disappear, as damage does.
-func (q *Queue) deleteRange(t testing.TB, first, last uint64) {
+// ruin damages a byte of every block from first to last, wherever it lies.
+func ruin(t testing.TB, dir string, first, last uint64) {
 	t.Helper()
-	for seq := first; seq <= last; seq++ {
-		s, ok := q.store.find(seq)
-		if !ok {
-			t.Fatalf("no segment has block %d", seq)
+	segments, err := filepath.Glob(filepath.Join(dir, segmentsDir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, segment := range segments {
+		ix, err := indexBlocks(segment, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := s.update(0, func(txn *badger.Txn) error { return txn.Delete(blockKey(q.epoch, seq)) }); err != nil {
+		for seq, p := range ix.places {
+			if seq < first || seq > last {
+				continue
+			}
+			f, err := os.OpenFile(p.file.Name(), os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteAt([]byte("ruined"), p.offset+int64(p.length)/2)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := ix.close(); err != nil {
 			t.Fatal(err)
 		}
 	}

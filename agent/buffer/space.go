@@ -39,6 +39,15 @@ func (q *Queue) admit(bytes int) error {
 	return nil
 }
 
+// full makes a refusal of an error that says that the disk has no room: nothing
+// was written, and it is tried again.
+func full(err error) error {
+	if !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return &FullError{After: retryAfterDisk, Reason: err.Error()}
+}
+
 // diskShort says whether events are refused for want of space on the disk.
 func (q *Queue) diskShort() bool {
 	free, err := q.space.free(0)
@@ -97,6 +106,33 @@ func allocated(info fs.FileInfo) int64 {
 	}
 	return info.Size()
 }
+
+// hasRoom says whether a disk has room for so many bytes, beside what others write
+// to it in the same moment.
+func hasRoom(dir string, bytes int64) error {
+	free, err := freeSpace(dir)
+	if err == nil && free < bytes {
+		err = fmt.Errorf("the disk has %d bytes left, %d are needed: %w", free, bytes, unix.ENOSPC)
+	}
+	return err
+}
+
+const (
+	// keysRoom is more than the log of maxSegmentBlocks keys and marks takes.
+	keysRoom = 4 << 20
+	// sealRoom is more than Badger writes when it closes a segment.
+	sealRoom = 6 << 20
+	// makeRoom is more than it writes, beside the logs, when it makes one.
+	makeRoom = 2 << 20
+)
+
+// valuesRoom is how large the value log of a segment gets at most.
+func (st *store) valuesRoom() int64 {
+	return max(st.segmentBytes, maxBlockBytes) + maxSegmentBlocks*64 + 64<<10
+}
+
+// roomFor is what a new segment takes of the disk.
+func (st *store) roomFor() int64 { return st.valuesRoom() + keysRoom + makeRoom }
 
 const ballastFile = "ballast"
 

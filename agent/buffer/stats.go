@@ -25,6 +25,8 @@ type Stats struct {
 	Lost         int64  `json:"lost_blocks"`  // found missing or damaged since the start
 	DeadLetters  int64  `json:"dead_letters"` // blocks or parts of blocks that were set aside
 	DeadEvents   int64  `json:"dead_events"`
+	AsideCount   int64  `json:"set_aside"` // damaged segments and files that only an operator deletes
+	AsideBytes   int64  `json:"set_aside_bytes"`
 	Full         bool   `json:"full"` // refuses events, or is about to
 }
 
@@ -39,6 +41,7 @@ func (q *Queue) Stats() Stats {
 	closed := q.closed
 	q.mu.Unlock()
 	out.DeadLetters, out.DeadEvents = q.dead.totals()
+	out.AsideCount, out.AsideBytes = q.store.asideTotals()
 	if closed {
 		return out
 	}
@@ -79,6 +82,8 @@ func (m *metrics) init(q *Queue) {
 	gauge("queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
 	gauge("kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
 	gauge("dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
+	gauge("set_aside", "Damaged segments and files of the buffer that only an operator deletes.", func(s Stats) int64 { return s.AsideCount })
+	gauge("set_aside_bytes", "Disk space of damaged segments and files that only an operator deletes.", func(s Stats) int64 { return s.AsideBytes })
 	gauge("buffer_disk_bytes", "Disk space that the buffer occupies.", func(s Stats) int64 { return s.DiskUsed })
 }
 

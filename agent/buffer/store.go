@@ -4,16 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/sys/unix"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -37,9 +34,6 @@ func blockKey(epoch, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(key, seq)
 }
 
-func epochOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
-func seqOf(key []byte) uint64   { return binary.BigEndian.Uint64(key[9:]) }
-
 func markKey() []byte { return []byte("m") }
 
 // store is the chain of segments. Its lock is taken before a segment's.
@@ -57,7 +51,7 @@ type store struct {
 
 	// Owned by the committer once the queue is open.
 	newest *segment
-	full   *segment // the one before it, until it is handed to sealSegments
+	full   []*segment // those before it, until they are handed to sealSegments
 
 	reading sync.Mutex // opening segments to read; taken before mu
 	readers []*segment // the last one was used last
@@ -74,121 +68,31 @@ type spare struct {
 	err     error
 }
 
-// load finds the segments on disk and puts those right that were not closed.
-func (st *store) load() error {
-	dir := filepath.Join(st.dir, segmentsDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := st.adopt(); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(dir) // in order of their names, which is that of their numbers
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		n, ok := segmentNumber(e.Name())
-		if !ok {
-			if len(e.Name()) > len(deadPrefix) && e.Name()[:len(deadPrefix)] == deadPrefix {
-				_ = os.RemoveAll(filepath.Join(dir, e.Name())) // the rest of a deletion; next time otherwise
-			}
-			continue
-		}
-		st.number = max(st.number, n)
-		s := &segment{dir: filepath.Join(dir, e.Name())}
-		if err := st.mend(s); err != nil {
-			return err
-		}
-		if s.first == 0 { // a spare, or one whose only commit was never finished
-			if err := s.remove(); err != nil {
-				return err
-			}
-			continue
-		}
-		if n := len(st.list); n > 0 && st.list[n-1].first >= s.first {
-			return fmt.Errorf("segments %s and %s begin with blocks %d and %d: the directory was put together from two; use an empty one",
-				st.list[n-1].dir, s.dir, st.list[n-1].first, s.first)
-		}
-		st.list = append(st.list, s)
-		st.sealed[s] = s.size()
-	}
-	return syncDir(dir)
-}
-
-// adopt makes a segment of the single store that earlier versions had.
-func (st *store) adopt() error {
-	old := filepath.Join(st.dir, "badger")
-	if _, err := os.Stat(old); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	s := &segment{dir: segmentPath(st.dir, 1)}
-	return errors.Join(os.Rename(old, s.dir), s.finish())
-}
-
-// mend closes a segment that a killed process had open, and finds out where it
-// begins.
-func (st *store) mend(s *segment) error {
-	if !s.finished() {
-		return nil
-	}
-	if err := s.removeEmptyLogs(); err != nil {
-		return err
-	}
-	known := false
-	if s.first, known = s.readFirst(); known && !s.crashed() {
-		return nil
-	}
-	s.mu.Lock()
-	err := s.openLocked(st, !s.crashed())
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	s.first = 0
-	err = s.db.View(func(txn *badger.Txn) error {
-		s.first = edgeOf(txn, false)
-		return nil
-	})
-	if err = errors.Join(err, s.close()); err != nil || s.first == 0 {
-		return err
-	}
-	return s.noteFirst()
-}
-
-// edgeOf returns the sequence of the first or the last block, 0 without any.
-func edgeOf(txn *badger.Txn, last bool) uint64 {
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{blockPrefix}, Reverse: last})
-	defer it.Close()
-	from := []byte{blockPrefix}
-	if last {
-		from = append(blockKey(math.MaxUint64, math.MaxUint64), 0xff)
-	}
-	for it.Seek(from); it.Valid(); it.Next() {
-		if key := it.Item().Key(); len(key) == blockKeyLen {
-			return seqOf(key)
-		}
-	}
-	return 0
-}
-
-// make makes an empty segment on disk.
+// make makes an empty segment on disk, with all the space that it will need: what
+// others write to the disk can then not make Badger fail, who would not survive
+// that.
 func (st *store) make() (*segment, error) {
 	st.mu.Lock()
 	st.number++
 	s := &segment{dir: segmentPath(st.dir, st.number)}
 	st.mu.Unlock()
+	if err := hasRoom(filepath.Dir(s.dir), st.roomFor()); err != nil {
+		return nil, fmt.Errorf("make segment: %w", err)
+	}
 	s.mu.Lock()
-	err := s.openLocked(st, false)
+	err := s.openLocked(st)
 	if err == nil {
 		s.logs, err = openLogs(s.dir, st.log)
+	}
+	if err == nil {
+		err = errors.Join(s.logs.reserve(st.valuesRoom(), keysRoom))
 	}
 	s.mu.Unlock()
 	if err == nil {
 		err = errors.Join(s.finish(), syncDir(filepath.Dir(s.dir)))
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.remove())
+		return nil, errors.Join(err, s.remove(st))
 	}
 	return s, nil
 }
@@ -209,13 +113,16 @@ func (st *store) segmentFor(seq uint64, bytes int) (*segment, error) {
 	}
 	next.segment.first = seq
 	if err := next.segment.noteFirst(); err != nil {
-		return nil, fmt.Errorf("begin segment: %w", err)
+		st.log.Warn("buffer segment does not say where it begins", "segment", next.segment.dir, "error", err)
 	}
 	st.mu.Lock()
 	st.list = append(st.list, next.segment)
 	st.mu.Unlock()
 	st.handOver()
-	st.newest, st.full = next.segment, s
+	st.newest = next.segment
+	if s != nil {
+		st.full = append(st.full, s)
+	}
 	return next.segment, nil
 }
 
@@ -238,11 +145,16 @@ func (st *store) want() {
 	}
 }
 
-// handOver has the last full segment closed.
+// handOver has the full segments closed. Where that waits for space on the disk,
+// so do they, and no commit.
 func (st *store) handOver() {
-	if st.full != nil {
-		st.rolled <- st.full
-		st.full = nil
+	for len(st.full) > 0 {
+		select {
+		case st.rolled <- st.full[0]:
+			st.full = st.full[1:]
+		default:
+			return
+		}
 	}
 }
 
@@ -297,7 +209,7 @@ func (q *Queue) prepareSegments() {
 			st.want()
 		case <-q.closing:
 			if s != nil {
-				err = s.remove()
+				err = s.remove(st)
 			}
 			if err != nil {
 				q.log.Warn("buffer has left an empty segment", "error", err)
@@ -308,20 +220,42 @@ func (q *Queue) prepareSegments() {
 }
 
 // sealSegments closes segments that take no more. The last one stays open for
-// the reader, who as a rule is just behind the writer.
+// the reader, who as a rule is just behind the writer. To close one takes a little
+// space; without any they stay as they are, and are tried again.
 func (q *Queue) sealSegments() {
 	var previous *segment
 	for s := range q.store.rolled {
-		if previous != nil {
-			if err := q.store.seal(previous); err != nil {
+		for previous != nil {
+			err := q.store.seal(previous)
+			if errors.Is(err, unix.ENOSPC) {
+				if !q.waitToRetry() {
+					return // closing; Close deals with those that are open
+				}
+				continue
+			}
+			if err != nil {
 				_ = q.fail(err)
 			}
+			break
 		}
 		previous = s
 	}
 }
 
+// waitToRetry says whether the queue is open still after a pause.
+func (q *Queue) waitToRetry() bool {
+	select {
+	case <-time.After(prepareRetry):
+		return true
+	case <-q.closing:
+		return false
+	}
+}
+
 func (st *store) seal(s *segment) error {
+	if err := hasRoom(filepath.Dir(s.dir), sealRoom); err != nil {
+		return err
+	}
 	if err := s.close(); err != nil {
 		return err
 	}
@@ -356,27 +290,45 @@ func (st *store) find(seq uint64) (*segment, bool) {
 	return st.list[i], true
 }
 
-// openToRead opens a sealed segment and closes the one that was not read for
-// the longest time.
-func (st *store) openToRead(s *segment) error {
+// openToRead makes the index of a segment that is not written and drops that of
+// the one that was not read for the longest time.
+func (st *store) openToRead(s *segment, epoch uint64) error {
 	st.reading.Lock()
 	defer st.reading.Unlock()
-	s.mu.Lock()
-	err := ErrClosed
-	if !s.gone {
-		err = s.openLocked(st, true)
-	}
-	s.mu.Unlock()
-	if err != nil || !s.readOnly {
+	if err := s.openIndex(epoch); err != nil {
 		return err
 	}
 	st.readers = append(slices.DeleteFunc(st.readers, func(r *segment) bool { return r == s }), s)
 	if len(st.readers) > maxReaders {
 		victim := st.readers[0]
 		st.readers = slices.Delete(st.readers, 0, 1)
-		return victim.close()
+		return victim.closeIndex()
 	}
 	return nil
+}
+
+// openIndex makes the index unless there is one, or the segment is written.
+func (s *segment) openIndex(epoch uint64) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return ErrClosed
+	}
+	if s.db == nil && s.index == nil {
+		s.index, err = indexBlocks(s.dir, epoch)
+		if err != nil {
+			s.index = nil
+		}
+	}
+	return err
+}
+
+func (s *segment) closeIndex() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closing := s.index.close()
+	s.index = nil
+	return closing
 }
 
 // removeBelow deletes the segments of which every block lies below floor.
@@ -400,26 +352,27 @@ func (st *store) removeBelow(floor uint64) error {
 	st.reading.Unlock()
 	var errs []error
 	for _, s := range dead {
-		errs = append(errs, s.remove())
+		errs = append(errs, s.remove(st))
 	}
 	return errors.Join(errs...)
 }
 
-// close closes all segments. On a disk that has failed the newest are left as a
-// killed process leaves them: Badger would try to write their keys for ever.
+// close closes all segments. On a disk that has failed or is full the newest are
+// left as a killed process leaves them: Badger would try to write their keys for
+// ever, or crash.
 func (st *store) close(failed bool) error {
 	st.mu.Lock()
 	list := slices.Clone(st.list)
 	st.mu.Unlock()
 	var errs []error
 	for _, s := range list {
+		if failed || hasRoom(filepath.Dir(s.dir), sealRoom) != nil {
+			errs = append(errs, s.leave())
+		} else {
+			errs = append(errs, s.close())
+		}
 		s.mu.Lock()
 		s.gone = true // nobody opens it again
-		if failed && s.logs != nil {
-			errs = append(errs, s.logs.close())
-			s.db, s.logs = nil, nil
-		}
-		errs = append(errs, s.closeLocked())
 		s.mu.Unlock()
 	}
 	return errors.Join(errs...)

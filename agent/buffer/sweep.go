@@ -1,6 +1,11 @@
 package buffer
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // sweep does off the hot path what is not urgent: it makes the low-water mark
 // durable and deletes what the retention tail has outgrown.
@@ -17,7 +22,10 @@ func (q *Queue) sweep() {
 				continue
 			}
 			var err error
-			if saved, err = q.sweepOnce(saved); err != nil {
+			switch saved, err = q.sweepOnce(saved); {
+			case errors.Is(err, unix.ENOSPC):
+				q.log.Warn("buffer sweeps later", "error", err)
+			case err != nil:
 				_ = q.fail(err)
 			}
 		}

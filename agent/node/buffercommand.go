@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,40 +20,60 @@ func bufferCommand(c *Config) *cobra.Command {
 	cmd := &cobra.Command{Use: "buffer", Short: "look into the buffer of an agent that is stopped"}
 	for _, sub := range []struct {
 		use, short string
-		do         func(ctx context.Context, std daemon.Streams, q *buffer.Queue) error
+		do         func(ctx context.Context, std daemon.Streams, v *buffer.View) error
 	}{
 		{"inspect", "print what the buffer holds, as JSON", inspect},
-		{"verify", "read every block that was not acknowledged; fails if one is missing or damaged", verify},
+		{"verify", "read every block that was not acknowledged; fails and names them if some are missing or damaged. Writes nothing", verify},
 		{"export", "print every event that was not acknowledged, one JSON object a line", export},
 		{"dead", "list what aggregators put into quarantine and what was damaged, one JSON object a line, with its events", dead},
 	} {
 		cmd.AddCommand(daemon.Command(sub.use, sub.short, c, func(ctx context.Context, std daemon.Streams, _ []string) error {
-			return withBuffer(ctx, std, c, sub.do)
+			return withView(ctx, std, c, sub.do)
 		}))
 	}
-	cmd.AddCommand(daemon.Command("rebuild", "make segments anew that cannot be opened, of the blocks that can be read in their files", c,
-		func(_ context.Context, std daemon.Streams, _ []string) error { return rebuild(std, c) }))
-	cmd.AddCommand(replayCommand(c))
+	cmd.AddCommand(damagedCommand(c), replayCommand(c))
 	cmd.AddCommand(deadCommand(c, "resend", "put dead letters into the queue again; the agent sends them when it starts", resend))
 	cmd.AddCommand(deadCommand(c, "discard", "remove dead letters for good", discard))
 	return cmd
 }
 
-// rebuild puts right what keeps the buffer from opening.
-func rebuild(std daemon.Streams, c *Config) error {
-	if !buffer.Exists(c.bufferDir()) {
-		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
-	}
-	list, err := buffer.Rebuild(c.bufferDir(), slog.New(slog.NewTextHandler(std.Err, nil)))
-	for _, r := range list {
-		if _, err := fmt.Fprintf(std.Out, "%s: %d blocks saved, from %d to %d; its old files are in %s (%s)\n", r.Segment, r.Blocks, r.First, r.Last, r.Aside, r.Cause); err != nil {
-			return err
-		}
-	}
-	if err == nil && len(list) == 0 {
-		_, err = fmt.Fprintln(std.Out, "every segment can be opened; `agent buffer verify` reads every block")
-	}
-	return err
+// damagedCommand deals with what a damage has left.
+func damagedCommand(c *Config) *cobra.Command {
+	cmd := daemon.Command("damaged", "list segments that have lost blocks, one JSON object a line", c,
+		func(ctx context.Context, std daemon.Streams, _ []string) error {
+			return withView(ctx, std, c, func(_ context.Context, std daemon.Streams, v *buffer.View) error {
+				list, err := v.SetAside()
+				e := json.NewEncoder(std.Out)
+				for _, a := range list {
+					if err := e.Encode(a); err != nil {
+						return err
+					}
+				}
+				return err
+			})
+		})
+	exporting := daemon.Command("export name", "print the events that can still be read in something that was set aside", c,
+		func(ctx context.Context, std daemon.Streams, args []string) error {
+			return withView(ctx, std, c, func(_ context.Context, std daemon.Streams, v *buffer.View) error {
+				return exportBlocks(std, func(visit func(seq uint64, block []byte) error) error { return v.EachAside(args[0], visit) })
+			})
+		})
+	exporting.Args = cobra.ExactArgs(1)
+	discarding := daemon.Command("discard name ...", "remove for good what was set aside", c,
+		func(_ context.Context, std daemon.Streams, args []string) error {
+			for _, name := range args {
+				if err := buffer.DiscardAside(c.bufferDir(), name, slog.New(slog.NewTextHandler(std.Err, nil))); err != nil {
+					return err
+				}
+				if _, err := fmt.Fprintf(std.Out, "%s: removed\n", name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	discarding.Args = cobra.MinimumNArgs(1)
+	cmd.AddCommand(exporting, discarding)
+	return cmd
 }
 
 // deadCommand does something with the dead letters that are named, or all.
@@ -101,15 +122,15 @@ func discard(_ context.Context, std daemon.Streams, q *buffer.Queue, name string
 }
 
 // dead lists the dead letters.
-func dead(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
+func dead(_ context.Context, std daemon.Streams, v *buffer.View) error {
 	e := json.NewEncoder(std.Out)
-	for _, letter := range q.Dead() {
+	for _, letter := range v.Dead() {
 		out := struct {
 			buffer.DeadLetter
 			Contents []exportedEvent `json:"contents,omitempty"`
 		}{DeadLetter: letter}
 		if !letter.Damaged {
-			events, err := q.DeadEvents(letter.Name)
+			events, err := v.DeadEvents(letter.Name)
 			if err != nil {
 				out.Reason += "; cannot be read: " + err.Error()
 			}
@@ -166,37 +187,59 @@ func withBuffer(ctx context.Context, std daemon.Streams, c *Config, do func(cont
 	return do(ctx, std, q)
 }
 
-func inspect(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
-	e := json.NewEncoder(std.Out)
-	e.SetIndent("", "  ")
-	return e.Encode(q.Stats())
+// withView looks at the buffer for one command and changes nothing.
+func withView(ctx context.Context, std daemon.Streams, c *Config, do func(context.Context, daemon.Streams, *buffer.View) error) (err error) {
+	if !buffer.Exists(c.bufferDir()) {
+		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
+	}
+	v, err := buffer.Look(buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), Retention: c.Retention, Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	return do(ctx, std, v)
 }
 
-func verify(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
-	s := q.Stats()
+func inspect(_ context.Context, std daemon.Streams, v *buffer.View) error {
+	e := json.NewEncoder(std.Out)
+	e.SetIndent("", "  ")
+	return e.Encode(v.Stats())
+}
+
+func verify(_ context.Context, std daemon.Streams, v *buffer.View) error {
+	s := v.Stats()
 	if _, err := fmt.Fprintf(std.Out, "%d blocks with %d events wait, %d blocks lost\n", s.QueuedBlocks, s.QueuedEvents, s.Lost); err != nil {
 		return err
 	}
+	for _, l := range v.Lost() {
+		if _, err := fmt.Fprintf(std.Out, "lost: block %d to %d of epoch %016x\n", l.First, l.Last, s.Epoch); err != nil {
+			return err
+		}
+	}
 	if s.Lost > 0 {
-		return fmt.Errorf("%d blocks are missing or damaged; the log above names them", s.Lost)
+		return fmt.Errorf("%d blocks are missing or damaged; all others will be sent", s.Lost)
 	}
 	return nil
 }
 
-func export(ctx context.Context, std daemon.Streams, q *buffer.Queue) error {
+func export(ctx context.Context, std daemon.Streams, v *buffer.View) error {
+	return exportBlocks(std, func(visit func(seq uint64, block []byte) error) error { return v.Each(ctx, visit) })
+}
+
+func exportBlocks(std daemon.Streams, each func(visit func(seq uint64, block []byte) error) error) error {
 	codec, err := protocol.NewCompressor()
 	if err != nil {
 		return err
 	}
 	e := json.NewEncoder(std.Out)
-	return q.Each(ctx, func(seq uint64, block []byte) error {
+	return each(func(seq uint64, block []byte) error {
 		b, err := protocol.ParseBlock(block)
 		if err != nil {
 			return err
 		}
 		events, err := codec.Events(&b)
 		if err != nil {
-			return fmt.Errorf("block %d: %w", seq, err)
+			return err
 		}
 		for i := range events {
 			if err := e.Encode(exported(seq, &events[i])); err != nil {

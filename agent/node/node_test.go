@@ -199,7 +199,7 @@ func TestCommands(t *testing.T) {
 	a := start(t, c)
 	a.track(t, "m-1")
 	a.track(t, "m-2")
-	if code, _, errs := execute(t, c, "buffer", "inspect"); code != 1 || !strings.Contains(errs, "another agent") {
+	if code, _, errs := execute(t, c, "buffer", "inspect"); code != 1 || !strings.Contains(errs, "does an agent use this directory") {
 		t.Errorf("inspect while running: %d %s", code, errs)
 	}
 	a.stop()
@@ -210,6 +210,8 @@ func TestCommands(t *testing.T) {
 	}{
 		{[]string{"buffer", "inspect"}, 0, `"queued_events": 2`},
 		{[]string{"buffer", "verify"}, 0, "2 events wait, 0 blocks lost"},
+		{[]string{"buffer", "damaged"}, 0, ""},
+		{[]string{"buffer", "damaged", "discard", "nothing"}, 1, "is called"},
 		{[]string{"buffer", "export"}, 0, `"message_id":"m-2"`},
 		{[]string{"buffer", "export", "--data-dir", t.TempDir()}, 1, "there is no buffer"},
 		{[]string{"validate"}, 0, `region: "default"`},
