@@ -150,10 +150,13 @@ func (c *checker) checkPure(f *goFile) {
 	}
 	ast.Inspect(f.syntax, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
-			if name := calledName(f.syntax, call); slices.Contains([]string{"time.Now", "time.Since", "time.Until", "time.After", "time.NewTimer", "time.NewTicker"}, name) {
+			if name := calledName(f.syntax, call); slices.Contains(clocks, name) {
 				c.report(f, call.Pos(), "pure", name+" reads the clock", "take now, or the event's own time, as an argument")
 			}
 		}
 		return true
 	})
 }
+
+// clocks are the functions that read the clock.
+var clocks = []string{"time.Now", "time.Since", "time.Until", "time.After", "time.NewTimer", "time.NewTicker"}

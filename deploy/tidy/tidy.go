@@ -39,7 +39,7 @@ func (f Finding) String() string {
 
 // Check reads the repository below root and lists what breaks a rule, in order of file and line.
 // floors says what each package is and may import.
-func Check(root fs.FS, floors map[string]Entry) ([]Finding, error) {
+func Check(root fs.FS, floors map[string]Entry, allowed allowances) ([]Finding, error) {
 	r, err := read(root)
 	if err != nil {
 		return nil, err
@@ -53,6 +53,7 @@ func Check(root fs.FS, floors map[string]Entry) ([]Finding, error) {
 		c.checkComments(f)
 		c.checkPure(f)
 	}
+	c.checkShapes(allowed)
 	c.checkPackageComments()
 	c.checkNames()
 	for _, t := range r.texts {

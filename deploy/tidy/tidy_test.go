@@ -1,6 +1,7 @@
 package tidy
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestRepository(t *testing.T) {
-	findings, err := Check(os.DirFS(filepath.Join("..", "..")), Floors())
+	findings, err := Check(os.DirFS(filepath.Join("..", "..")), Floors(), today())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestRules(t *testing.T) {
 	for _, name := range archives {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			root, want := readArchive(t, name)
-			findings, err := Check(root, Floors())
+			findings, err := Check(root, Floors(), allowances{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,7 @@ func TestSizes(t *testing.T) {
 	} {
 		root[name] = &fstest.MapFile{Data: []byte(body)}
 	}
-	findings, err := Check(root, Floors())
+	findings, err := Check(root, Floors(), allowances{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,4 +134,48 @@ func readArchive(t *testing.T, name string) (fs.FS, map[place]int) {
 		}
 	}
 	return root, want
+}
+
+// TestShapes builds types, packages and lines right at the limits and one beyond.
+func TestShapes(t *testing.T) {
+	methods := func(typ, prefix string, n int) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, "type %s struct{}\n", typ)
+		for i := range n {
+			fmt.Fprintf(&b, "// %[3]s%[2]d does nothing.\nfunc (x *%[1]s) %[3]s%[2]d() {}\n", typ, i, prefix)
+		}
+		return b.String()
+	}
+	wide := "// " + strings.Repeat("ü", maxLineLength-3) + "\n"
+	root := fstest.MapFS{"agent/links/links.go": &fstest.MapFile{Data: []byte("// Package links is wide.\npackage links\n" +
+		methods("fits", "m", maxTypeMethods) + methods("tooMany", "m", maxTypeMethods+1) + methods("open", "M", maxExportedMethods) +
+		methods("tooOpen", "M", maxExportedMethods+1) + wide + "//" + wide +
+		"var _ = []struct{ a, b string }{\n\t{\"" + strings.Repeat("x", maxLineLength) + "\", \"\"},\n\t{},\n}\n")}}
+	for i := range maxPackageFiles {
+		root[fmt.Sprintf("agent/geo/f%d.go", i)] = &fstest.MapFile{Data: []byte("// Package geo is large.\npackage geo\n")}
+	}
+	check := func(allowed allowances) (got []string) {
+		findings, err := Check(root, Floors(), allowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range findings {
+			if f.Rule != "file length" {
+				got = append(got, f.Rule+": "+f.What)
+			}
+		}
+		return got
+	}
+	want := []string{"line length: agent/links has 1 lines of more than 160 characters, limit 0",
+		"type: agent/links.tooMany has 46 methods, limit 45", "type: agent/links.tooOpen has 31 exported methods, limit 30"}
+	if got := check(allowances{}); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	root["agent/geo/more.go"] = &fstest.MapFile{Data: []byte("package geo\n")}
+	want = []string{"package: agent/geo has 36 files, limit 35", "type: agent/links.fits keeps the limit"}
+	got := check(allowances{methods: map[string]int{"agent/links.tooMany": 46, "agent/links.fits": 46}, exported: map[string]int{"agent/links.tooOpen": 31},
+		lines: map[string]int{"agent/links": 1}})
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }
