@@ -5,6 +5,7 @@ func today() allowances {
 	return allowances{
 		methods: map[string]int{"agent/buffer.Queue": 60},
 		lines: map[string]int{
+			"agent/buffer":           2,
 			"agent/ingest":           4,
 			"agent/node":             3,
 			"aggregator/accounts":    1,
