@@ -102,7 +102,7 @@ func deriveOpening(e *protocol.Event, t *Touch) (Touch, bool) {
 	return o, t.Opened && len(o.Keys) > 0
 }
 
-// marksOf says what of an event smells of fraud.
+// marksOf returns the marks of fraud that an event has by itself.
 func marksOf(e *protocol.Event, s *Settings) Marks {
 	var m Marks
 	if e.Has(protocol.FlagBot) {

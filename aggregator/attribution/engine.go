@@ -3,10 +3,11 @@ package attribution
 // Engine attributes conversions and keeps its working memory from one to the
 // next. The zero value is ready. It is not safe for concurrent use.
 type Engine struct {
-	sel    selection
-	smell  suspicion
-	ledger ledger
-	buf    []byte
+	sel       selection
+	suspicion suspicion
+	book      rulebook
+	ledger    ledger
+	buf       []byte
 }
 
 // Attribute sets dst to the attribution of c over in. dst's slices are used
@@ -21,13 +22,13 @@ func (e *Engine) Attribute(dst *Result, c *Conversion, in *Inputs, s *Settings) 
 		dst.Revenue = c.Revenue
 	}
 	dst.InputDigest, dst.Inputs = e.digest(c, s)
-	e.smell = newSuspicion(c, &e.sel, s)
-	dst.Touches = appendPath(dst.Touches, &e.smell)
+	e.suspicion = newSuspicion(c, &e.sel, s, &e.book)
+	dst.Touches = appendPath(dst.Touches, &e.suspicion)
 	if len(dst.Touches) > 0 {
 		e.ledger.fill(dst.Touches, dst.Revenue, s)
 	}
-	dst.Install, dst.Candidates = installOf(dst.Candidates, &e.smell)
-	dst.Retargeting = retargeted(c, &e.smell)
+	dst.Install, dst.Candidates = installOf(dst.Candidates, &e.suspicion)
+	dst.Retargeting = retargeted(c, &e.suspicion)
 	if dst.Retargeting.OpenID == c.ID && c.ID != "" {
 		dst.Install.Outcome, dst.Install.Reason = Reengagement, reengaged
 	}

@@ -2,14 +2,14 @@ package attribution
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 )
 
 // Rule names a reason to suspect fraud, "" for none.
 type Rule string
 
-// The rules. Those of a mark go by what a touch or an install says of itself, the
-// others compare a touch with the install or with other touches of the device.
+// The rules; FraudRules has the rest of each.
 const (
 	NoRule           Rule = ""
 	BlockedAddress   Rule = "blocked_address"
@@ -19,21 +19,71 @@ const (
 	DeviceFrequency  Rule = "device_frequency"
 	AddressFrequency Rule = "address_frequency"
 	ShortTime        Rule = "short_click_to_install"
-	LevelSuspected        = "suspected"
-	LevelConfirmed        = "confirmed"
-	maxBlockedRanges      = 1000
-	maxClicksCeiling      = 1000
 )
 
-// Level says how sure a rule is: "suspected", "confirmed" or, of no rule, "".
-func (r Rule) Level() string {
-	switch r {
-	case NoRule:
-		return ""
-	case BlockedAddress, BotAgent, AfterBegin:
-		return LevelConfirmed
+// The levels of the rules, and the bounds of their numbers.
+const (
+	LevelSuspected   = "suspected"
+	LevelConfirmed   = "confirmed"
+	maxBlockedRanges = 1000
+	maxClicksCeiling = 1000
+)
+
+// FraudRule is one row of the table of rules. Everything that lists rules reads this
+// table: defaults, validation, decisions, the words of scripts, the second computation
+// in SQL, and the console's form.
+type FraudRule struct {
+	Name    Rule   `json:"name"`
+	Level   string `json:"level"`   // LevelSuspected or LevelConfirmed
+	Default Action `json:"default"` // of a new app
+	Label   string `json:"label"`   // for people, in a form
+	Help    string `json:"help"`
+
+	Mark Marks  `json:"-"` // the mark of a touch or an install that the rule goes by; 0: it compares
+	Word string `json:"-"` // names the mark in scripts
+
+	action func(*Fraud) *Action
+	holds  func(*suspicion, *Touch, bool) bool // of a rule that compares
+}
+
+// FraudRules returns the rules in their order: of several that hold of a touch the first
+// that rejects decides, else the first that is not off. The rules of a mark go by what a
+// touch or an install says of itself; the others compare a touch with the install or with
+// other touches of the device.
+func FraudRules() []FraudRule {
+	return []FraudRule{
+		{Name: BlockedAddress, Level: LevelConfirmed, Default: Flag, Mark: MarkBlockedAddress, Word: "blocked",
+			Label: "Blocked address", Help: "The click or the install came from an address on the app's list.",
+			action: func(f *Fraud) *Action { return &f.BlockedAddress }},
+		{Name: BotAgent, Level: LevelConfirmed, Default: Flag, Mark: MarkBot, Word: "bot",
+			Label: "Bot", Help: "The user agent is a robot's.",
+			action: func(f *Fraud) *Action { return &f.BotAgent }},
+		{Name: MalformedID, Level: LevelSuspected, Default: Flag, Mark: MarkMalformedID, Word: "malformed",
+			Label: "Malformed advertising id", Help: "The advertising id is not written as one.",
+			action: func(f *Fraud) *Action { return &f.MalformedID }},
+		{Name: AfterBegin, Level: LevelConfirmed, Default: Flag, holds: (*suspicion).afterBegin,
+			Label: "Click after the install began", Help: "The store says that the install had begun before the click.",
+			action: func(f *Fraud) *Action { return &f.AfterBegin }},
+		{Name: DeviceFrequency, Level: LevelSuspected, Default: Flag, holds: (*suspicion).frequent,
+			Label: "Too many clicks of one device", Help: "More clicks of one device than people make in that time.",
+			action: func(f *Fraud) *Action { return &f.DeviceFrequency }},
+		{Name: AddressFrequency, Level: LevelSuspected, Default: Flag, Mark: MarkCrowd, Word: "crowd",
+			Label: "Too many clicks of one address", Help: "More clicks of one address than people make in that time.",
+			action: func(f *Fraud) *Action { return &f.AddressFrequency }},
+		{Name: ShortTime, Level: LevelSuspected, Default: Flag, holds: (*suspicion).short,
+			Label: "Installed too soon after the click", Help: "Less time between click and install than a download takes.",
+			action: func(f *Fraud) *Action { return &f.ShortTime }},
 	}
-	return LevelSuspected
+}
+
+// Level returns how sure a rule is: "suspected", "confirmed" or, without a rule, "".
+func (r Rule) Level() string {
+	for _, rule := range FraudRules() {
+		if r != NoRule && rule.Name == r {
+			return rule.Level
+		}
+	}
+	return ""
 }
 
 // Action is what a rule leads to.
@@ -62,6 +112,25 @@ type Fraud struct {
 	MaxClicksWindow   int64 `json:"max_clicks_window_ms"`
 }
 
+// Action returns where the action of a rule is kept, nil for a rule that there is not.
+func (f *Fraud) Action(name Rule) *Action {
+	for _, r := range FraudRules() {
+		if r.Name == name {
+			return r.action(f)
+		}
+	}
+	return nil
+}
+
+// defaultFraud returns what the rules of a new app lead to.
+func defaultFraud() Fraud {
+	f := Fraud{MinClickToInstall: 10 * Second, MaxClicks: 10, MaxClicksWindow: Minute}
+	for _, r := range FraudRules() {
+		*r.action(&f) = r.Default
+	}
+	return f
+}
+
 // Marks are what a touch or an install says of itself that smells of fraud. The
 // values are stored: never renumbered.
 type Marks uint8
@@ -74,60 +143,80 @@ const (
 	MarkCrowd // an address that clicks more often than people do
 )
 
-// rules are the rules that hold of one touch: marks in the low bits.
-type rules uint16
+// ruleSet holds rules as bits, the first of FraudRules lowest.
+type ruleSet uint32
 
-const (
-	holdsAfterBegin rules = 1 << (iota + 8)
-	holdsFrequency
-	holdsShort
-)
+// rulebook is the table of rules under one version of the settings.
+type rulebook struct {
+	of       *Settings // that it was made for
+	names    []Rule
+	rejects  ruleSet
+	flags    ruleSet
+	marked   [256]ruleSet // the rules that marks make hold
+	compares []comparison // the rules that compare and are not off
+}
+
+type comparison struct {
+	bit   ruleSet
+	holds func(*suspicion, *Touch, bool) bool
+}
+
+// read makes the rulebook of settings. An engine reads it again when they change.
+func (b *rulebook) read(s *Settings) {
+	if b.of == s {
+		return
+	}
+	*b = rulebook{of: s, names: b.names[:0], compares: b.compares[:0]}
+	for i, r := range FraudRules() {
+		bit := ruleSet(1) << i
+		b.names = append(b.names, r.Name)
+		switch *r.action(&s.Fraud) {
+		case Reject:
+			b.rejects |= bit
+		case Flag:
+			b.flags |= bit
+		default:
+			continue
+		}
+		if r.holds != nil {
+			b.compares = append(b.compares, comparison{bit, r.holds})
+		}
+		for m := range b.marked {
+			if Marks(m)&r.Mark != 0 {
+				b.marked[m] |= bit
+			}
+		}
+	}
+}
 
 // decide returns the rule that a touch is marked with, and whether it is
 // rejected: the first that holds and rejects, else the first that holds and is
 // not off.
-func (f *Fraud) decide(holds rules) (Rule, bool) {
-	if holds == 0 {
-		return NoRule, false
+func (b *rulebook) decide(holds ruleSet) (Rule, bool) {
+	if rejecting := holds & b.rejects; rejecting != 0 {
+		return b.names[bits.TrailingZeros32(uint32(rejecting))], true
 	}
-	flagged := NoRule
-	for _, r := range [...]struct {
-		bit    rules
-		name   Rule
-		action Action
-	}{
-		{rules(MarkBlockedAddress), BlockedAddress, f.BlockedAddress},
-		{rules(MarkBot), BotAgent, f.BotAgent},
-		{rules(MarkMalformedID), MalformedID, f.MalformedID},
-		{holdsAfterBegin, AfterBegin, f.AfterBegin},
-		{holdsFrequency, DeviceFrequency, f.DeviceFrequency},
-		{rules(MarkCrowd), AddressFrequency, f.AddressFrequency},
-		{holdsShort, ShortTime, f.ShortTime},
-	} {
-		switch {
-		case holds&r.bit == 0:
-		case r.action == Reject:
-			return r.name, true
-		case r.action == Flag && flagged == NoRule:
-			flagged = r.name
-		}
+	if flagging := holds & b.flags; flagging != 0 {
+		return b.names[bits.TrailingZeros32(uint32(flagging))], false
 	}
-	return flagged, false
+	return NoRule, false
 }
 
-// suspicion is what the rules say of the touches of one conversion.
+// suspicion holds the rules against the touches of one conversion.
 type suspicion struct {
-	c   *Conversion
-	s   *Settings
-	sel *selection
+	c    *Conversion
+	s    *Settings
+	sel  *selection
+	book *rulebook
 
 	referred string // click id of the referrer, if the store's stamps condemn it
 	many     bool   // there are enough clicks for one device to have too many
 }
 
-func newSuspicion(c *Conversion, sel *selection, s *Settings) suspicion {
-	u := suspicion{c: c, s: s, sel: sel}
-	u.many = s.Fraud.DeviceFrequency != Off && s.Fraud.MaxClicks > 0 && int64(len(sel.touches)) > s.Fraud.MaxClicks
+func newSuspicion(c *Conversion, sel *selection, s *Settings, book *rulebook) suspicion {
+	book.read(s)
+	u := suspicion{c: c, s: s, sel: sel, book: book}
+	u.many = s.Fraud.MaxClicks > 0 && int64(len(sel.touches)) > s.Fraud.MaxClicks
 	if c.Install && c.Referrer != "" && laterSecond(c.ReferrerClick, c.InstallBegin) {
 		u.referred = parseReferrer(c.Referrer).clickID
 	}
@@ -139,35 +228,46 @@ func newSuspicion(c *Conversion, sel *selection, s *Settings) suspicion {
 func laterSecond(ms, stamp int64) bool { return stamp > 0 && ms/Second > stamp/Second }
 
 // of returns the rule that a touch is marked with, and whether it is rejected.
-// probable touches are not compared with others of a device.
+// probable says that the touch was found by fingerprint only.
 func (u *suspicion) of(t *Touch, probable bool) (Rule, bool) {
-	holds := rules(t.Marks)
+	holds := u.book.marked[t.Marks]
 	if u.c.Install {
-		holds |= rules(u.c.Marks)
-		if t.Kind == Click && t.Time <= u.c.Time {
-			if laterSecond(t.Time, u.c.InstallBegin) || u.referred != "" && hasKey(t.Keys, KeyClick, u.referred) {
-				holds |= holdsAfterBegin
-			}
-			if u.c.Time-t.Time < u.s.Fraud.MinClickToInstall {
-				holds |= holdsShort
+		holds |= u.book.marked[u.c.Marks]
+	}
+	if t.Kind == Click {
+		for _, r := range u.book.compares {
+			if r.holds(u, t, probable) {
+				holds |= r.bit
 			}
 		}
 	}
-	if u.many && !probable && t.Kind == Click && u.frequent(t) {
-		holds |= holdsFrequency
-	}
-	return u.s.Fraud.decide(holds)
+	return u.book.decide(holds)
 }
 
 // own returns the rule that the install itself is marked with.
 func (u *suspicion) own() Rule {
-	rule, _ := u.s.Fraud.decide(rules(u.c.Marks))
+	rule, _ := u.book.decide(u.book.marked[u.c.Marks])
 	return rule
 }
 
-// frequent reports whether at least MaxClicks other clicks of a touch's device
-// lie in the window that ends with it.
-func (u *suspicion) frequent(t *Touch) bool {
+// afterBegin reports whether a click lies in a later second than the store's stamp of
+// when the install began.
+func (u *suspicion) afterBegin(t *Touch, _ bool) bool {
+	return u.c.Install && t.Time <= u.c.Time &&
+		(laterSecond(t.Time, u.c.InstallBegin) || u.referred != "" && hasKey(t.Keys, KeyClick, u.referred))
+}
+
+// short reports whether less time lies between a click and the install than is needed.
+func (u *suspicion) short(t *Touch, _ bool) bool {
+	return u.c.Install && t.Time <= u.c.Time && u.c.Time-t.Time < u.s.Fraud.MinClickToInstall
+}
+
+// frequent reports whether at least MaxClicks other clicks of a click's device lie in
+// the window that ends with it. Clicks found by fingerprint are not compared.
+func (u *suspicion) frequent(t *Touch, probable bool) bool {
+	if !u.many || probable {
+		return false
+	}
 	others := int64(0)
 	from, _ := slices.BinarySearchFunc(u.sel.touches, t.Time-u.s.Fraud.MaxClicksWindow+1,
 		func(o *Touch, at int64) int { return cmp.Compare(o.Time, at) })

@@ -20,7 +20,7 @@ type contest struct {
 	c     *Conversion
 	s     *Settings
 	sel   *selection
-	smell *suspicion
+	fraud *suspicion
 	claim campaign // what the install referrer says
 
 	// retargeting: the app was installed before, so only a touch made to bring
@@ -38,7 +38,7 @@ func installOf(candidates []Candidate, u *suspicion) (Install, []Candidate) {
 		}
 		return sel.carried.Install, candidates
 	}
-	k := contest{c: c, s: s, sel: sel, smell: u}
+	k := contest{c: c, s: s, sel: sel, fraud: u}
 	if c.Referrer != "" {
 		k.claim = parseReferrer(c.Referrer)
 	}
@@ -46,7 +46,7 @@ func installOf(candidates []Candidate, u *suspicion) (Install, []Candidate) {
 	k.retargeting = previous != nil
 	candidates = k.candidates(candidates)
 	winner := k.decide(candidates)
-	candidates = k.unborne(candidates)
+	candidates = k.addUnmatchedClaims(candidates)
 	return k.outcome(candidates, winner, previous), candidates
 }
 
@@ -109,7 +109,7 @@ func (k *contest) candidates(list []Candidate) []Candidate {
 		probable := cand.Match == MatchProbabilistic
 		rule, rejected := NoRule, false
 		if t.Time <= k.c.Time {
-			rule, rejected = k.smell.of(t, probable)
+			rule, rejected = k.fraud.of(t, probable)
 		}
 		cand.Fraud = rule
 		switch {
@@ -227,29 +227,29 @@ func (cand *Candidate) beats(earlier *Candidate) bool {
 	return true
 }
 
-// unborne appends the claims of the install that no touch bears out.
-func (k *contest) unborne(list []Candidate) []Candidate {
+// addUnmatchedClaims appends the claims of the install that no touch has.
+func (k *contest) addUnmatchedClaims(list []Candidate) []Candidate {
 	add := func(claim string, m Match, v Verdict) {
 		if k.c.Withheld {
 			v = ConsentWithheld
 		}
 		list = append(list, Candidate{Claim: claim, Match: m, Verdict: v})
 	}
-	if id := k.c.ClickID; id != "" && !borne(list, id) {
+	if id := k.c.ClickID; id != "" && !claimed(list, id) {
 		add(id, MatchClickID, UnknownClickID)
 	}
 	switch id := k.claim.clickID; {
 	case k.c.Referrer == "" || organicReferrer(k.c.Referrer, &k.claim):
-	case k.claim.ours() && id != k.c.ClickID && !borne(list, id):
+	case k.claim.ours() && id != k.c.ClickID && !claimed(list, id):
 		add(id, MatchReferrer, UnknownClickID)
-	case !k.claim.ours() && !borne(list, id):
+	case !k.claim.ours() && !claimed(list, id):
 		add(k.c.Referrer, MatchReferrer, ForeignReferrer)
 	}
 	return list
 }
 
-// borne reports whether a candidate has the click id.
-func borne(list []Candidate, id string) bool {
+// claimed reports whether a candidate has the click id.
+func claimed(list []Candidate, id string) bool {
 	for i := range list {
 		if list[i].Touch != nil && hasKey(list[i].Touch.Keys, KeyClick, id) {
 			return true
@@ -282,7 +282,7 @@ func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) 
 	if evidence == "" && k.c.Withheld {
 		evidence = ConsentWithheld
 	}
-	in := Install{ID: k.c.ID, Outcome: Unattributed, MediaSource: Organic, Fraud: k.smell.own()}
+	in := Install{ID: k.c.ID, Outcome: Unattributed, MediaSource: Organic, Fraud: k.fraud.own()}
 	if evidence == "" {
 		in.Outcome, in.Reason = OrganicInstall, "no touch and no referrer point to a campaign"
 	} else {

@@ -92,10 +92,7 @@ func Default() Settings {
 
 		ProbabilisticClick:      Day,
 		ProbabilisticImpression: 6 * Hour,
-		Fraud: Fraud{
-			BlockedAddress: Flag, BotAgent: Flag, MalformedID: Flag, AfterBegin: Flag, DeviceFrequency: Flag, AddressFrequency: Flag, ShortTime: Flag,
-			MinClickToInstall: 10 * Second, MaxClicks: 10, MaxClicksWindow: Minute,
-		},
+		Fraud:                   defaultFraud(),
 
 		Lateness:         7 * Day,
 		Lookback:         30 * Day,
@@ -173,15 +170,9 @@ func (s *Settings) validateOverrides() []error {
 func (s *Settings) validateFraud() []error {
 	var faults []error
 	f := &s.Fraud
-	for _, r := range [...]struct {
-		name   Rule
-		action Action
-	}{
-		{BlockedAddress, f.BlockedAddress}, {BotAgent, f.BotAgent}, {MalformedID, f.MalformedID},
-		{AfterBegin, f.AfterBegin}, {DeviceFrequency, f.DeviceFrequency}, {AddressFrequency, f.AddressFrequency}, {ShortTime, f.ShortTime},
-	} {
-		if r.action != Off && r.action != Flag && r.action != Reject {
-			faults = append(faults, fmt.Errorf("fraud.%s is %q, must be off, flag or reject", r.name, r.action))
+	for _, r := range FraudRules() {
+		if a := *r.action(f); a != Off && a != Flag && a != Reject {
+			faults = append(faults, fmt.Errorf("fraud.%s is %q, must be off, flag or reject", r.Name, a))
 		}
 	}
 	if f.MinClickToInstall < 0 || f.MinClickToInstall > Hour {

@@ -143,6 +143,7 @@ func (w *Warehouse) twinInputs(ctx context.Context, app string, ids []string, at
 		"max_touches": number(attribution.MaxTouches), "max_after": number(attribution.MaxTouchesAfter), "install_after": number(attribution.Day),
 		"max_probable": number(attribution.MaxProbables), "max_openings": number(attribution.MaxOpenings),
 	}}
+	addRules(in.parameters)
 	for _, table := range []func() (*ext.Table, error){p.wanted, p.known, versions.settings, versions.overrides} {
 		t, err := table()
 		if err != nil {

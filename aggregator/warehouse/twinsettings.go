@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -62,8 +63,7 @@ func (v twinVersions) settings() (*ext.Table, error) {
 		s := v[i].settings
 		f := &s.Fraud
 		if err := table.Append(uint32(i+1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic,
-			[]string{string(f.BlockedAddress), string(f.BotAgent), string(f.MalformedID), string(f.AfterBegin), string(f.DeviceFrequency),
-				string(f.AddressFrequency), string(f.ShortTime)},
+			actionsOf(f),
 			s.Lateness, s.Lookback, s.ClickWindow, s.ImpressionWindow, s.ProbabilisticClick, s.ProbabilisticImpression,
 			s.Reattribution, s.Inactivity, s.Reengagement, f.MinClickToInstall, f.MaxClicks, f.MaxClicksWindow,
 			uint64(max(s.HalfLife, 1)), uint64(s.PositionFirst), uint64(s.PositionMiddle), uint64(s.PositionLast)); err != nil {
@@ -71,6 +71,27 @@ func (v twinVersions) settings() (*ext.Table, error) {
 		}
 	}
 	return table, nil
+}
+
+// actionsOf returns what each rule of fraud leads to, in the order of the rules.
+func actionsOf(f *attribution.Fraud) []string {
+	var actions []string
+	for _, r := range attribution.FraudRules() {
+		actions = append(actions, string(*f.Action(r.Name)))
+	}
+	return actions
+}
+
+// addRules gives a computation the table of the rules of fraud.
+func addRules(p clickhouse.Parameters) {
+	var names, levels, marks []string
+	for _, r := range attribution.FraudRules() {
+		names, levels = append(names, "'"+string(r.Name)+"'"), append(levels, "'"+r.Level+"'")
+		marks = append(marks, strconv.Itoa(int(r.Mark)))
+	}
+	for name, list := range map[string][]string{"rule_names": names, "rule_levels": levels, "rule_marks": marks} {
+		p[name] = "[" + strings.Join(list, ",") + "]"
+	}
 }
 
 // overrides is the table of the windows of single links and media sources, by the

@@ -16,7 +16,7 @@ func (read *reader) setSettings(s *attribution.Settings, o map[string]string) er
 			*span = read.span(v)
 			continue
 		}
-		if rule := ruleOf(&s.Fraud, attribution.Rule(name)); rule != nil {
+		if rule := s.Fraud.Action(attribution.Rule(name)); rule != nil {
 			*rule = attribution.Action(v)
 			continue
 		}
@@ -69,29 +69,19 @@ func spanOf(s *attribution.Settings, name string) *int64 {
 	}[name]
 }
 
-func ruleOf(f *attribution.Fraud, rule attribution.Rule) *attribution.Action {
-	return map[attribution.Rule]*attribution.Action{
-		attribution.BlockedAddress: &f.BlockedAddress, attribution.BotAgent: &f.BotAgent, attribution.MalformedID: &f.MalformedID,
-		attribution.AfterBegin: &f.AfterBegin, attribution.DeviceFrequency: &f.DeviceFrequency, attribution.AddressFrequency: &f.AddressFrequency,
-		attribution.ShortTime: &f.ShortTime,
-	}[rule]
-}
-
 // marks reads "bot,blocked".
 func (read *reader) marks(text string) (m attribution.Marks) {
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
-		switch name {
-		case "bot":
-			m |= attribution.MarkBot
-		case "malformed":
-			m |= attribution.MarkMalformedID
-		case "blocked":
-			m |= attribution.MarkBlockedAddress
-		case "crowd":
-			m |= attribution.MarkCrowd
-		default:
+		mark := attribution.Marks(0)
+		for _, r := range attribution.FraudRules() {
+			if r.Word == name {
+				mark = r.Mark
+			}
+		}
+		if mark == 0 {
 			read.fault = errors.Join(read.fault, fmt.Errorf("unknown mark %s", name))
 		}
+		m |= mark
 	}
 	return m
 }

@@ -25,8 +25,8 @@ SELECT c.id AS id, (t.time, t.id) AS place, t.received AS received, t.digest AS 
     multiIf(t.kind = 'impression', if(probable, 5, 4), probable, 3, match IN ('referrer', 'click_id'), 1, 2) AS tier,
     bitOr(mark_bits(t.marks), if(c.install, c.own_marks, 0))
         + if(c.install AND before AND t.kind = 'click',
-            8 * (in_later_second(t.time, c.install_begin) OR claimed AND in_later_second(c.referrer_click, c.install_begin))
-            + 64 * (age < c.min_click_to_install), 0) AS holds
+            rule_bit('click_after_install_begin') * (in_later_second(t.time, c.install_begin) OR claimed AND in_later_second(c.referrer_click, c.install_begin))
+            + rule_bit('short_click_to_install') * (age < c.min_click_to_install), 0) AS holds
 FROM
 (
     SELECT *, click_key(click_id) AS own_key, carried != '' AS returning,

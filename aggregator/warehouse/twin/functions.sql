@@ -12,8 +12,9 @@
         OR match(lowerUTF8(id), '^([-0]*|null|\\(null\\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|\\[object object\\]|9774d56d682e549c|02:00:00:00:00:00)$'),
     '', concat('click:', id)), [trimmed(click_id)])[1]) AS click_key,
 
--- The marks of fraud as bits of the rules that they make hold: blocked address, bot, malformed advertising id, address frequency.
-(marks -> bitShiftRight(bitAnd(marks, 4), 2) + bitShiftLeft(bitAnd(marks, 3), 1) + bitShiftLeft(bitAnd(marks, 8), 2)) AS mark_bits,
+-- The rules of fraud as bits, the first of the table lowest: the bit of one, and those that the marks of a touch make hold.
+(name -> bitShiftLeft(toUInt64(1), indexOf({rule_names:Array(String)}, name) - 1)) AS rule_bit,
+(marks -> arraySum((name, mark) -> if(bitAnd(marks, mark) != 0, rule_bit(name), 0), {rule_names:Array(String)}, {rule_marks:Array(UInt8)})) AS mark_bits,
 ((ms, stamp) -> stamp > 0 AND intDiv(ms, 1000) > intDiv(stamp, 1000)) AS in_later_second,
 
 -- The parameters of a query such as "a=1&b=2", names and values; a pair that is badly escaped is none.

@@ -9,7 +9,7 @@ SELECT id, truncated, touches, probables, rule, rejects,
     arrayFilter(t -> arrayCount(at -> at > t.place.1 - max_clicks_window AND at <= t.place.1, times) > max_clicks, clicks) AS dense,
     arrayMap(t -> t.place, arrayFilter(t -> arrayCount(o -> o.place.1 > t.place.1 - max_clicks_window AND o.place.1 <= t.place.1
         AND o.place != t.place AND hasAny(o.device_keys, t.device_keys), clicks) >= max_clicks, dense)) AS frequent,
-    arrayMap(t -> t.holds + 16 * has(frequent, t.place), touches) AS holds
+    arrayMap(t -> t.holds + rule_bit('device_frequency') * has(frequent, t.place), touches) AS holds
 FROM
 (
     SELECT id, truncated, arrayConcat(arraySlice(earlier, -{max_touches:Int32}), arraySlice(later, 1, {max_after:UInt32})) AS touches,

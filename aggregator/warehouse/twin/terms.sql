@@ -6,12 +6,11 @@ SELECT settings.*, [click_window, impression_window, probabilistic_click, probab
     greatest(lookback, longest) + 86400000 AS install_span, -- a day more, to show what has just expired
     reengagement + longest AS returning_span,
     reengagement + inactivity AS opening_span,
-    ['blocked_address', 'bot', 'malformed_advertising_id', 'click_after_install_begin', 'device_frequency',
-        'address_frequency', 'short_click_to_install'] AS rule_names,
-    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'reject', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(128)) AS rejecting,
-    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'flag', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(128)) AS flagging,
+    {rule_names:Array(String)} AS rule_names,
+    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'reject', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(bitShiftLeft(1, length(rule_names)))) AS rejecting,
+    arrayMap(holds -> arrayFirst((name, action, i) -> bitTest(holds, i - 1) AND action = 'flag', rule_names, fraud_actions, arrayEnumerate(rule_names)), range(bitShiftLeft(1, length(rule_names)))) AS flagging,
     arrayMap((r, f) -> if(r != '', r, f), rejecting, flagging) AS rule,
     arrayMap(r -> r != '', rejecting) AS rejects,
-    fraud_actions[5] != 'off' AND max_clicks > 0 AS counts_clicks
+    fraud_actions[indexOf(rule_names, 'device_frequency')] != 'off' AND max_clicks > 0 AS counts_clicks
 FROM settings
 LEFT JOIN (SELECT s, maxIf(window, kind <= 2) AS longest, maxIf(window, kind > 2) AS longest_probable FROM override GROUP BY s) AS o ON o.s = settings.s
