@@ -122,16 +122,7 @@ func (f *Fraud) Action(name Rule) *Action {
 	return nil
 }
 
-// defaultFraud returns what the rules of a new app lead to.
-func defaultFraud() Fraud {
-	f := Fraud{MinClickToInstall: 10 * Second, MaxClicks: 10, MaxClicksWindow: Minute}
-	for _, r := range FraudRules() {
-		*r.action(&f) = r.Default
-	}
-	return f
-}
-
-// Marks are what a touch or an install says of itself that smells of fraud. The
+// Marks are what a touch or an install says of itself that hints at fraud. The
 // values are stored: never renumbered.
 type Marks uint8
 

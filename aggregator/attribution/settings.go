@@ -78,58 +78,69 @@ const (
 	MaxOverrides        = 1000
 )
 
+// Number is one row of the table of the settings that are numbers. Defaults,
+// validation, the words of scripts and the columns of the computation in SQL come
+// from it.
+type Number struct {
+	Name      string // in JSON; "_ms" at its end says that it is a duration
+	Word      string // in scripts and in SQL
+	Default   int64
+	Low, High int64
+
+	field func(*Settings) *int64
+}
+
+// Of returns where settings keep the number.
+func (n *Number) Of(s *Settings) *int64 { return n.field(s) }
+
+// Numbers returns the table, in the order in which faults are told.
+func Numbers() []Number {
+	return []Number{
+		{"click_window_ms", "click_window", 7 * Day, Hour, 90 * Day, func(s *Settings) *int64 { return &s.ClickWindow }},
+		{"impression_window_ms", "impression_window", Day, Hour, 30 * Day, func(s *Settings) *int64 { return &s.ImpressionWindow }},
+		{"reattribution_window_ms", "reattribution", 90 * Day, Day, 730 * Day, func(s *Settings) *int64 { return &s.Reattribution }},
+		{"inactivity_ms", "inactivity", 7 * Day, 0, 365 * Day, func(s *Settings) *int64 { return &s.Inactivity }},
+		{"reengagement_window_ms", "reengagement", 30 * Day, Day, 90 * Day, func(s *Settings) *int64 { return &s.Reengagement }},
+		{"probabilistic_click_window_ms", "probabilistic_click_window", Day, Hour, maxProbable, func(s *Settings) *int64 { return &s.ProbabilisticClick }},
+		{"probabilistic_impression_window_ms", "probabilistic_impression_window", 6 * Hour, Hour, maxProbable, func(s *Settings) *int64 { return &s.ProbabilisticImpression }},
+		{"lateness_ms", "lateness", 7 * Day, 0, 90 * Day, func(s *Settings) *int64 { return &s.Lateness }},
+		{"lookback_ms", "lookback", 30 * Day, Day, 90 * Day, func(s *Settings) *int64 { return &s.Lookback }},
+		{"half_life_ms", "half_life", 7 * Day, Hour, 365 * Day, func(s *Settings) *int64 { return &s.HalfLife }},
+		{"position_first", "position_first", 400_000, 0, Million, func(s *Settings) *int64 { return &s.PositionFirst }},
+		{"position_middle", "position_middle", 200_000, 0, Million, func(s *Settings) *int64 { return &s.PositionMiddle }},
+		{"position_last", "position_last", 400_000, 0, Million, func(s *Settings) *int64 { return &s.PositionLast }},
+		{"fraud.min_click_to_install_ms", "min_click_to_install", 10 * Second, 0, Hour, func(s *Settings) *int64 { return &s.Fraud.MinClickToInstall }},
+		{"fraud.max_clicks", "max_clicks", 10, 1, maxClicksCeiling, func(s *Settings) *int64 { return &s.Fraud.MaxClicks }},
+		{"fraud.max_clicks_window_ms", "max_clicks_window", Minute, Second, Day, func(s *Settings) *int64 { return &s.Fraud.MaxClicksWindow }},
+	}
+}
+
 // Default returns the settings of a new app, the field's own defaults:
 // a click counts 7 days, an impression 24 hours, a path reaches back 30 days
 // and time decay halves every 7 days.
 func Default() Settings {
-	return Settings{
-		Generation:       1,
-		ClickWindow:      7 * Day,
-		ImpressionWindow: Day,
-		Reattribution:    90 * Day,
-		Inactivity:       7 * Day,
-		Reengagement:     30 * Day,
-
-		ProbabilisticClick:      Day,
-		ProbabilisticImpression: 6 * Hour,
-		Fraud:                   defaultFraud(),
-
-		Lateness:         7 * Day,
-		Lookback:         30 * Day,
-		HalfLife:         7 * Day,
-		PositionFirst:    400_000,
-		PositionMiddle:   200_000,
-		PositionLast:     400_000,
-		Transform:        TransformNone,
-		ConversionEvents: []string{"Order Completed"},
+	s := Settings{Generation: 1, Transform: TransformNone, ConversionEvents: []string{"Order Completed"}}
+	for _, n := range Numbers() {
+		*n.field(&s) = n.Default
 	}
+	for _, r := range FraudRules() {
+		*r.action(&s.Fraud) = r.Default
+	}
+	return s
 }
 
 // Validate returns every fault of the settings at once, none if they can be
 // used.
 func (s *Settings) Validate() []error {
 	var faults []error
-	within := func(name string, v, low, high int64) {
-		if v < low || v > high {
-			faults = append(faults, fmt.Errorf("%s is %d, must be %d to %d", name, v, low, high))
-		}
-	}
 	if s.Generation == 0 || s.Generation > maxGeneration {
 		faults = append(faults, fmt.Errorf("generation is %d, must be 1 to %d", s.Generation, maxGeneration))
 	}
-	within("click_window_ms", s.ClickWindow, Hour, 90*Day)
-	within("impression_window_ms", s.ImpressionWindow, Hour, 30*Day)
-	within("reattribution_window_ms", s.Reattribution, Day, 730*Day)
-	within("inactivity_ms", s.Inactivity, 0, 365*Day)
-	within("reengagement_window_ms", s.Reengagement, Day, 90*Day)
-	within("probabilistic_click_window_ms", s.ProbabilisticClick, Hour, maxProbable)
-	within("probabilistic_impression_window_ms", s.ProbabilisticImpression, Hour, maxProbable)
-	within("lateness_ms", s.Lateness, 0, 90*Day)
-	within("lookback_ms", s.Lookback, Day, 90*Day)
-	within("half_life_ms", s.HalfLife, Hour, 365*Day)
-	within("position_first", s.PositionFirst, 0, Million)
-	within("position_middle", s.PositionMiddle, 0, Million)
-	within("position_last", s.PositionLast, 0, Million)
+	for _, n := range Numbers() {
+		if v := *n.field(s); v < n.Low || v > n.High {
+			faults = append(faults, fmt.Errorf("%s is %d, must be %d to %d", n.Name, v, n.Low, n.High))
+		}
+	}
 	if sum := s.PositionFirst + s.PositionMiddle + s.PositionLast; sum != Million {
 		faults = append(faults, fmt.Errorf("position_first, position_middle and position_last add up to %d, must be %d", sum, Million))
 	}
@@ -174,15 +185,6 @@ func (s *Settings) validateFraud() []error {
 		if a := *r.action(f); a != Off && a != Flag && a != Reject {
 			faults = append(faults, fmt.Errorf("fraud.%s is %q, must be off, flag or reject", r.Name, a))
 		}
-	}
-	if f.MinClickToInstall < 0 || f.MinClickToInstall > Hour {
-		faults = append(faults, fmt.Errorf("fraud.min_click_to_install_ms is %d, must be 0 to %d", f.MinClickToInstall, Hour))
-	}
-	if f.MaxClicks < 1 || f.MaxClicks > maxClicksCeiling {
-		faults = append(faults, fmt.Errorf("fraud.max_clicks is %d, must be 1 to %d", f.MaxClicks, maxClicksCeiling))
-	}
-	if f.MaxClicksWindow < Second || f.MaxClicksWindow > Day {
-		faults = append(faults, fmt.Errorf("fraud.max_clicks_window_ms is %d, must be %d to %d", f.MaxClicksWindow, Second, Day))
 	}
 	if len(s.BlockedRanges) > maxBlockedRanges {
 		faults = append(faults, fmt.Errorf("blocked_ranges has %d entries, at most %d are allowed", len(s.BlockedRanges), maxBlockedRanges))

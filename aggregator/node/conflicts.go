@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/lease"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -30,18 +30,11 @@ const (
 // touch or a conversion was made of, that goes.
 type finder struct {
 	warehouse *warehouse.Warehouse
-	leases    leases
+	leases    lease.Store
 	repair    func(ctx context.Context, facts *attribution.Facts) (int, error)
 	owner     string
 	log       *slog.Logger
 	found     prometheus.Counter
-}
-
-// leases keep, for all nodes, how far a job has come.
-type leases interface {
-	Watermark(ctx context.Context, name string) (time.Time, error)
-	SetWatermark(ctx context.Context, name string, t time.Time, epoch int64) error
-	Lease(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
 }
 
 func newFinder(f finder, r prometheus.Registerer) *finder {
@@ -65,36 +58,33 @@ func (f *finder) Run(ctx context.Context) error {
 
 // search looks through what was stored since the watermark, and moves it.
 func (f *finder) search(ctx context.Context) error {
-	now, err := f.warehouse.Now(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		epoch, held, err := f.leases.Lease(ctx, conflictsName, f.owner, conflictsLease)
-		if err != nil || !held {
+	job := lease.Job{Store: f.leases, Name: conflictsName, Owner: f.owner, TTL: conflictsLease}
+	return job.Do(ctx, func(ctx context.Context, turn lease.Turn) error {
+		now, err := f.warehouse.Now(ctx)
+		if err != nil {
 			return err
 		}
-		mark, err := f.leases.Watermark(ctx, conflictsName)
+		mark, err := turn.Watermark(ctx, "")
 		if err != nil {
 			return err
 		}
 		if mark.IsZero() {
 			mark = now.Add(-conflictsStart)
 		}
-		until := mark.Add(conflictsSlice)
-		if until.After(now) {
-			until = now
+		for until := mark; until.Before(now); {
+			mark, until = until, until.Add(conflictsSlice)
+			if until.After(now) {
+				until = now
+			}
+			if err := f.slice(ctx, mark.Add(-conflictsMargin), until); err != nil {
+				return err
+			}
+			if err := turn.SetWatermark(ctx, "", until); err != nil {
+				return err
+			}
 		}
-		if err := f.slice(ctx, mark.Add(-conflictsMargin), until); err != nil {
-			return err
-		}
-		if err := f.leases.SetWatermark(ctx, conflictsName, until, epoch); err != nil {
-			return fmt.Errorf("store how far message ids are compared: %w", err)
-		}
-		if !until.Before(now) {
-			return nil
-		}
-	}
+		return nil
+	})
 }
 
 func (f *finder) slice(ctx context.Context, since, until time.Time) error {

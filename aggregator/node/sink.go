@@ -32,7 +32,7 @@ func (s *sink) Store(ctx context.Context, rows []intake.Row) ([]intake.Rejected,
 	if err != nil {
 		return nil, err
 	}
-	s.attributor.Touch(facts)
+	s.attributor.Hint(facts)
 	rejected := make([]intake.Rejected, len(refused))
 	for i, r := range refused {
 		rejected[i] = intake.Rejected{Index: r.Row, Reason: r.Reason}

@@ -31,7 +31,7 @@ func (a *Attributor) Recompute(ctx context.Context, facts *attribution.Facts) (i
 }
 
 func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
-	total, doubtful, err := a.round(ctx, s, false)
+	total, doubtful, err := a.computeAndWrite(ctx, s, false)
 	if first, second, ok := s.halves(); ok && s.divide(err) {
 		n, err := a.recomputeSeeds(ctx, first)
 		if err != nil {
@@ -47,9 +47,9 @@ func (a *Attributor) recomputeSeeds(ctx context.Context, s seeds) (int, error) {
 	return total + n, err
 }
 
-// round computes and writes once, and returns how many rows it wrote and the ids
+// computeAndWrite computes and writes once, and returns how many rows it wrote and the ids
 // of those that have to be looked at again.
-func (a *Attributor) round(ctx context.Context, s seeds, repair bool) (int, []string, error) {
+func (a *Attributor) computeAndWrite(ctx context.Context, s seeds, repair bool) (int, []string, error) {
 	begun := a.writes.begin()
 	defer a.writes.end(begun)
 	rows, doubtful, err := a.compute(ctx, s, repair)
@@ -86,7 +86,7 @@ func (a *Attributor) settle(ctx context.Context, app string, doubtful []string) 
 // that knew more may have been writing meanwhile.
 func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int, []string, error) {
 	s := seeds{app: app, ids: ids, exact: true}
-	n, doubtful, err := a.round(ctx, s, true)
+	n, doubtful, err := a.computeAndWrite(ctx, s, true)
 	if first, second, ok := s.halves(); ok && s.divide(err) {
 		n, doubtful, err := a.repair(ctx, app, first.ids)
 		if err != nil {

@@ -114,7 +114,7 @@ func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, b
 		if len(g.fresh) == 0 {
 			break
 		}
-		if err := g.round(ctx); err != nil {
+		if err := g.expand(ctx); err != nil {
 			return nil, false, err
 		}
 	}
@@ -190,10 +190,10 @@ func (g *gathering) addLooks(keys []string) {
 	}
 }
 
-// round follows the fresh keys over links, further than the engine goes from any
+// expand follows the fresh keys over links, further than the engine goes from any
 // one conversion, and then to conversions, whose keys are the fresh ones of the
 // next round.
-func (g *gathering) round(ctx context.Context) error {
+func (g *gathering) expand(ctx context.Context) error {
 	followed := g.fresh
 	g.fresh = nil
 	for hop, hops := 0, followed; hop < maxFollowed && len(hops) > 0; hop++ {

@@ -116,7 +116,7 @@ func (a *Attributor) reach(ctx context.Context, s seeds, before computed) ([]att
 		if len(g.fresh) == 0 {
 			break
 		}
-		if err := g.round(ctx); err != nil {
+		if err := g.expand(ctx); err != nil {
 			return nil, false, err
 		}
 	}

@@ -8,7 +8,7 @@
 // back everything that was inserted since a watermark, less a margin longer than
 // any insert takes, and recomputes whatever does not match its inputs.
 //
-//	new facts ──► Touch (bounded, may drop) ──► recompute ──► attributions
+//	new facts ──► Hint (bounded, may drop) ──► recompute ──► attributions
 //	ClickHouse ──► Since(watermark − margin) ──► recompute ──► attributions, watermark
 //
 // Both compute from ClickHouse and never from memory, so it makes no difference
@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/lease"
 )
 
 // Stored are the facts in the warehouse. Reads see everything that was stored
@@ -65,14 +66,6 @@ type Feed interface {
 	Stale(ctx context.Context, app string, from int64, generation uint64, after string, limit int) ([]string, error)
 }
 
-// Watermarks keep, for all nodes, how far the sweep has come, and let only one of
-// them sweep at a time. That is an optimisation: two at once do no harm.
-type Watermarks interface {
-	Watermark(ctx context.Context, name string) (time.Time, error)
-	SetWatermark(ctx context.Context, name string, t time.Time, epoch int64) error
-	Lease(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
-}
-
 // Settings returns the settings of an app as they stood at a time in
 // milliseconds. It must be safe for concurrent use and never return nil.
 type Settings func(app string, ms int64) *attribution.Settings
@@ -82,7 +75,7 @@ type Settings func(app string, ms int64) *attribution.Settings
 type Options struct {
 	Store      Store
 	Feed       Feed
-	Watermarks Watermarks
+	Watermarks lease.Store // how far the sweep has come, and who sweeps
 	Settings   Settings
 	Versions   Versions // nil: what older settings made is left to the reconciler
 	// Restate mends the facts of an app with from <= time < to, in milliseconds, that
@@ -99,6 +92,9 @@ type Options struct {
 	Registerer prometheus.Registerer // nil registers nothing
 	Logger     *slog.Logger          // nil logs nothing
 }
+
+// WatermarkName names the watermark and the lease of the sweep.
+const WatermarkName = "attribution-sweep"
 
 // The bounds of an Attributor.
 const (
@@ -118,6 +114,8 @@ type Attributor struct {
 	young   *seen // facts recomputed while they were young
 	writes  *writes
 	metrics *metrics
+
+	sweeping lease.Job
 
 	sweeps int       // owned by the sweep loop
 	last   time.Time // of the sweeps of young facts; owned by it too
@@ -153,13 +151,15 @@ func New(o Options) (*Attributor, error) {
 		young:   newSeen(seenFacts),
 		writes:  newWrites(),
 		metrics: newMetrics(o.Registerer),
+
+		sweeping: lease.Job{Store: o.Watermarks, Name: WatermarkName, Owner: o.Owner},
 	}, nil
 }
 
-// Touch hints that facts have just been stored. It never blocks; when too many
+// Hint tells that facts have just been stored. It never blocks; when too many
 // wait, the hint is dropped and the sweep finds the facts. The Attributor keeps
 // the slices.
-func (a *Attributor) Touch(facts attribution.Facts) {
+func (a *Attributor) Hint(facts attribution.Facts) {
 	a.dropKnownLinks(&facts)
 	a.metrics.dropped.Add(float64(a.queue.add(facts)))
 }

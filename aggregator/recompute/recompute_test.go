@@ -249,7 +249,7 @@ func TestRowsEqualTheOracle(t *testing.T) {
 		n := nodes[r.IntN(len(nodes))]
 		facts := n.insert(t, batch)
 		if r.IntN(4) > 0 {
-			n.a.Touch(facts)
+			n.a.Hint(facts)
 		}
 		if r.IntN(6) == 0 { // sent again to the other node, the first answer having been lost
 			nodes[0].insert(t, batch)

@@ -3,10 +3,10 @@ package recompute
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/lease"
 )
 
 const (
@@ -24,19 +24,19 @@ const (
 // Sweep recomputes what was stored since the watermark and moves it. It does
 // nothing while another node holds the lease.
 func (a *Attributor) Sweep(ctx context.Context) error {
-	return a.leased(ctx, func(ctx context.Context, epoch int64) error {
-		mark, err := a.o.Watermarks.Watermark(ctx, WatermarkName)
+	return a.sweeping.Do(ctx, func(ctx context.Context, turn lease.Turn) error {
+		mark, err := turn.Watermark(ctx, "")
 		if err != nil {
-			return fmt.Errorf("read the sweep's watermark: %w", err)
+			return err
 		}
-		return a.sweepFrom(ctx, mark, epoch)
+		return a.sweepFrom(ctx, mark, turn)
 	})
 }
 
 // sweepYoung looks only at what was stored a moment ago, where the fast path of
 // another node may have missed something, and leaves the watermark alone.
 func (a *Attributor) sweepYoung(ctx context.Context) error {
-	return a.leased(ctx, func(ctx context.Context, _ int64) error {
+	return a.sweeping.Do(ctx, func(ctx context.Context, _ lease.Turn) error {
 		now, err := a.o.Feed.Now(ctx)
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func (a *Attributor) sweepYoung(ctx context.Context) error {
 	})
 }
 
-func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, epoch int64) error {
+func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, turn lease.Turn) error {
 	wrong := 0
 	for {
 		now, err := a.o.Feed.Now(ctx) // before anything is read: what comes later is for the next sweep
@@ -68,8 +68,8 @@ func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, epoch int64)
 		if err != nil {
 			return err
 		}
-		if err := a.o.Watermarks.SetWatermark(ctx, WatermarkName, s.until, epoch); err != nil {
-			return fmt.Errorf("store the sweep's watermark: %w", err)
+		if err := turn.SetWatermark(ctx, "", s.until); err != nil {
+			return err
 		}
 		mark = s.until
 		a.metrics.lag.Set(now.Sub(mark).Seconds())

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/lease"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
@@ -41,20 +42,13 @@ type Repairer interface {
 	Rewrite(ctx context.Context, app string, ids []string) (int, error)
 }
 
-// Leases let only one node do the standing job, and keep how far it has come.
-type Leases interface {
-	Watermark(ctx context.Context, name string) (time.Time, error)
-	SetWatermark(ctx context.Context, name string, t time.Time, epoch int64) error
-	Lease(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
-}
-
 // Options are what a Reconciler works with. Store, Repairer and Settings are
 // required; Leases, Apps and Owner for Run.
 type Options struct {
 	Store    Store
 	Repairer Repairer
 	Settings func(app string, ms int64) *attribution.Settings // as they stood at a time; never nil
-	Leases   Leases
+	Leases   lease.Store                                      // who does the standing job, and how far it has come
 	Apps     func() []string
 	Owner    string // this node
 	Report   func(differences int)

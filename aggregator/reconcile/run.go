@@ -2,11 +2,11 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/lease"
 )
 
 // LeaseName names the lease of the standing job; with "/" and an app behind, the
@@ -46,11 +46,13 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 	}
 	app := apps[turn%len(apps)]
 	ttl := 2*r.o.Every + 2*max(r.o.Settle, 0) + time.Minute
-	epoch, held, err := r.o.Leases.Lease(ctx, LeaseName, r.o.Owner, ttl)
-	if err != nil || !held {
-		return err
-	}
-	from, err := r.place(ctx, app, now)
+	job := lease.Job{Store: r.o.Leases, Name: LeaseName, Owner: r.o.Owner, TTL: ttl}
+	return job.Do(ctx, func(ctx context.Context, turn lease.Turn) error { return r.next(ctx, turn, app, now) })
+}
+
+// next compares the next page of an app.
+func (r *Reconciler) next(ctx context.Context, turn lease.Turn, app string, now time.Time) error {
+	from, err := r.place(ctx, turn, app, now)
 	if err != nil {
 		return err
 	}
@@ -72,10 +74,7 @@ func (r *Reconciler) Step(ctx context.Context, now time.Time, turn int) error {
 	}
 	r.o.Report(out.Different + restated)
 	r.cursors[app] = next
-	if err := r.o.Leases.SetWatermark(ctx, LeaseName+"/"+app, time.UnixMilli(next.Time), epoch); err != nil {
-		return fmt.Errorf("store how far attributions are reconciled: %w", err)
-	}
-	return nil
+	return turn.SetWatermark(ctx, app, time.UnixMilli(next.Time))
 }
 
 // pageSize is how many conversions the job compares at once in an app.
@@ -105,9 +104,9 @@ func (r *Reconciler) settle(app string, page []attribution.Conversion, err error
 }
 
 // place is where the job goes on in an app.
-func (r *Reconciler) place(ctx context.Context, app string, now time.Time) (attribution.Cursor, error) {
+func (r *Reconciler) place(ctx context.Context, turn lease.Turn, app string, now time.Time) (attribution.Cursor, error) {
 	oldest := attribution.Cursor{Time: now.Add(-reach).UnixMilli()}
-	mark, err := r.o.Leases.Watermark(ctx, LeaseName+"/"+app)
+	mark, err := turn.Watermark(ctx, app)
 	if err != nil || mark.IsZero() || mark.UnixMilli() < oldest.Time {
 		return oldest, err
 	}

@@ -28,7 +28,7 @@ type people struct {
 	distance    map[string]int      // of a key from the nearest conversion, in links
 	linked      map[string][]string // neighbours of the keys that were followed
 	asked       map[string]bool     // keys whose installs were read
-	parent      map[string]string   // union-find over keys
+	union       *attribution.Union  // over keys
 	probable    map[string]bool     // fingerprints, which make nobody one person
 }
 
@@ -43,7 +43,7 @@ type reachable struct {
 func newPeople(w *Warehouse, app string) *people {
 	return &people{
 		w: w, app: app, conversions: make(map[string]*reachable), distance: make(map[string]int),
-		linked: make(map[string][]string), asked: make(map[string]bool), parent: make(map[string]string),
+		linked: make(map[string][]string), asked: make(map[string]bool), union: attribution.NewUnion(0),
 		probable: make(map[string]bool),
 	}
 }
@@ -155,7 +155,7 @@ func (p *people) neighbours(ctx context.Context, keys []string) error {
 		}
 		p.linked[a] = append(p.linked[a], b)
 		p.join(a, b)
-		if len(p.parent) > maxTwinKeys {
+		if p.union.Len() > maxTwinKeys {
 			return attribution.ErrTooManyKeys
 		}
 		return nil
@@ -184,23 +184,7 @@ func (p *people) installs(ctx context.Context) error {
 WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND install`, p.app)
 }
 
-func (p *people) root(key string) string {
-	for {
-		up, ok := p.parent[key]
-		if !ok {
-			p.parent[key] = key
-			return key
-		}
-		if up == key {
-			return key
-		}
-		over := p.parent[up]
-		p.parent[key] = over
-		key = over
-	}
-}
-
-func (p *people) join(a, b string) { p.parent[p.root(a)] = p.root(b) }
+func (p *people) join(a, b string) { p.union.Join(p.app, a, b) }
 
 func (p *people) times() []int64 {
 	var list []int64
@@ -238,11 +222,11 @@ func (p *people) wanted() (*ext.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make table of wanted conversions: %w", err)
 	}
-	numbers := make(map[string]uint64)
+	numbers := make(map[int32]uint64)
 	for i, c := range p.order {
 		part := uint64(i)
 		if len(c.keys) > 0 {
-			root := p.root(c.keys[0])
+			root := p.union.Join(p.app, c.keys[0])
 			if known, ok := numbers[root]; ok {
 				part = known
 			}

@@ -48,12 +48,8 @@ func (v twinVersions) settings() (*ext.Table, error) {
 		ext.Column("s", "UInt32"), ext.Column("generation", "UInt64"), ext.Column("transform", "String"),
 		ext.Column("impressions", "Bool"), ext.Column("probabilistic", "Bool"), ext.Column("fraud_actions", "Array(String)"),
 	}
-	for _, name := range []string{"lateness", "lookback", "click_window", "impression_window", "probabilistic_click", "probabilistic_impression",
-		"reattribution", "inactivity", "reengagement", "min_click_to_install", "max_clicks", "max_clicks_window"} {
-		columns = append(columns, ext.Column(name, "Int64"))
-	}
-	for _, name := range []string{"half_life", "position_first", "position_middle", "position_last"} {
-		columns = append(columns, ext.Column(name, "UInt64"))
+	for _, n := range attribution.Numbers() {
+		columns = append(columns, ext.Column(n.Word, "Int64"))
 	}
 	table, err := ext.NewTable("given_settings", columns...)
 	if err != nil {
@@ -61,12 +57,11 @@ func (v twinVersions) settings() (*ext.Table, error) {
 	}
 	for i := range v {
 		s := v[i].settings
-		f := &s.Fraud
-		if err := table.Append(uint32(i+1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic,
-			actionsOf(f),
-			s.Lateness, s.Lookback, s.ClickWindow, s.ImpressionWindow, s.ProbabilisticClick, s.ProbabilisticImpression,
-			s.Reattribution, s.Inactivity, s.Reengagement, f.MinClickToInstall, f.MaxClicks, f.MaxClicksWindow,
-			uint64(max(s.HalfLife, 1)), uint64(s.PositionFirst), uint64(s.PositionMiddle), uint64(s.PositionLast)); err != nil {
+		row := []any{uint32(i + 1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic, actionsOf(&s.Fraud)}
+		for _, n := range attribution.Numbers() {
+			row = append(row, *n.Of(s))
+		}
+		if err := table.Append(row...); err != nil {
 			return nil, fmt.Errorf("fill table of settings: %w", err)
 		}
 	}

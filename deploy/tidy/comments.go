@@ -1,12 +1,43 @@
 package tidy
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+// A clause such as "what is stored of it" where a noun would do makes a reader guess what is
+// meant. clause finds such clauses in comments.
+var clause = regexp.MustCompile(`\b([Ww]hat (is|of|comes|was|are|were|has|had|it|the|they|a|an|made|may|can|cannot|this|that|counts|one|goes|does|follows)|of whom|of which|of what)\b`)
+
+// clauses is how many comment lines of a part of the house may still have such a clause. The
+// figures may only go down: whoever rewrites comments lowers them.
+func clauses() map[string]int {
+	return map[string]int{"agent": 162, "aggregator": 360, "protocol": 30, "deploy": 110, "benchmarks": 43, "console": 2}
+}
+
+// checkClauses counts the comment lines with a clause, by part of the house.
+func (c *checker) checkClauses() {
+	allowed, found := clauses(), make(map[string]int)
+	for _, f := range c.repo.files {
+		part, _, _ := strings.Cut(f.name, "/")
+		for _, group := range f.syntax.Comments {
+			for _, comment := range group.List {
+				if !clause.MatchString(comment.Text) {
+					continue
+				}
+				if found[part]++; found[part] == allowed[part]+1 {
+					c.report(f, comment.Pos(), "plain words", fmt.Sprintf("this is comment line %d of %s with a clause such as \"what is\"", found[part], part),
+						"say it with a noun, here and elsewhere in that part; the allowance in deploy/tidy only goes down")
+				}
+			}
+		}
+	}
+}
 
 // checkPackageComments wants each package introduced once, in words.
 func (c *checker) checkPackageComments() {

@@ -50,7 +50,8 @@ func parts() map[string]Entry {
 		"aggregator/postback": {Floor: 1, Pure: true, Why: "what is told to a network or a webhook, and when again"},
 		"aggregator/access":   {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
 
-		"aggregator/pass": {Floor: 0, Why: "the wall between apps in ClickHouse, as both sides of it must know it"},
+		"aggregator/lease": {Floor: 0, Why: "a job that one node of all does at a time, and how far it has come"},
+		"aggregator/pass":  {Floor: 0, Why: "the wall between apps in ClickHouse, as both sides of it must know it"},
 
 		"aggregator/intake": {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface",
 			Tried: []string{"aggregator/authority"}},

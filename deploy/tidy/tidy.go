@@ -56,6 +56,8 @@ func Check(root fs.FS, floors map[string]Entry, allowed allowances) ([]Finding, 
 	c.checkShapes(allowed)
 	c.checkPackageComments()
 	c.checkNames()
+	c.checkClauses()
+	c.checkLives()
 	for _, t := range r.texts {
 		c.checkText(t)
 	}

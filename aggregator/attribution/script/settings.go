@@ -12,8 +12,8 @@ import (
 // setSettings sets what a settings command names.
 func (read *reader) setSettings(s *attribution.Settings, o map[string]string) error {
 	for name, v := range o {
-		if span := spanOf(s, name); span != nil {
-			*span = read.span(v)
+		if n := numberOf(name); n != nil {
+			*n.Of(s) = read.value(n, v)
 			continue
 		}
 		if rule := s.Fraud.Action(attribution.Rule(name)); rule != nil {
@@ -39,8 +39,6 @@ func (read *reader) setSettings(s *attribution.Settings, o map[string]string) er
 			s.Probabilistic = v == "yes"
 		case "generation":
 			s.Generation = uint64(read.number(v))
-		case "max_clicks":
-			s.Fraud.MaxClicks = read.number(v)
 		default:
 			return fmt.Errorf("unknown setting %s", name)
 		}
@@ -60,13 +58,21 @@ func (read *reader) override(o attribution.Override, windows string) attribution
 	return o
 }
 
-func spanOf(s *attribution.Settings, name string) *int64 {
-	return map[string]*int64{
-		"lookback": &s.Lookback, "half_life": &s.HalfLife, "click_window": &s.ClickWindow, "impression_window": &s.ImpressionWindow,
-		"reattribution": &s.Reattribution, "lateness": &s.Lateness, "inactivity": &s.Inactivity, "reengagement": &s.Reengagement,
-		"probabilistic_click_window": &s.ProbabilisticClick, "probabilistic_impression_window": &s.ProbabilisticImpression,
-		"min_click_to_install": &s.Fraud.MinClickToInstall, "max_clicks_window": &s.Fraud.MaxClicksWindow,
-	}[name]
+// numberOf returns the setting that a word names, nil without one.
+func numberOf(word string) *attribution.Number {
+	for _, n := range attribution.Numbers() {
+		if n.Word == word {
+			return &n
+		}
+	}
+	return nil
+}
+
+func (read *reader) value(n *attribution.Number, text string) int64 {
+	if strings.HasSuffix(n.Name, "_ms") {
+		return read.span(text)
+	}
+	return read.number(text)
 }
 
 // marks reads "bot,blocked".

@@ -1,8 +1,10 @@
 -- The settings with what follows from them. Of the rules that hold of a touch, as
 -- bits, rule has the name that it is marked with, and rejects whether that rejects it.
-SELECT settings.*, [click_window, impression_window, probabilistic_click, probabilistic_impression] AS windows,
+SELECT settings.* REPLACE (toUInt64(greatest(half_life, 1)) AS half_life, toUInt64(position_first) AS position_first,
+        toUInt64(position_middle) AS position_middle, toUInt64(position_last) AS position_last),
+    [click_window, impression_window, probabilistic_click_window, probabilistic_impression_window] AS windows,
     greatest(click_window, impression_window, o.longest) AS longest,
-    greatest(probabilistic_click, probabilistic_impression, o.longest_probable) AS longest_probable,
+    greatest(probabilistic_click_window, probabilistic_impression_window, o.longest_probable) AS longest_probable,
     greatest(lookback, longest) + 86400000 AS install_span, -- a day more, to show what has just expired
     reengagement + longest AS returning_span,
     reengagement + inactivity AS opening_span,

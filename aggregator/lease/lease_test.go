@@ -1,4 +1,4 @@
-package recompute
+package lease
 
 import (
 	"context"
@@ -52,20 +52,20 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// TestLongSweepKeepsItsLease has one step of a sweep take ten times as long as the lease.
-func TestLongSweepKeepsItsLease(t *testing.T) {
+// TestLongWorkKeepsItsLease has one step of the work take ten times as long as the lease.
+func TestLongWorkKeepsItsLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &leases{}
-		first, second := &Attributor{o: Options{Watermarks: l, Owner: "first"}}, &Attributor{o: Options{Watermarks: l, Owner: "second"}}
+		first, second := &Job{Store: l, Owner: "first"}, &Job{Store: l, Owner: "second"}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			err := first.leased(t.Context(), func(ctx context.Context, epoch int64) error { return wait(ctx, 10*leaseTime) })
+			err := first.Do(t.Context(), func(ctx context.Context, _ Turn) error { return wait(ctx, 10*defaultTTL) })
 			if err != nil {
 				t.Error(err)
 			}
 		})
-		time.Sleep(9 * leaseTime)
-		err := second.leased(t.Context(), func(context.Context, int64) error { return errors.New("it sweeps too") })
+		time.Sleep(9 * defaultTTL)
+		err := second.Do(t.Context(), func(context.Context, Turn) error { return errors.New("it works too") })
 		if err != nil {
 			t.Error(err)
 		}
@@ -73,23 +73,23 @@ func TestLongSweepKeepsItsLease(t *testing.T) {
 	})
 }
 
-// TestLostLeaseEndsTheSweep takes the lease away, as a pause of the machine does, and
+// TestLostLeaseEndsTheWork takes the lease away, as a pause of the machine does, and
 // then hides who has it.
-func TestLostLeaseEndsTheSweep(t *testing.T) {
+func TestLostLeaseEndsTheWork(t *testing.T) {
 	for name, lose := range map[string]func(*leases){
-		"taken":                   func(l *leases) { l.owner, l.epoch, l.expires = "second", l.epoch+1, time.Now().Add(leaseTime) },
+		"taken":                   func(l *leases) { l.owner, l.epoch, l.expires = "second", l.epoch+1, time.Now().Add(defaultTTL) },
 		"expired and taken again": func(l *leases) { l.epoch++ },
 		"nobody to ask":           func(l *leases) { l.down = errors.New("no route to host") },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &leases{}
-			a := &Attributor{o: Options{Watermarks: l, Owner: "first"}}
+			j := &Job{Store: l, Owner: "first"}
 			began := time.Now()
-			err := a.leased(t.Context(), func(ctx context.Context, _ int64) error {
+			err := j.Do(t.Context(), func(ctx context.Context, _ Turn) error {
 				l.set(func() { lose(l) })
-				return wait(ctx, 10*leaseTime)
+				return wait(ctx, 10*defaultTTL)
 			})
-			if !errors.Is(err, errLost) || time.Since(began) > leaseTime+2*leaseRenew {
+			if !errors.Is(err, ErrLost) || time.Since(began) > defaultTTL+2*defaultTTL/renewals {
 				t.Errorf("%s: %v after %s", name, err, time.Since(began))
 			}
 		})
