@@ -1,7 +1,12 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/apps"
@@ -114,7 +119,13 @@ func readSettings(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return versions[0], nil
+	return settingsAnswer{versions[0], attribution.FraudRules()}, nil
+}
+
+// settingsAnswer is the version in force, and what its rules of fraud are called.
+type settingsAnswer struct {
+	apps.SettingsVersion
+	FraudRules []attribution.FraudRule `json:"fraud_rules"`
 }
 
 func listSettings(c *call) (any, error) {
@@ -130,13 +141,37 @@ type settingsBody struct {
 	attribution.Settings
 	From string `json:"valid_from,omitempty"` // ignored
 	By   string `json:"created_by,omitempty"` // ignored
+
+	FraudRules []attribution.FraudRule `json:"fraud_rules,omitempty"` // ignored
 }
 
 func changeSettings(c *call) (any, error) {
-	body := settingsBody{Settings: attribution.Default()} // what is not said is as in a new app
-	body.Generation, body.ConversionEvents = 0, nil
-	if err := c.body(&body); err != nil {
+	var text json.RawMessage
+	if err := c.body(&text); err != nil {
 		return nil, err
+	}
+	missing, err := attribution.MissingFields(text)
+	if err != nil {
+		return nil, badRequest("The settings must be an object.")
+	}
+	if len(missing) > 0 {
+		return nil, badRequest("The settings must be complete, as they were read, and changed; nothing was changed. Missing: " + strings.Join(missing, ", ") + ".")
+	}
+	var body settingsBody
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&body); err != nil {
+		return nil, badRequest("The settings cannot be used: " + strings.TrimPrefix(err.Error(), "json: ") + ".")
+	}
+	for i, o := range body.Overrides {
+		if o.LinkID == "" {
+			continue
+		}
+		if _, err := c.Accounts.Apps.Link(c.ctx, c.param("app"), o.LinkID); errors.Is(err, postgres.ErrNotFound) {
+			return nil, badRequest(fmt.Sprintf("overrides[%d].link_id %q is no link of this app; nothing was changed.", i, o.LinkID))
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	return answerOf(c.Accounts.Apps.PutSettings(c.ctx, c.param("app"), body.Settings))
 }

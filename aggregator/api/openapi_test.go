@@ -108,6 +108,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.send("PUT", at+"/attribution", settings, nil).want(200)
 	c.send("PUT", at+"/attribution", settings, nil).want(409)
 	c.get(at + "/attribution/versions").want(200)
+	c.send("PUT", at+"/attribution", map[string]any{"generation": 8, "click_window_ms": 86_400_000}, nil).want(400)
+	settings["overrides"] = []map[string]any{{"link_id": "none-such", "click_window_ms": 7_200_000}}
+	c.send("PUT", at+"/attribution", settings, nil).want(400)
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "https://example.com/", "deep_links": map[string]string{"ios": "shop://x"}}).want(201).decode(&link)
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "javascript:alert(1)"}).want(400)
 	c.get(at + "/links?limit=1").want(200)

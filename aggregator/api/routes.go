@@ -167,7 +167,7 @@ func appRoutes() []route {
 		{method: "GET", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: listKeys, summary: "Keys, without the secrets", reply: page[apps.Key]{}},
 		{method: "POST", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: createKey, summary: "Create a key; it is shown this once", body: keyBody{}, reply: newKey{}, status: 201},
 		{method: "DELETE", path: "apps/{app}/keys/{key}", rule: needs(access.AppsWrite), handle: revokeKey, summary: "Revoke a key"},
-		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: apps.SettingsVersion{}},
+		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: settingsAnswer{}},
 		{method: "PUT", path: "apps/{app}/attribution", rule: needs(access.AttributionConfigure), handle: changeSettings, summary: "Add a version of the attribution settings", body: settingsBody{}, reply: apps.SettingsVersion{}},
 		{method: "GET", path: "apps/{app}/attribution/versions", rule: needs(access.AppsRead), handle: listSettings, summary: "Versions of the attribution settings", reply: page[apps.SettingsVersion]{}},
 		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[apps.Link]{}},

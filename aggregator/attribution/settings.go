@@ -45,7 +45,7 @@ type Settings struct {
 
 	ClickWindow      int64      `json:"click_window_ms"`
 	ImpressionWindow int64      `json:"impression_window_ms"`
-	Overrides        []Override `json:"overrides,omitempty"`
+	Overrides        []Override `json:"overrides"`
 	Reattribution    int64      `json:"reattribution_window_ms"`
 	Inactivity       int64      `json:"inactivity_ms"`          // before an opening can be a re-engagement
 	Reengagement     int64      `json:"reengagement_window_ms"` // in which in-app events count for both sources
@@ -56,7 +56,7 @@ type Settings struct {
 	ProbabilisticImpression int64 `json:"probabilistic_impression_window_ms"`
 
 	Fraud         Fraud   `json:"fraud"`
-	BlockedRanges []Range `json:"blocked_ranges,omitempty"` // addresses, as they stood at the event
+	BlockedRanges []Range `json:"blocked_ranges"` // addresses, as they stood at the event
 
 	Lookback         int64     `json:"lookback_ms"` // multi-touch
 	HalfLife         int64     `json:"half_life_ms"`
@@ -119,7 +119,9 @@ func Numbers() []Number {
 // a click counts 7 days, an impression 24 hours, a path reaches back 30 days
 // and time decay halves every 7 days.
 func Default() Settings {
-	s := Settings{Generation: 1, Transform: TransformNone, ConversionEvents: []string{"Order Completed"}}
+	s := Settings{
+		Generation: 1, Transform: TransformNone, ConversionEvents: []string{"Order Completed"}, Overrides: []Override{}, BlockedRanges: []Range{},
+	}
 	for _, n := range Numbers() {
 		*n.field(&s) = n.Default
 	}
@@ -161,6 +163,12 @@ func (s *Settings) validateOverrides() []error {
 	for i, o := range s.Overrides {
 		if (o.LinkID == "") == (o.MediaSource == "") {
 			faults = append(faults, fmt.Errorf("overrides[%d] must name either a link_id or a media_source", i))
+		}
+		if o.ClickWindow|o.ImpressionWindow|o.ProbabilisticClick|o.ProbabilisticImpression == 0 {
+			faults = append(faults, fmt.Errorf("overrides[%d] replaces no window: give at least one", i))
+		}
+		if slices.ContainsFunc(s.Overrides[:i], func(other Override) bool { return other.LinkID == o.LinkID && other.MediaSource == o.MediaSource }) {
+			faults = append(faults, fmt.Errorf("overrides[%d] names the same link or media source as one before it", i))
 		}
 		for _, w := range [...]struct {
 			name    string

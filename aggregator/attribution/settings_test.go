@@ -14,11 +14,54 @@ func TestDefaultSettingsAreValid(t *testing.T) {
 
 func TestValidateTellsEveryFault(t *testing.T) {
 	s := Settings{Overrides: []Override{{}, {LinkID: "l", ClickWindow: 1, ImpressionWindow: 1}}, ConversionEvents: []string{""}, Lateness: -1}
-	if faults := s.Validate(); len(faults) != 25 {
+	if faults := s.Validate(); len(faults) != 26 {
 		for _, f := range faults {
 			t.Log(f)
 		}
 		t.Errorf("%d faults", len(faults))
+	}
+}
+
+// TestMissingFieldsKnowsEverySetting takes each field of the default settings away in turn.
+func TestMissingFieldsKnowsEverySetting(t *testing.T) {
+	text, err := json.Marshal(Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing, err := MissingFields(text); err != nil || len(missing) != 0 {
+		t.Errorf("complete settings lack %v, %v", missing, err)
+	}
+	var whole, fraud map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		t.Fatal(err)
+	}
+	fraud = whole["fraud"].(map[string]any)
+	tried := 0
+	for _, of := range []struct {
+		prefix string
+		fields map[string]any
+	}{{"", whole}, {"fraud.", fraud}} {
+		for name, value := range of.fields {
+			if name == "fraud" {
+				continue
+			}
+			delete(of.fields, name)
+			short, err := json.Marshal(whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if missing, err := MissingFields(short); err != nil || len(missing) != 1 || missing[0] != of.prefix+name {
+				t.Errorf("without %s%s: %v, %v", of.prefix, name, missing, err)
+			}
+			of.fields[name] = value
+			tried++
+		}
+	}
+	if names := settingNames(); tried != len(names) {
+		t.Errorf("%d fields tried, %d are known: %v", tried, len(names), names)
+	}
+	if _, err := MissingFields([]byte(`[]`)); err == nil {
+		t.Error("a list is settings")
 	}
 }
 
