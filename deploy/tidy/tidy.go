@@ -57,7 +57,6 @@ func Check(root fs.FS, floors map[string]Entry, allowed allowances) ([]Finding, 
 	c.checkPackageComments()
 	c.checkNames()
 	c.checkClauses()
-	c.checkLives()
 	for _, t := range r.texts {
 		c.checkText(t)
 	}
