@@ -62,29 +62,39 @@ type metrics struct {
 
 func (m *metrics) init(q *Queue) {
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
-	m.events = counter("buffer_events_total", "Events made durable.")
-	m.blocks = counter("buffer_blocks_total", "Blocks made durable: synced commits.")
-	m.rawBytes = counter("buffer_raw_bytes_total", "Bytes of events before compression.")
-	m.blockBytes = counter("buffer_block_bytes_total", "Bytes of blocks written.")
-	m.refused = counter("buffer_refused_events_total", "Events refused because the quota was reached or the disk short.")
-	m.lost = counter("lost_records_total", "Blocks found missing or damaged on disk.")
-	m.deadDropped = counter("dead_letters_dropped_total", "Dead letters that were not kept, for want of space.")
-	m.commit = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: "buffer_commit_seconds",
+	m.events = counter("unmogrowp_agent_buffer_events_total", "Events made durable.")
+	m.blocks = counter("unmogrowp_agent_buffer_blocks_total", "Blocks made durable: synced commits.")
+	m.rawBytes = counter("unmogrowp_agent_buffer_raw_bytes_total", "Bytes of events before compression.")
+	m.blockBytes = counter("unmogrowp_agent_buffer_block_bytes_total", "Bytes of blocks written.")
+	m.refused = counter("unmogrowp_agent_buffer_refused_events_total", "Events refused because the quota was reached or the disk short.")
+	m.lost = counter("unmogrowp_agent_lost_records_total", "Blocks found missing or damaged on disk.")
+	m.deadDropped = counter("unmogrowp_agent_dead_letters_dropped_total", "Dead letters that were not kept, for want of space.")
+	m.commit = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "unmogrowp_agent_buffer_commit_seconds",
 		Help: "Time of one synced commit.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15)})
 	gauge := func(name, help string, value func(Stats) int64) {
-		m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help},
+		m.gauges = append(m.gauges, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
 			func() float64 { return float64(value(q.Stats())) }))
 	}
-	gauge("queued_events", "Events that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedEvents })
-	gauge("queued_blocks", "Blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBlocks })
-	gauge("queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
-	gauge("kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
-	gauge("dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
-	gauge("set_aside", "Damaged segments and files of the buffer that only an operator deletes.", func(s Stats) int64 { return s.AsideCount })
-	gauge("set_aside_bytes", "Disk space of damaged segments and files that only an operator deletes.", func(s Stats) int64 { return s.AsideBytes })
-	gauge("buffer_disk_bytes", "Disk space that the buffer occupies.", func(s Stats) int64 { return s.DiskUsed })
+	gauge("unmogrowp_agent_queued_events", "Events that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedEvents })
+	gauge("unmogrowp_agent_queued_blocks", "Blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBlocks })
+	gauge("unmogrowp_agent_queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
+	gauge("unmogrowp_agent_kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
+	gauge("unmogrowp_agent_dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
+	gauge("unmogrowp_agent_set_aside", "Damaged segments and files of the buffer that only an operator deletes.", func(s Stats) int64 { return s.AsideCount })
+	gauge("unmogrowp_agent_set_aside_bytes", "Disk space of damaged segments and files that only an operator deletes.", func(s Stats) int64 { return s.AsideBytes })
+	gauge("unmogrowp_agent_oldest_event_timestamp_seconds", "When the oldest event that no aggregator has acknowledged was received, Unix time; 0 if none waits.", func(s Stats) int64 { return s.OldestEvent / 1000 })
+	gauge("unmogrowp_agent_dead_events", "Events in blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadEvents })
+	gauge("unmogrowp_agent_buffer_quota_bytes", "Bytes of blocks that may wait for an aggregator.", func(s Stats) int64 { return s.DiskQuota })
+	gauge("unmogrowp_agent_disk_free_bytes", "Free space of the disk that the buffer lies on.", func(s Stats) int64 { return s.DiskFree })
+	gauge("unmogrowp_agent_buffer_full", "1 while the buffer refuses events, or is about to.", func(s Stats) int64 {
+		if s.Full {
+			return 1
+		}
+		return 0
+	})
+	gauge("unmogrowp_agent_buffer_disk_bytes", "Disk space that the buffer occupies.", func(s Stats) int64 { return s.DiskUsed })
 }
 
 func (m *metrics) collectors() []prometheus.Collector {

@@ -60,6 +60,7 @@ type Node struct {
 	log     *slog.Logger
 	running atomic.Pointer[parts]
 	inForce Config // owned by Reload
+	reloads reloads
 }
 
 // parts are an agent's parts while it runs.
@@ -100,6 +101,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer func() { _ = dialer.Close() }()
 	defer n.closeDoor()
 	registry := daemon.NewRegistry("unmogrowp_agent_build_info")
+	n.reloads = newReloads(registry, time.Now())
 	admin := daemon.NewAdmin(n.opts.Admin, registry, n.opts.NotifySocket)
 	admin.Metrics = n.opts.Metrics
 	admin.Handle("GET /status", http.HandlerFunc(n.serveStatus))

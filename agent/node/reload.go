@@ -8,6 +8,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/unmogrowp/unmogrowp/agent/ingest"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -31,6 +35,7 @@ func (n *Node) reload(ctx context.Context) error {
 			if err == nil {
 				err = n.Reload(c)
 			}
+			n.reloads.record(time.Now(), err)
 			if err != nil {
 				n.log.Error("settings not reloaded, those in force stay", "error", err)
 			}
@@ -76,6 +81,30 @@ func (n *Node) Reload(c Config) error {
 	n.inForce = c
 	n.log.Info("settings reloaded", "changed", strings.Join(changed, ", "))
 	return nil
+}
+
+// reloads tell of the settings' reloads. The start counts as the first.
+type reloads struct{ succeeded, at prometheus.Gauge }
+
+func newReloads(r prometheus.Registerer, now time.Time) reloads {
+	f := promauto.With(r)
+	made := reloads{
+		succeeded: f.NewGauge(prometheus.GaugeOpts{Name: "unmogrowp_agent_settings_reload_succeeded",
+			Help: "1 if the settings were put into force when they were last read, else 0: those before are in force."}),
+		at: f.NewGauge(prometheus.GaugeOpts{Name: "unmogrowp_agent_settings_reload_timestamp_seconds",
+			Help: "When settings were last put into force, Unix time."}),
+	}
+	made.record(now, nil)
+	return made
+}
+
+func (r reloads) record(now time.Time, err error) {
+	if err != nil {
+		r.succeeded.Set(0)
+		return
+	}
+	r.succeeded.Set(1)
+	r.at.Set(float64(now.UnixMilli()) / 1000)
 }
 
 // rules are what the settings say to the door.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // answers sends requests of one event until one is refused, and says how many were not.
@@ -91,11 +93,33 @@ func TestAHangupReloads(t *testing.T) {
 	if n := r.answers(t, 50); n != 50 {
 		t.Errorf("after a failed reload %d requests are taken", n)
 	}
+	await(t, r, "unmogrowp_agent_settings_reload_succeeded 0")
 	hangups <- syscall.SIGHUP
 	<-loaded
 	hangups <- syscall.SIGHUP // is taken once the reload before it is over
 	if n := r.answers(t, 50); n >= 50 {
 		t.Errorf("after a reload %d requests are taken", n)
 	}
+	await(t, r, "unmogrowp_agent_settings_reload_succeeded 1")
 	<-loaded
+}
+
+// await asks for the metrics until they have a line.
+func await(t *testing.T, r *running, line string) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 2000 {
+		resp, err := http.Get("http://" + r.AdminAddr().String() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if strings.Contains(string(text), line+"\n") {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("no metric says %s", line)
 }

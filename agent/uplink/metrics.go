@@ -11,27 +11,27 @@ type metrics struct {
 
 func (m *metrics) init(u *Uplink) {
 	counter := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help})
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		m.all = append(m.all, c)
 		return c
 	}
-	m.shipped = counter("uplink_blocks_total", "Blocks that an aggregator has stored.")
-	m.shippedBytes = counter("uplink_bytes_total", "Bytes of blocks that an aggregator has stored.")
-	m.retries = counter("uplink_retries_total", "Blocks that an aggregator asked to send again.")
-	m.quarantined = counter("uplink_quarantined_events_total", "Events that an aggregator put into quarantine.")
-	m.foreign = counter("uplink_foreign_acks_total", "Acknowledgements of blocks that were not sent; ignored.")
-	m.ended = counter("uplink_sessions_ended_total", "Sessions and attempts that ended.")
-	m.renewals = counter("certificate_renewals_total", "Certificates renewed.")
+	m.shipped = counter("unmogrowp_agent_uplink_blocks_total", "Blocks that an aggregator has stored.")
+	m.shippedBytes = counter("unmogrowp_agent_uplink_bytes_total", "Bytes of blocks that an aggregator has stored.")
+	m.retries = counter("unmogrowp_agent_uplink_retries_total", "Blocks that an aggregator asked to send again.")
+	m.quarantined = counter("unmogrowp_agent_uplink_quarantined_events_total", "Events that an aggregator put into quarantine.")
+	m.foreign = counter("unmogrowp_agent_uplink_foreign_acks_total", "Acknowledgements of blocks that were not sent; ignored.")
+	m.ended = counter("unmogrowp_agent_uplink_sessions_ended_total", "Sessions and attempts that ended.")
+	m.renewals = counter("unmogrowp_agent_certificate_renewals_total", "Certificates renewed.")
 	gauge := func(name, help string, value func() float64) {
-		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "unmogrowp", Subsystem: "agent", Name: name, Help: help}, value))
+		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	gauge("uplink_connected", "1 while a session with an aggregator stands.", func() float64 {
+	gauge("unmogrowp_agent_uplink_connected", "1 while a session with an aggregator stands.", func() float64 {
 		if u.Status().Connected {
 			return 1
 		}
 		return 0
 	})
-	gauge("certificate_expires_seconds", "When the agent's certificate ends, Unix time.", func() float64 {
+	gauge("unmogrowp_agent_certificate_expires_seconds", "When the agent's certificate ends, Unix time.", func() float64 {
 		return float64(u.opts.Identity.Expires().Unix())
 	})
 }
