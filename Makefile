@@ -29,7 +29,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint race fuzz chaos powercut million sdk attack
+	check lint reference race fuzz chaos powercut million sdk attack
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -105,7 +105,10 @@ lint: console ## gofmt, vet, staticcheck and the house rules
 		echo "not gofmt-ed; run: gofmt -w $$unformatted"; exit 1; fi
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
-	@go test ./deploy/tidy
+	@go test ./deploy/tidy ./deploy/reference
+
+reference: ## write the reference pages of settings and metrics from the code
+	@go run ./deploy/reference
 
 race: ## the fast tests with the race detector (which needs a C compiler)
 	@if [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null; then \

@@ -109,7 +109,7 @@ func (s sender) agents(all []agents.Agent) {
 
 func (s sender) agent(a *agents.Agent) {
 	labels := []string{"agent", "id", "region"} // names may repeat
-	show := func(name, help string, value float64) {
+	show := func(name, help string, labels []string, value float64) {
 		s.gauge(prometheus.NewDesc(name, help, labels, nil), value, a.Name, a.ID, a.Region)
 	}
 	oldest := 0.0
@@ -120,20 +120,20 @@ func (s sender) agent(a *agents.Agent) {
 	if a.CertificateExpires != nil {
 		expires = seconds(*a.CertificateExpires)
 	}
-	show("unmogrowp_fleet_last_heartbeat_timestamp_seconds", "When an agent was last heard from, Unix time.", seconds(*a.LastSeen))
-	show("unmogrowp_fleet_queued_events", "Events that wait on an agent's disk.", float64(a.QueuedEvents))
-	show("unmogrowp_fleet_oldest_event_timestamp_seconds", "When the oldest event that waits on an agent's disk was received, Unix time; 0 if none waits.", oldest)
-	show("unmogrowp_fleet_disk_used_bytes", "Disk space of an agent's buffer.", float64(a.DiskUsed))
-	show("unmogrowp_fleet_disk_quota_bytes", "Disk space that an agent's buffer may take.", float64(a.DiskQuota))
-	show("unmogrowp_fleet_certificate_expires_timestamp_seconds", "When an agent's certificate ends, Unix time.", expires)
-	show("unmogrowp_fleet_clock_skew_seconds", "An agent's clock minus the database's.", (time.Duration(a.ClockSkew) * time.Millisecond).Seconds())
-	show("unmogrowp_fleet_settings_generation", "The generation of the settings that an agent has.", float64(a.SettingsGeneration))
-	total := func(name, help string, value int64) {
+	show("unmogrowp_fleet_last_heartbeat_timestamp_seconds", "When an agent was last heard from, Unix time.", labels, seconds(*a.LastSeen))
+	show("unmogrowp_fleet_queued_events", "Events that wait on an agent's disk.", labels, float64(a.QueuedEvents))
+	show("unmogrowp_fleet_oldest_event_timestamp_seconds", "When the oldest event that waits on an agent's disk was received, Unix time; 0 if none waits.", labels, oldest)
+	show("unmogrowp_fleet_disk_used_bytes", "Disk space of an agent's buffer.", labels, float64(a.DiskUsed))
+	show("unmogrowp_fleet_disk_quota_bytes", "Disk space that an agent's buffer may take.", labels, float64(a.DiskQuota))
+	show("unmogrowp_fleet_certificate_expires_timestamp_seconds", "When an agent's certificate ends, Unix time.", labels, expires)
+	show("unmogrowp_fleet_clock_skew_seconds", "An agent's clock minus the database's.", labels, (time.Duration(a.ClockSkew) * time.Millisecond).Seconds())
+	show("unmogrowp_fleet_settings_generation", "The generation of the settings that an agent has.", labels, float64(a.SettingsGeneration))
+	total := func(name, help string, labels []string, value int64) {
 		s.counter(prometheus.NewDesc(name, help, labels, nil), float64(value), a.Name, a.ID, a.Region)
 	}
-	total("unmogrowp_fleet_accepted_events_total", "Events that an agent has accepted since its start.", a.Accepted)
-	total("unmogrowp_fleet_rejected_events_total", "Events that an agent has rejected since its start.", a.Rejected)
-	total("unmogrowp_fleet_lost_blocks_total", "Blocks that an agent found missing or damaged since its start.", a.Lost)
+	total("unmogrowp_fleet_accepted_events_total", "Events that an agent has accepted since its start.", labels, a.Accepted)
+	total("unmogrowp_fleet_rejected_events_total", "Events that an agent has rejected since its start.", labels, a.Rejected)
+	total("unmogrowp_fleet_lost_blocks_total", "Blocks that an agent found missing or damaged since its start.", labels, a.Lost)
 	s.gauge(prometheus.NewDesc("unmogrowp_fleet_agent_info", "The version of an agent and the aggregator that heard from it last; the value is always 1.",
 		[]string{"agent", "id", "region", "version", "node"}, nil), 1, a.Name, a.ID, a.Region, a.Version, a.Node)
 }

@@ -18,7 +18,7 @@ func newMetrics(r prometheus.Registerer, open func() int) *metrics {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "unmogrowp_warehouse_connections", Help: "Open connections to ClickHouse. A number that only grows is a leak."},
 		func() float64 { return float64(open()) })
-	return &metrics{
+	m := &metrics{
 		rows: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "unmogrowp_warehouse_rows_total", Help: "Rows stored, by table; rows sent again count again."}, []string{"table"}),
 		inserts: f.NewHistogramVec(prometheus.HistogramOpts{
@@ -29,4 +29,8 @@ func newMetrics(r prometheus.Registerer, open func() int) *metrics {
 		rejected: f.NewCounter(prometheus.CounterOpts{
 			Name: "unmogrowp_warehouse_rejected_total", Help: "Events put in quarantine because they or their facts can never be stored."}),
 	}
+	for _, table := range tables() { // a counter that begins to exist with a failure hides it from increase()
+		m.failures.WithLabelValues(table)
+	}
+	return m
 }

@@ -99,6 +99,7 @@ func wholes() map[string]Entry {
 		"deploy/system":               {Floor: 4, Beside: []string{"deploy/children"}, Why: "whole clusters, in one process or as processes that can be killed"},
 		"deploy/attack":               {Floor: 4, Beside: []string{"deploy/system"}, Why: "every attack of the security requirements, against a live system"},
 		"deploy/powercut":             {Floor: 4, Why: "a disk for tests that loses what was not flushed, or fails"},
+		"deploy/reference":            {Floor: 4, Why: "the reference pages, written from the code"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 
 		"deploy/standalone/traffic": {Floor: 4, Why: "believable sample traffic, the same from the same seed"},
