@@ -82,10 +82,14 @@ func (m *metrics) init(q *Queue) {
 	gauge("unmogrowp_agent_queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
 	gauge("unmogrowp_agent_kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
 	gauge("unmogrowp_agent_dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
-	gauge("unmogrowp_agent_set_aside", "Damaged segments and files of the buffer that only an operator deletes.", func(s Stats) int64 { return s.AsideCount })
-	gauge("unmogrowp_agent_set_aside_bytes", "Disk space of damaged segments and files that only an operator deletes.", func(s Stats) int64 { return s.AsideBytes })
-	gauge("unmogrowp_agent_oldest_event_timestamp_seconds", "When the oldest event that no aggregator has acknowledged was received, Unix time; 0 if none waits.", func(s Stats) int64 { return s.OldestEvent / 1000 })
-	gauge("unmogrowp_agent_dead_events", "Events in blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadEvents })
+	gauge("unmogrowp_agent_set_aside",
+		"Damaged segments and files of the buffer that only an operator deletes.", func(s Stats) int64 { return s.AsideCount })
+	gauge("unmogrowp_agent_set_aside_bytes",
+		"Disk space of damaged segments and files that only an operator deletes.", func(s Stats) int64 { return s.AsideBytes })
+	gauge("unmogrowp_agent_oldest_event_timestamp_seconds",
+		"When the oldest event that no aggregator has acknowledged was received, Unix time; 0 if none waits.", func(s Stats) int64 { return s.OldestEvent / 1000 })
+	gauge("unmogrowp_agent_dead_events",
+		"Events in blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadEvents })
 	gauge("unmogrowp_agent_buffer_quota_bytes", "Bytes of blocks that may wait for an aggregator.", func(s Stats) int64 { return s.DiskQuota })
 	gauge("unmogrowp_agent_disk_free_bytes", "Free space of the disk that the buffer lies on.", func(s Stats) int64 { return s.DiskFree })
 	gauge("unmogrowp_agent_buffer_full", "1 while the buffer refuses events, or is about to.", func(s Stats) int64 {
