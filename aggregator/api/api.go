@@ -43,6 +43,7 @@ const jwksPath = "/.well-known/jwks.json"
 // Bounds of a request.
 const (
 	maxBody        = 1 << 20 // bytes
+	maxFile        = 8 << 20 // bytes of a body that is a file
 	requestTimeout = 30 * time.Second
 )
 
@@ -78,6 +79,7 @@ type Options struct {
 	Accounts      *accounts.Accounts
 	Authenticator *Authenticator
 	Reports       report.Ledger // the warehouse: what runs the statements of package report
+	Costs         Costs
 	Studies       Studies
 	Evidence      Evidence
 	Enroller      Enroller
@@ -146,7 +148,7 @@ func New(options Options) (http.Handler, error) {
 
 func (o *Options) check() error {
 	for name, missing := range map[string]bool{
-		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Studies": o.Studies == nil, "Evidence": o.Evidence == nil, "Enroller": o.Enroller == nil,
+		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Costs": o.Costs == nil, "Studies": o.Studies == nil, "Evidence": o.Evidence == nil, "Enroller": o.Enroller == nil,
 		"Cluster": o.Cluster == nil, "Console": o.Console == nil, "Now": o.Now == nil, "Registerer": o.Registerer == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {

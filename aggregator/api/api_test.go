@@ -56,6 +56,7 @@ type reports struct {
 	last  report.Statement // the main one of the report that was asked for last
 	count int              // of reports
 	pass  pass.Pass        // of the last one
+	costs []report.Cost    // that were stored last
 }
 
 // asked says whether the last report had these among its arguments.
@@ -116,6 +117,14 @@ func (r *reports) Attributions(_ context.Context, app string, ids []string) ([]a
 		return nil, nil
 	}
 	return []attribution.Row{{Conversion: attribution.Conversion{App: app, ID: "known", Name: "Order Completed"}}}, nil
+}
+
+// PutCosts stores nothing.
+func (r *reports) PutCosts(_ context.Context, _ string, costs []report.Cost, _ int64) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.costs = costs
+	return 1, nil
 }
 
 // fakeRow are the values of a row.
@@ -206,7 +215,7 @@ func (s *system) serve(o Options) {
 
 func (s *system) options() Options {
 	return Options{
-		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{}, Cluster: cluster{},
+		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Costs: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{}, Cluster: cluster{},
 		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
 		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
 	}

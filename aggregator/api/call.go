@@ -105,10 +105,11 @@ func (c *call) mediaType() error {
 	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
 		return nil
 	}
-	if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
-		return errMediaType()
+	media, _, err := mime.ParseMediaType(kind)
+	if err == nil && (media == "application/json" || media == "text/csv" && c.route.text) {
+		return nil
 	}
-	return nil
+	return errMediaType()
 }
 
 // authorize finds out who asks and whether they may. If they may not, it has answered.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,7 +92,11 @@ func operation(r *route, schemas *schemas) object {
 		op["parameters"] = parameters
 	}
 	if r.body != nil {
-		op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schemas.of(r.body)}}}
+		content := object{"application/json": object{"schema": schemas.of(r.body)}}
+		if r.text {
+			content["text/csv"] = object{"schema": object{"type": "string"}}
+		}
+		op["requestBody"] = object{"required": true, "content": content}
 	}
 	return op
 }
@@ -123,6 +128,9 @@ func parametersOf(r *route) []object {
 	}
 	for _, name := range r.query {
 		schema, description := queryParameter(name)
+		if slices.Contains(repeated(), name) {
+			schema = object{"type": "array", "items": schema, "maxItems": maxRepeated}
+		}
 		list = append(list, object{"name": name, "in": "query", "schema": schema, "description": description})
 	}
 	return list
@@ -150,7 +158,25 @@ func queryParameter(name string) (schema object, description string) {
 	case "run":
 		return text, "Id of a run of the data-driven models: markov and shapley are what it found, and the range and currency are its own"
 	case "group_by":
-		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; default media_source"
+		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; performance knows up to five of these and sub1 to sub5, link, country, platform, app_version, day, week, month. Default media_source"
+	case "filter":
+		return text, "field:value keeps what has the value, field:!value leaves it out; more values of a field after commas or in a filter each. A backslash before a comma, an exclamation mark or a backslash of a value"
+	case "metrics":
+		return text, "Comma-separated columns: impressions, clicks, ctr, installs, view_through, reinstalls, re_attributions, re_engagements, cvr, events, revenue, gross, refunds, untrusted, cost, cpc, cpi, roas, arpu, fraud_share"
+	case "event":
+		return text, "One conversion event by its name, or * for all except installs; default Order Completed, or the first of the app's list"
+	case "models":
+		return object{"type": "string", "enum": []string{"all"}}, "all tells each row under the five models, and how far they are apart"
+	case "compare":
+		return object{"type": "string", "enum": []string{"previous", "year"}}, "Beside it the period of the same length before, or the same dates a year before"
+	case "sort":
+		return text, "A metric or a dimension, with a - before it for the greatest first; default the first metric, greatest first"
+	case "as_of":
+		return text, "Costs as they were known at that time; default now"
+	case "dry_run":
+		return object{"type": "boolean"}, "true checks the costs and stores nothing"
+	case "media_source":
+		return text, "Media source of rows that name none; default the network of the export"
 	case "format":
 		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at most 20000 rows, of all pages"
 	case "currency":

@@ -82,7 +82,8 @@ func (c *call) rates(q *report.Query) error {
 	if q.Currency == "" {
 		return nil
 	}
-	stored, err := c.Accounts.Apps.Rates(c.ctx, q.From.AddDate(0, 0, -report.MaxRateAge-1), q.To.AddDate(0, 0, 1))
+	from := q.Earliest()
+	stored, err := c.Accounts.Apps.Rates(c.ctx, from.AddDate(0, 0, -report.MaxRateAge-1), q.To.AddDate(0, 0, 1))
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,6 @@ func (c *call) rates(q *report.Query) error {
 	for i, r := range stored {
 		rates[i] = report.Rate(r)
 	}
-	q.Rates, err = report.Resolve(rates, q.Currency, q.From, q.To)
+	q.Rates, err = report.Resolve(rates, q.Currency, from, q.To)
 	return err
 }

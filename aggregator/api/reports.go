@@ -18,8 +18,12 @@ import (
 const (
 	defaultRange = 30 * 24 * time.Hour
 	defaultAhead = 5 * time.Minute
-	maxValue     = 512 // bytes of a query parameter
+	maxValue     = 2048 // bytes of a query parameter
+	maxRepeated  = 100  // times that one can be given
 )
+
+// repeated are the parameters that can be given more than once.
+func repeated() []string { return []string{"filter", "step"} }
 
 // parameters are the query of a request, of which only the route's own names are left.
 type parameters struct{ values url.Values }
@@ -34,9 +38,9 @@ func (c *call) query() (parameters, error) {
 		switch {
 		case !slices.Contains(c.route.query, name):
 			return parameters{}, badRequest("The query parameter " + strconv.Quote(name[:min(len(name), 40)]) + " is unknown here: use " + strings.Join(c.route.query, ", ") + ".")
-		case len(given) != 1:
+		case len(given) != 1 && !slices.Contains(repeated(), name):
 			return parameters{}, badRequest("The query parameter " + name + " is given more than once.")
-		case len(given[0]) > maxValue:
+		case len(given) > maxRepeated || slices.ContainsFunc(given, func(text string) bool { return len(text) > maxValue }):
 			return parameters{}, badRequest("The query parameter " + name + " is too long.")
 		}
 	}
@@ -102,8 +106,7 @@ func asks[T any](path, summary string, answer func(context.Context, report.Store
 }
 
 // question makes a valid report query of the request: the app of the path, the range, what was asked,
-// and the narrowing of whoever asks. The permission was decided before; this is the one place that
-// decides how much of the app they see.
+// and the narrowing of whoever asks. The permission was decided before.
 func (c *call) question() (report.Query, error) {
 	p, err := c.query()
 	if err != nil {
@@ -113,19 +116,22 @@ func (c *call) question() (report.Query, error) {
 	if err != nil {
 		return report.Query{}, err
 	}
-	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app.ID)
-	if !ok {
-		return report.Query{}, errNarrowing()
+	q, err := c.narrowed()
+	if err != nil {
+		return q, err
 	}
 	versions, err := c.settings()
 	if err != nil {
-		return report.Query{}, err
+		return q, err
 	}
-	q := report.Query{
-		App: app.ID, Apps: report.Apps{IDs: []string{app.ID}}, TZ: cmp.Or(p.get("tz"), app.Timezone), Currency: p.get("currency"), AppCurrency: app.Currency,
-		MediaSources: filter.MediaSources, Countries: filter.Countries, Settings: &versions[0].Settings,
-		Interval: report.Interval(cmp.Or(p.get("interval"), string(report.Day))), Metric: report.Metric(cmp.Or(p.get("metric"), string(report.Events))),
-		Cursor: p.get("cursor"), All: c.exporting,
+	q.TZ, q.Currency, q.AppCurrency, q.Settings = cmp.Or(p.get("tz"), app.Timezone), p.get("currency"), app.Currency, &versions[0].Settings
+	q.Interval, q.Metric = report.Interval(cmp.Or(p.get("interval"), string(report.Day))), report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
+	q.Cursor, q.All, q.Given = p.get("cursor"), c.exporting, p.values
+	if c.route.converts {
+		q.Currency = cmp.Or(q.Currency, q.AppCurrency)
+	}
+	if q.Filters, err = report.ParseFilters(p.values["filter"]); err != nil {
+		return q, err
 	}
 	if err := p.choices(&q); err != nil {
 		return q, err
@@ -140,10 +146,27 @@ func (c *call) question() (report.Query, error) {
 	if q.From, q.To, err = p.span(c.Now(), zone); err != nil {
 		return q, err
 	}
+	if text := p.get("as_of"); text != "" {
+		at, err := moment("as_of", text, zone)
+		if err != nil {
+			return q, err
+		}
+		q.AsOf = at.UnixMilli()
+	}
 	if err := q.Validate(); err != nil {
 		return q, err
 	}
 	return q, c.rates(&q)
+}
+
+// narrowed is a query of the app of the path with as much of it as whoever asks may see.
+func (c *call) narrowed() (report.Query, error) {
+	app := c.param("app")
+	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app)
+	if !ok {
+		return report.Query{}, errNarrowing()
+	}
+	return report.Query{App: app, Apps: report.Apps{IDs: []string{app}}, MediaSources: filter.MediaSources, Countries: filter.Countries}, nil
 }
 
 // choices reads what is one of several words.
@@ -215,6 +238,9 @@ func conversion(c *call) (any, error) {
 func reportRoutes() []route {
 	conversions := asks("conversions", "Conversions, newest first", report.ListConversions, "fraud", "limit", "cursor", "format")
 	conversions.rule = needs(access.RawRead)
+	performance := asks("reports/performance", "The grid: what came of which source, campaign, day and so on. Installs go by their winner, events and revenue by the credit of one model, or of all", report.Performance,
+		"group_by", "metrics", "event", "model", "models", "compare", "filter", "fraud", "currency", "as_of", "sort", "limit", "cursor", "format")
+	performance.converts = true
 	return []route{
 		asks("reports/overview", "Exact counts and revenue of a range", report.Overview, "currency", "format"),
 		asks("reports/timeseries", "One metric over time", report.Timeseries, "interval", "metric", "currency", "format"),
@@ -225,6 +251,11 @@ func reportRoutes() []route {
 		asks("reports/paths", "The most frequent paths to conversions, and how long all were in touches and days", report.Paths, "fraud", "currency", "limit", "format"),
 		asks("reports/late", "Touches that came too late to change credit, and message ids with several contents", report.Late),
 		conversions,
+		performance,
+		asks("costs", "What advertising cost, as it was imported; of each day, source, campaign, ad set, ad and country the latest", report.ListCosts, "filter", "as_of", "limit", "cursor", "format"),
+		asks("costs/coverage", "Sources and campaigns that cost something and brought nothing, and those of which no cost is known", report.Coverage, "filter"),
+		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite), handle: putCosts, summary: "Import costs, as rows, or as a file (text/csv, or in the field file) with our columns or those of an export of Google Ads, Meta, TikTok or Apple Search Ads; a later import of the same key replaces",
+			query: []string{"currency", "media_source", "dry_run"}, body: costsBody{}, reply: costsAnswer{}, text: true},
 		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
 	}
 }

@@ -73,6 +73,9 @@ type route struct {
 	media   string   // type of its answer, empty for application/json
 	status  int      // of a success; 0 means 200, or 204 without an answer
 	keep    bool     // its answers are kept for a second, see answers
+
+	converts bool // without a currency its money is converted to the app's
+	text     bool // its body may be text/csv too
 }
 
 // name is the route in metrics and the audit log; no route has one, too.

@@ -26,6 +26,12 @@ func (s *schemas) schema(t reflect.Type) object {
 	if known, ok := special(t); ok {
 		return known
 	}
+	if shaped, ok := reflect.Zero(t).Interface().(interface{ Shape() any }); ok && t.Kind() == reflect.Struct {
+		if s.named[t.Name()] == nil {
+			s.named[t.Name()] = s.structure(reflect.TypeOf(shaped.Shape()))
+		}
+		return object{"$ref": "#/components/schemas/" + t.Name()}
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return nullable(s.schema(t.Elem()))

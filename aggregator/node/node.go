@@ -286,7 +286,7 @@ func (n *Node) front(ctx context.Context) error {
 	view := clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now}
 	n.view.Store(&view)
 	n.handler, err = api.New(api.Options{
-		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
+		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Costs: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
 		Cluster: view, Heads: copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})

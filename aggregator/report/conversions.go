@@ -48,6 +48,9 @@ func (q *Query) limit() int {
 // ListConversions returns a page of the conversions of a valid query, newest first. With
 // All it is every page there is, up to the rows of an export.
 func ListConversions(ctx context.Context, store Store, q Query) (ConversionsResult, error) {
+	if _, err := q.after(); err != nil {
+		return ConversionsResult{}, err
+	}
 	if !q.All {
 		return q.page(ctx, store)
 	}

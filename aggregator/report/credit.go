@@ -14,6 +14,9 @@ import (
 // Attribution shares the conversions and the revenue of a valid query out under one
 // model.
 func Attribution(ctx context.Context, store Store, q Query) (AttributionResult, error) {
+	if err := q.few(); err != nil {
+		return AttributionResult{}, err
+	}
 	if q.DataDriven != "" {
 		sums, err := Journeys(ctx, store, q)
 		if err != nil {

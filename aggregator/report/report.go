@@ -5,6 +5,7 @@
 package report
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -43,6 +44,16 @@ type Query struct {
 	MediaSources []string
 	Countries    []string
 
+	// Filters narrow what is asked for.
+	Filters []Filter
+
+	// Aliases give media sources the names that people are shown, by their names in small
+	// letters: at reading time, never of what is stored.
+	Aliases map[string]string
+
+	// Given are the parameters of the request, for what only one report knows.
+	Given url.Values
+
 	// Net leaves out conversions whose install is marked as fraud, also where the mark
 	// changed nothing.
 	Net bool
@@ -53,6 +64,8 @@ type Query struct {
 
 	// Settings are those of the app as they stand, for reports that go by them.
 	Settings *attribution.Settings
+
+	AsOf int64 // costs as they were known then, in milliseconds; 0 is now
 
 	All    bool   // every page, up to MaxExport rows
 	Limit  int    // rows of a page; 0 is DefaultLimit

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,6 +91,25 @@ func TestSQL(t *testing.T) {
 			q.Settings = &s
 			return []Statement{q.lateRows(), q.lateTouches(), q.conflicts()}
 		},
+		"performance": func(q Query) []Statement {
+			q.Currency, q.TZ, q.GroupBy = "EUR", "Europe/Berlin", []Dimension{MediaSource, Sub1, Platform, ByWeek}
+			q.Given = url.Values{"metrics": {strings.Join(gridMetrics(), ",")}, "event": {"Buy'd"}}
+			q.Filters = []Filter{{Field: AppVersion, Not: true, Values: []string{"1'"}}}
+			q.Aliases = map[string]string{"fb": "facebook", "x'?": "y"}
+			first, err := q.grid()
+			q.GroupBy, q.Given, q.Filters, q.Net = []Dimension{Campaign, Country}, url.Values{"models": {"all"}}, nil, true
+			second, err2 := q.grid()
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			var list []Statement
+			for _, g := range []Grid{first, second} {
+				for _, s := range g.summings() {
+					list = append(list, s.statement(&g.Query))
+				}
+			}
+			return list
+		},
 		"conversions": func(q Query) []Statement {
 			first := q.conversions()
 			q.Limit, q.Cursor = 10, *mark{1_767_300_000_000, "m'1"}.cursor()
@@ -143,7 +163,6 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		"dimension":     {func(q *Query) { q.GroupBy = []Dimension{"payload"} }, "group_by must be"},
 		"dimension 2x":  {func(q *Query) { q.GroupBy = []Dimension{Ad, Ad} }, "group_by must be"},
 		"limit":         {func(q *Query) { q.Limit = MaxLimit + 1 }, "limit must be"},
-		"cursor":        {func(q *Query) { q.Cursor = "!" }, "cursor"},
 		"many filters":  {func(q *Query) { q.Countries = make([]string, MaxFilter+1) }, "more than"},
 		"long filter":   {func(q *Query) { q.MediaSources = []string{strings.Repeat("x", maxName+1)} }, "longer than"},
 		"long currency": {func(q *Query) { q.Currency = strings.Repeat("E", 17) }, "currency"},

@@ -23,7 +23,7 @@ func invalid(format string, args ...any) error {
 // Validate returns what is wrong with a query, all faults joined, each an
 // InvalidError. A report of a query that is not valid must not be run.
 func (q *Query) Validate() error {
-	return errors.Join(q.validateApp(), q.validateRange(), q.validateShape(), q.validateFilters())
+	return errors.Join(q.validateApp(), q.validateRange(), q.validateShape(), q.validateFilters(), q.validateFields())
 }
 
 func (q *Query) validateApp() error {
@@ -53,7 +53,7 @@ func (q *Query) validateRange() error {
 
 func (q *Query) location() (*time.Location, error) {
 	zone, err := time.LoadLocation(q.TZ)
-	if err != nil || q.TZ == "Local" || len(q.TZ) > 64 {
+	if err != nil || q.TZ == "Local" || len(q.TZ) > 64 || strings.ContainsAny(q.TZ, `'"\?`) {
 		return nil, invalid("tz is not an IANA name such as Europe/Berlin")
 	}
 	return zone, nil
@@ -74,16 +74,13 @@ func (q *Query) validateShape() error {
 		faults = append(faults, err)
 	}
 	for i, d := range q.GroupBy {
-		if !slices.Contains(dimensions(), d) || slices.Contains(q.GroupBy[:i], d) {
-			faults = append(faults, invalid("group_by must be a list of media_source, campaign, adset, ad, keyword, each once"))
+		if !slices.Contains(gridDimensions(), d) || slices.Contains(q.GroupBy[:i], d) || i == maxGroupBy {
+			faults = append(faults, invalid("group_by must be a list of at most %d of %s, each once", maxGroupBy, names(gridDimensions())))
 			break
 		}
 	}
 	if q.Limit < 0 || q.Limit > MaxLimit {
 		faults = append(faults, invalid("limit must be 1 to %d", MaxLimit))
-	}
-	if _, err := q.after(); err != nil {
-		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }
@@ -107,6 +104,16 @@ func (q *Query) validateFilters() error {
 func isCurrency(code string) bool {
 	small := strings.ContainsFunc(code, func(r rune) bool { return r < 'A' || r > 'Z' })
 	return code == "" || len(code) == 3 && !small
+}
+
+// few says whether an attribution report knows all dimensions that were asked for.
+func (q *Query) few() error {
+	for _, d := range q.GroupBy {
+		if !slices.Contains(dimensions(), d) {
+			return invalid("group_by must be a list of %s here: the performance report knows the others", names(dimensions()))
+		}
+	}
+	return nil
 }
 
 func dimensions() []Dimension { return []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword} }

@@ -15,7 +15,7 @@ import (
 
 // Read runs the statements of a report at the same time and gives every row to its
 // part; it makes a report.Store of the warehouse.
-func (w *Warehouse) Read(ctx context.Context, parts ...report.Part) error {
+func (w *server) Read(ctx context.Context, parts ...report.Part) error {
 	if len(parts) == 1 {
 		return w.answer(ctx, parts[0])
 	}
@@ -26,7 +26,7 @@ func (w *Warehouse) Read(ctx context.Context, parts ...report.Part) error {
 	return g.Wait()
 }
 
-func (w *Warehouse) answer(ctx context.Context, p report.Part) error {
+func (w *server) answer(ctx context.Context, p report.Part) error {
 	if p.Converts {
 		table, err := dayRates(p.Rates)
 		if err != nil {

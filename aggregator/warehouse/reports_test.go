@@ -380,7 +380,7 @@ func testPages(t *testing.T, w *Warehouse, q report.Query) {
 
 	q.Cursor = "nonsense"
 	var invalid *report.InvalidError
-	if err := q.Validate(); !errors.As(err, &invalid) {
+	if _, err := report.ListConversions(t.Context(), w, q); !errors.As(err, &invalid) {
 		t.Errorf("a bad cursor: %v", err)
 	}
 }

@@ -76,12 +76,13 @@ type Warehouse struct {
 	*Statements
 	*Erasures
 	*AuditHeads
+	*Costs
 }
 
 func newWarehouse(s *server) *Warehouse {
 	return &Warehouse{
 		server: s, Intake: &Intake{s}, Facts: &Facts{s}, Changes: &Changes{s}, Results: &Results{s}, Disputes: &Disputes{s},
-		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s},
+		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s}, Costs: &Costs{s},
 	}
 }
 
