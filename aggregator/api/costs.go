@@ -105,7 +105,8 @@ func (c *call) ownSources(costs []report.Cost) error {
 	}
 	for i := range costs {
 		if !q.SeesCost(&costs[i]) {
-			return refusal(http.StatusForbidden, "forbidden", "Your roles show you this app only in part: row "+costs[i].MediaSource+" "+costs[i].Country+" is not in it.")
+			return refusal(http.StatusForbidden, "forbidden", "Your roles show you this app only in part: row "+costs[i].MediaSource+" "+costs[i].Country+" is "+
+				"not in it.")
 		}
 	}
 	return nil

@@ -17,11 +17,14 @@ type Evidence interface {
 
 func evidenceRoutes() []route {
 	return []route{
-		{method: "GET", path: "apps/{app}/conversions/{conversion}/around", rule: needs(access.RawRead), handle: aroundConversion, summary: "Who made a conversion, by which identity links, and which of their touches have no share of it, and why", reply: report.Surroundings{}},
-		{method: "GET", path: "apps/{app}/late-touches", rule: needs(access.RawRead), handle: lateTouches, summary: "Touches that arrived later than the lateness limit, latest arrivals first, and how many conversions they were too late for",
-			query: []string{"from", "to", "tz"}, reply: report.LateTouches{}},
-		{method: "GET", path: "apps/{app}/conflicts", rule: needs(access.RawRead), handle: listConflicts, summary: "Message ids that were used for several contents (event_id_conflict), by id; the first variant counts",
-			query: []string{"limit", "cursor"}, reply: report.ConflictsResult{}},
+		{method: "GET", path: "apps/{app}/conversions/{conversion}/around", rule: needs(access.RawRead), handle: aroundConversion,
+			summary: "Who made a conversion, by which identity links, and which of their touches have no share of it, and why", reply: report.Surroundings{}},
+		{method: "GET", path: "apps/{app}/late-touches", rule: needs(access.RawRead), handle: lateTouches,
+			summary: "Touches that arrived later than the lateness limit, latest arrivals first, and how many conversions they were too late for",
+			query:   []string{"from", "to", "tz"}, reply: report.LateTouches{}},
+		{method: "GET", path: "apps/{app}/conflicts", rule: needs(access.RawRead), handle: listConflicts,
+			summary: "Message ids that were used for several contents (event_id_conflict), by id; the first variant counts",
+			query:   []string{"limit", "cursor"}, reply: report.ConflictsResult{}},
 	}
 }
 

@@ -158,11 +158,14 @@ func queryParameter(name string) (schema object, description string) {
 	case "run":
 		return text, "Id of a run of the data-driven models: markov and shapley are what it found, and the range and currency are its own"
 	case "group_by":
-		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; performance knows up to five of these and sub1 to sub5, link, country, platform, app_version, day, week, month. Default media_source"
+		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; performance knows up to five of these and sub1 to sub5, link, country, " +
+			"platform, app_version, day, week, month. Default media_source"
 	case "filter":
-		return text, "field:value keeps what has the value, field:!value leaves it out; more values of a field after commas or in a filter each. A backslash before a comma, an exclamation mark or a backslash of a value"
+		return text, "field:value keeps what has the value, field:!value leaves it out; more values of a field after commas or in a filter each. A " +
+			"backslash before a comma, an exclamation mark or a backslash of a value"
 	case "metrics":
-		return text, "Comma-separated columns: impressions, clicks, ctr, installs, view_through, reinstalls, re_attributions, re_engagements, cvr, events, revenue, gross, refunds, untrusted, cost, cpc, cpi, roas, arpu, fraud_share"
+		return text, "Comma-separated columns: impressions, clicks, ctr, installs, view_through, reinstalls, re_attributions, re_engagements, cvr, events, " +
+			"revenue, gross, refunds, untrusted, cost, cpc, cpi, roas, arpu, fraud_share"
 	case "event":
 		return text, "One conversion event by its name, or * for all except installs; default Order Completed, or the first of the app's list"
 	case "models":
@@ -178,9 +181,11 @@ func queryParameter(name string) (schema object, description string) {
 	case "media_source":
 		return text, "Media source of rows that name none; default the network of the export"
 	case "format":
-		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at most 20000 rows, of all pages"
+		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at " +
+			"most 20000 rows, of all pages"
 	case "currency":
-		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code that revenue is converted to by stored daily rates; without it nothing is converted, and of several currencies the app's comes first"
+		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code that revenue is converted to by stored daily rates; without it nothing is " +
+			"converted, and of several currencies the app's comes first"
 	case "limit":
 		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
 	case "cursor":

@@ -37,7 +37,8 @@ func (c *call) query() (parameters, error) {
 	for name, given := range values {
 		switch {
 		case !slices.Contains(c.route.query, name):
-			return parameters{}, badRequest("The query parameter " + strconv.Quote(name[:min(len(name), 40)]) + " is unknown here: use " + strings.Join(c.route.query, ", ") + ".")
+			return parameters{}, badRequest("The query parameter " + strconv.Quote(name[:min(len(name), 40)]) + " is unknown here: use " +
+				strings.Join(c.route.query, ", ") + ".")
 		case len(given) != 1 && !slices.Contains(repeated(), name):
 			return parameters{}, badRequest("The query parameter " + name + " is given more than once.")
 		case len(given) > maxRepeated || slices.ContainsFunc(given, func(text string) bool { return len(text) > maxValue }):
@@ -238,24 +239,31 @@ func conversion(c *call) (any, error) {
 func reportRoutes() []route {
 	conversions := asks("conversions", "Conversions, newest first", report.ListConversions, "fraud", "limit", "cursor", "format")
 	conversions.rule = needs(access.RawRead)
-	performance := asks("reports/performance", "The grid: what came of which source, campaign, day and so on. Installs go by their winner, events and revenue by the credit of one model, or of all", report.Performance,
+	performance := asks("reports/performance", "The grid: what came of which source, campaign, day and so on. Installs go by their winner, events and "+
+		"revenue by the credit of one model, or of all", report.Performance,
 		"group_by", "metrics", "event", "model", "models", "compare", "filter", "fraud", "currency", "as_of", "sort", "limit", "cursor", "format")
 	performance.converts = true
 	return []route{
 		asks("reports/overview", "Exact counts and revenue of a range", report.Overview, "currency", "format"),
 		asks("reports/timeseries", "One metric over time", report.Timeseries, "interval", "metric", "currency", "format"),
 		asks("reports/attribution", "Conversions and revenue credited under one model", report.Attribution, "fraud", "model", "group_by", "currency", "format"),
-		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport, summary: "Two models side by side, with the difference in credit and in rank",
-			query: []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
+		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport,
+			summary: "Two models side by side, with the difference in credit and in rank",
+			query:   []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
 		asks("reports/sources", "Media sources and campaigns under last touch", report.Sources, "fraud", "currency", "format"),
-		asks("reports/paths", "The most frequent paths to conversions, and how long all were in touches and days", report.Paths, "fraud", "currency", "limit", "format"),
+		asks("reports/paths", "The most frequent paths to conversions, and how long all were in touches and days", report.Paths, "fraud", "currency",
+			"limit", "format"),
 		asks("reports/late", "Touches that came too late to change credit, and message ids with several contents", report.Late),
 		conversions,
 		performance,
-		asks("costs", "What advertising cost, as it was imported; of each day, source, campaign, ad set, ad and country the latest", report.ListCosts, "filter", "as_of", "limit", "cursor", "format"),
+		asks("costs", "What advertising cost, as it was imported; of each day, source, campaign, ad set, ad and country the latest", report.ListCosts,
+			"filter", "as_of", "limit", "cursor", "format"),
 		asks("costs/coverage", "Sources and campaigns that cost something and brought nothing, and those of which no cost is known", report.Coverage, "filter"),
-		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite), handle: putCosts, summary: "Import costs, as rows, or as a file (text/csv, or in the field file) with our columns or those of an export of Google Ads, Meta, TikTok or Apple Search Ads; a later import of the same key replaces",
+		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite), handle: putCosts,
+			summary: "Import costs, as rows, or as a file (text/csv, or in the field file) with our columns or those of an export of Google Ads, Meta, TikTok " +
+				"or Apple Search Ads; a later import of the same key replaces",
 			query: []string{"currency", "media_source", "dry_run"}, body: costsBody{}, reply: costsAnswer{}, text: true},
-		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion, summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
+		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion,
+			summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
 	}
 }

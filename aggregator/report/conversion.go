@@ -24,7 +24,7 @@ func Conversion(ctx context.Context, ledger Ledger, q Query, id string) (Convers
 	}
 	if len(q.Countries) > 0 {
 		country := ""
-		err := ledger.Read(ctx, Part{q.countryOf(id), func(r Row) error { return r.Scan(&country) }})
+		err := ledger.Read(ctx, Part{countryOf(&q, id), func(r Row) error { return r.Scan(&country) }})
 		if err != nil || !slices.Contains(q.Countries, country) {
 			return ConversionResult{}, false, err
 		}
@@ -47,7 +47,7 @@ func (q *Query) sees(row *attribution.Row) bool {
 }
 
 // countryOf returns the statement that answers with the country of a conversion.
-func (q *Query) countryOf(id string) Statement {
+func countryOf(q *Query, id string) Statement {
 	var s Statement
 	return *s.add("SELECT country FROM conversion_ids\nWHERE app_id = ? AND id_hash = cityHash64(?) AND conversion_id = ?\n"+
 		"ORDER BY version DESC LIMIT 1", q.App, id, id)

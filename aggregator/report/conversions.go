@@ -71,7 +71,7 @@ func ListConversions(ctx context.Context, store Store, q Query) (ConversionsResu
 
 func (q *Query) page(ctx context.Context, store Store) (ConversionsResult, error) {
 	var list []ConversionRow
-	err := store.Read(ctx, into(&list, q.conversions(), func(r Row, c *ConversionRow) error {
+	err := store.Read(ctx, into(&list, conversionsSQL(q), func(r Row, c *ConversionRow) error {
 		return r.Scan(&c.ID, &c.Name, &c.Time, &c.Revenue, &c.Currency, &c.Outcome, &c.InstallSource, &c.InstallName, &c.LastSource, &c.LastName, &c.Touches)
 	}))
 	if err != nil {
@@ -81,7 +81,7 @@ func (q *Query) page(ctx context.Context, store Store) (ConversionsResult, error
 }
 
 // conversions asks for one row more than a page has.
-func (q *Query) conversions() Statement {
+func conversionsSQL(q *Query) Statement {
 	var s Statement
 	s.add("SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,\n" +
 		"    touches_media_source[-1], touches_campaign[-1], length(touches_id)\nFROM attributions FINAL\n").within(q).madeIn(q)

@@ -34,32 +34,36 @@ func (g *Grid) costs() []summing {
 	if !g.knowsCost() {
 		return nil
 	}
-	stated := g.touchStream()
+	stated := touchStream(&g.Query)
 	day := "toString(toDate(fromUnixTimestamp64Milli(x_at, '" + g.zoneName() + "')))"
 	inner := stated.base
 	stated.base = Statement{}
-	stated.base.add("SELECT * FROM (").append(inner).add(") WHERE x_cost != 0 AND (" + day + ", x_media_source) NOT IN (SELECT toString(date), x_media_source FROM (").
-		append(g.costRows()).add("))")
+	stated.base.add("SELECT * FROM (").append(inner).add(") WHERE x_cost != 0 AND (" + day + ", x_media_source) NOT IN (SELECT toString(date), " +
+		"x_media_source FROM (").
+		append(costRows(&g.Query)).add("))")
 	return []summing{
-		{st: g.costStream(), money: []measure{{"cost", "x_cost"}}},
+		{st: costStream(&g.Query), money: []measure{{"cost", "x_cost"}}},
 		{st: stated, money: []measure{{"cost", "x_cost"}}},
 	}
 }
 
 // costStream are imported costs; their time is noon of their day.
-func (q *Query) costStream() *stream {
+func costStream(q *Query) *stream {
 	st := &stream{has: costDimensions()}
-	st.base.add("SELECT toUnixTimestamp64Milli(toDateTime64(toString(date) || ' 12:00:00', 3, '" + q.zoneName() + "')) AS x_at, x_media_source, x_campaign, x_adset, x_ad, x_country, x_cost, x_currency FROM (").
-		append(q.costRows()).add(")")
+	st.base.add("SELECT toUnixTimestamp64Milli(toDateTime64(toString(date) || ' 12:00:00', 3, '" + q.zoneName() +
+		"')) AS x_at, x_media_source, x_campaign, x_adset, x_ad, x_country, x_cost, x_currency FROM (").
+		append(costRows(q)).add(")")
 	return st
 }
 
 // costRows are the costs of the days of the range, of each key what was imported last.
-func (q *Query) costRows() Statement {
+func costRows(q *Query) Statement {
 	var s Statement
 	first, last := q.days()
-	s.add("SELECT date, "+q.named("media_source", "'direct'")+" AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad, country AS x_country,\n"+
-		"    argMax(cost, as_of) AS x_cost, argMax(currency, as_of) AS x_currency, argMax(impressions, as_of) AS x_impressions, argMax(clicks, as_of) AS x_clicks, max(as_of) AS x_as_of\n"+
+	s.add("SELECT date, "+q.named("media_source", "'direct'")+" AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad, country AS "+
+		"x_country,\n"+
+		"    argMax(cost, as_of) AS x_cost, argMax(currency, as_of) AS x_currency, argMax(impressions, as_of) AS x_impressions, argMax(clicks, as_of) AS "+
+		"x_clicks, max(as_of) AS x_as_of\n"+
 		"FROM costs WHERE app_id = ? AND date >= toDate(?) AND date <= toDate(?)", q.App, first, last)
 	if q.AsOf > 0 {
 		s.add(" AND as_of <= ?", q.AsOf)
@@ -124,7 +128,8 @@ func ListCosts(ctx context.Context, store Store, q Query) (CostsResult, error) {
 	}
 	st := &stream{has: costDimensions()}
 	var s Statement
-	s.add("SELECT toString(date), x_media_source, x_campaign, x_adset, x_ad, x_country, x_currency, x_cost, x_impressions, x_clicks, x_as_of FROM (").append(q.costRows()).add(")").filtered(&q, st)
+	s.add("SELECT toString(date), x_media_source, x_campaign, x_adset, x_ad, x_country, x_currency, x_cost, x_impressions, x_clicks, x_as_of FROM "+
+		"(").append(costRows(&q)).add(")").filtered(&q, st)
 	if after != nil && len(after.Names) == 6 {
 		word := " AND "
 		if len(q.filters()) == 0 {
@@ -153,7 +158,8 @@ func ListCosts(ctx context.Context, store Store, q Query) (CostsResult, error) {
 
 // Table has a row for each cost, with the columns of a file that can be imported.
 func (r CostsResult) Table() Table {
-	t := Table{Truncated: r.NextCursor != nil, Header: []string{"date", "media_source", "campaign", "adset", "ad", "country", "currency", "cost", "impressions", "clicks", "as_of"}}
+	t := Table{Truncated: r.NextCursor != nil, Header: []string{"date", "media_source", "campaign", "adset", "ad", "country", "currency", "cost",
+		"impressions", "clicks", "as_of"}}
 	for i := range r.Data {
 		c := &r.Data[i]
 		t.Rows = append(t.Rows, []string{c.Date, cell(c.MediaSource), cell(c.Campaign), cell(c.AdSet), cell(c.Ad), c.Country, c.Currency, string(c.Cost.Cost),
@@ -186,9 +192,9 @@ func Coverage(ctx context.Context, store Store, q Query) (CoverageResult, error)
 	touches := make(map[[2]string]*CoverageItem)
 	var c, t Statement
 	costStream := stream{has: costDimensions()}
-	c.add("SELECT x_media_source, x_campaign, x_currency, toString(sum(toInt128(x_cost))) FROM (").append(q.costRows()).add(")").filtered(&q, &costStream).
+	c.add("SELECT x_media_source, x_campaign, x_currency, toString(sum(toInt128(x_cost))) FROM (").append(costRows(&q)).add(")").filtered(&q, &costStream).
 		add("\nGROUP BY x_media_source, x_campaign, x_currency LIMIT ?", maxGroups)
-	t.add("SELECT x_media_source, x_campaign, countIf(x_kind = 'click'), countIf(x_kind = 'impression')\n").joined(&q, q.touchStream(), nil, false).
+	t.add("SELECT x_media_source, x_campaign, countIf(x_kind = 'click'), countIf(x_kind = 'impression')\n").joined(&q, touchStream(&q), nil, false).
 		add("\nGROUP BY x_media_source, x_campaign LIMIT ?", maxGroups)
 	err := store.Read(ctx,
 		Part{c, func(r Row) error {

@@ -11,11 +11,14 @@ func TestCostFilesOfTheNetworksAreRecognised(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"ours": {"date,media_source,campaign,country,currency,cost,impressions,clicks\n2026-11-19,metaads,c1,DE,EUR,60.5,100,7\n",
 			"ours: 2026-11-19 metaads c1// DE EUR 60.500000 100 7; "},
-		"Google Ads": {"Campaign report\n\"November 1, 2026 - November 19, 2026\"\nDay,Campaign,Ad group,Currency code,Impr.,Clicks,Cost\n2026-11-19,\"Search, brand\",Exact,EUR,\"12,345\",678,\"1,234.50\"\nTotal: Campaigns,--,--,EUR,\"12,345\",678,\"1,234.50\"\n",
+		"Google Ads": {"Campaign report\n\"November 1, 2026 - November 19, 2026\"\nDay,Campaign,Ad group,Currency " +
+			"code,Impr.,Clicks,Cost\n2026-11-19,\"Search, brand\",Exact,EUR,\"12,345\",678,\"1,234.50\"\nTotal: Campaigns,--,--,EUR,\"12,345\",678,\"1,234.50\"\n",
 			"google_ads: 2026-11-19 google Search, brand/Exact/  EUR 1234.500000 12345 678; skipped 1 "},
-		"Meta": {"\ufeffCampaign name,Ad set name,Ad name,Day,Amount spent (USD),Impressions,Link clicks,Reporting starts,Reporting ends\nSpring,Broad,Video 1,2026-11-19,12.345678,1000,12,2026-11-19,2026-11-19\n",
+		"Meta": {"\ufeffCampaign name,Ad set name,Ad name,Day,Amount spent (USD),Impressions,Link clicks,Reporting starts,Reporting " +
+			"ends\nSpring,Broad,Video 1,2026-11-19,12.345678,1000,12,2026-11-19,2026-11-19\n",
 			"meta: 2026-11-19 meta Spring/Broad/Video 1  USD 12.345678 1000 12; "},
-		"TikTok": {"Date;Campaign name;Ad group name;Currency;Cost;Impressions;Clicks (destination)\n2026-11-19 00:00:00;Launch;G1;EUR;7,5;10;1\nTotal of 1 results;;;;7,5;10;1\n",
+		"TikTok": {"Date;Campaign name;Ad group name;Currency;Cost;Impressions;Clicks (destination)\n2026-11-19 00:00:00;Launch;G1;EUR;7,5;10;1\nTotal of 1 " +
+			"results;;;;7,5;10;1\n",
 			"tiktok: 2026-11-19 tiktok Launch/G1/  EUR 7.500000 10 1; skipped 1 "},
 		"Apple Search Ads": {"Date,Campaign Name,Ad Group Name,Country or Region,Spend,Currency,Impressions,Taps\n2026-11-19,Brand,AG,DE,3.10,EUR,50,4\n",
 			"apple_search_ads: 2026-11-19 apple_search_ads Brand/AG/ DE EUR 3.100000 50 4; "},
@@ -32,7 +35,8 @@ func TestCostFilesOfTheNetworksAreRecognised(t *testing.T) {
 		} else {
 			got = file.Format + ": "
 			for _, r := range file.Costs {
-				got += fmt.Sprintf("%s %s %s/%s/%s %s %s %s %d %d; ", r.Date, r.MediaSource, r.Campaign, r.AdSet, r.Ad, r.Country, r.Currency, r.Cost, r.Impressions, r.Clicks)
+				got += fmt.Sprintf("%s %s %s/%s/%s %s %s %s %d %d; ", r.Date, r.MediaSource, r.Campaign, r.AdSet, r.Ad, r.Country, r.Currency, r.Cost,
+					r.Impressions, r.Clicks)
 			}
 			if file.Skipped > 0 {
 				got += fmt.Sprintf("skipped %d ", file.Skipped)

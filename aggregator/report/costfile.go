@@ -158,17 +158,25 @@ type costFormat struct {
 // English.
 func costFormats() []costFormat {
 	return []costFormat{
-		{"ours", "", []string{"media_source"}, map[string][]string{"date": {"date"}, "media_source": {"media_source"}, "campaign": {"campaign"}, "adset": {"adset"}, "ad": {"ad"},
+		{"ours", "", []string{"media_source"}, map[string][]string{"date": {"date"}, "media_source": {"media_source"}, "campaign": {"campaign"},
+			"adset": {"adset"}, "ad": {"ad"},
 			"country": {"country"}, "currency": {"currency"}, "cost": {"cost"}, "impressions": {"impressions"}, "clicks": {"clicks"}}},
-		{"apple_search_ads", "apple_search_ads", []string{"taps", "local spend"}, map[string][]string{"date": {"date", "day"}, "campaign": {"campaign name", "campaign"}, "adset": {"ad group name", "ad group"}, "ad": {"ad name"},
-			"country": {"country or region", "countries or regions", "storefront"}, "currency": {"currency"}, "cost": {"spend", "local spend"}, "impressions": {"impressions"}, "clicks": {"taps"}}},
-		{"google_ads", "google", []string{"impr.", "ad group", "currency code", "campaign"}, map[string][]string{"date": {"day", "date"}, "campaign": {"campaign"}, "adset": {"ad group"}, "ad": {"ad name", "ad"},
-			"country": {"country/territory (user location)", "country/territory (matched)", "country/territory", "country"}, "currency": {"currency code", "currency"}, "cost": {"cost"}, "impressions": {"impr.", "impressions"}, "clicks": {"clicks"}}},
-		{"meta", "meta", []string{"amount spent", "ad set name", "reporting starts"}, map[string][]string{"date": {"day", "reporting starts", "date"}, "campaign": {"campaign name"}, "adset": {"ad set name"}, "ad": {"ad name"},
+		{"apple_search_ads", "apple_search_ads", []string{"taps", "local spend"}, map[string][]string{"date": {"date", "day"},
+			"campaign": {"campaign name", "campaign"}, "adset": {"ad group name", "ad group"}, "ad": {"ad name"},
+			"country": {"country or region", "countries or regions", "storefront"}, "currency": {"currency"}, "cost": {"spend", "local spend"},
+			"impressions": {"impressions"}, "clicks": {"taps"}}},
+		{"google_ads", "google", []string{"impr.", "ad group", "currency code", "campaign"}, map[string][]string{"date": {"day", "date"},
+			"campaign": {"campaign"}, "adset": {"ad group"}, "ad": {"ad name", "ad"},
+			"country": {"country/territory (user location)", "country/territory (matched)", "country/territory", "country"}, "currency": {"currency code",
+				"currency"}, "cost": {"cost"}, "impressions": {"impr.", "impressions"}, "clicks": {"clicks"}}},
+		{"meta", "meta", []string{"amount spent", "ad set name", "reporting starts"}, map[string][]string{"date": {"day", "reporting starts", "date"},
+			"campaign": {"campaign name"}, "adset": {"ad set name"}, "ad": {"ad name"},
 			"country": {"country"}, "currency": {"currency"}, "cost": {"amount spent"}, "impressions": {"impressions"}, "clicks": {"link clicks", "clicks (all)"}}},
-		{"tiktok", "tiktok", []string{"ad group name", "adgroup name", "by day", "stat_time_day", "clicks (destination)", "campaign name"}, map[string][]string{"date": {"date", "by day", "stat_time_day", "day"}, "campaign": {"campaign name"},
-			"adset": {"ad group name", "adgroup name"}, "ad": {"ad name"}, "country": {"country/region", "country"}, "currency": {"currency"}, "cost": {"cost", "spend", "total cost"},
-			"impressions": {"impressions", "impression"}, "clicks": {"clicks (destination)", "clicks"}}},
+		{"tiktok", "tiktok", []string{"ad group name", "adgroup name", "by day", "stat_time_day", "clicks (destination)", "campaign name"},
+			map[string][]string{"date": {"date", "by day", "stat_time_day", "day"}, "campaign": {"campaign name"},
+				"adset": {"ad group name", "adgroup name"}, "ad": {"ad name"}, "country": {"country/region", "country"}, "currency": {"currency"},
+				"cost":        {"cost", "spend", "total cost"},
+				"impressions": {"impressions", "impression"}, "clicks": {"clicks (destination)", "clicks"}}},
 	}
 }
 
@@ -215,7 +223,8 @@ func ParseCosts(text []byte) (CostFile, error) {
 		}
 	}
 	if at == nil {
-		return file, invalid("no line of the file names columns that are known: date, media_source, campaign, adset, ad, country, currency, cost, impressions and clicks, or those of an export of Google Ads, Meta, TikTok or Apple Search Ads in English")
+		return file, invalid("no line of the file names columns that are known: date, media_source, campaign, adset, ad, country, currency, cost, " +
+			"impressions and clicks, or those of an export of Google Ads, Meta, TikTok or Apple Search Ads in English")
 	}
 	file.Format = format.name
 	return file, nil
@@ -274,7 +283,8 @@ func costOf(record []string, at map[string]int) (c Cost, total bool, err error) 
 	if date := text("date"); date == "" || strings.HasPrefix(strings.ToLower(record[0]), "total") || date == "--" {
 		return c, true, nil
 	}
-	c = Cost{MediaSource: text("media_source"), Campaign: text("campaign"), AdSet: text("adset"), Ad: text("ad"), Country: text("country"), Currency: strings.ToUpper(text("currency"))}
+	c = Cost{MediaSource: text("media_source"), Campaign: text("campaign"), AdSet: text("adset"), Ad: text("ad"), Country: text("country"),
+		Currency: strings.ToUpper(text("currency"))}
 	if c.Date, err = readDay(text("date")); err != nil {
 		return c, false, err
 	}
@@ -296,7 +306,8 @@ func costOf(record []string, at map[string]int) (c Cost, total bool, err error) 
 
 // readDay reads the ways in which exports write a day that cannot be mistaken.
 func readDay(text string) (string, error) {
-	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05", "2006-01-02T15:04:05Z07:00", "2006/01/02", "20060102", "02.01.2006", "Jan 2, 2006", "2 Jan 2006"} {
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05", "2006-01-02T15:04:05Z07:00", "2006/01/02", "20060102", "02.01.2006",
+		"Jan 2, 2006", "2 Jan 2006"} {
 		if day, err := time.Parse(layout, text); err == nil {
 			return day.Format(time.DateOnly), nil
 		}

@@ -26,7 +26,7 @@ func Attribution(ctx context.Context, store Store, q Query) (AttributionResult, 
 	}
 	dimensions := len(q.dimensions())
 	var sums []CreditSum
-	err := store.Read(ctx, into(&sums, q.attribution(), func(r Row, s *CreditSum) error {
+	err := store.Read(ctx, into(&sums, attributionSQL(&q), func(r Row, s *CreditSum) error {
 		s.Group = make([]string, dimensions)
 		fields := make([]any, 0, dimensions+6)
 		for i := range s.Group {
@@ -48,11 +48,12 @@ func Sources(ctx context.Context, store Store, q Query) (AttributionResult, erro
 
 // attribution answers with the dimensions, whether there is revenue, its currency,
 // and the sums of credit and of revenue in millionths as text.
-func (q *Query) attribution() Statement {
+func attributionSQL(q *Query) Statement {
 	model := q.Model.String()
 	var s Statement
 	s.add("SELECT "+names(q.dimensions())+", paid, currency, toString(sum(credits)), toString(sum(shares))").exact(q, "shares").
-		add("\nFROM (SELECT " + names(q.dimensions()) + ", paid, currency, " + q.day("time") + ", sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (\n" +
+		add("\nFROM (SELECT " + names(q.dimensions()) + ", paid, currency, " + q.day("time") + ", sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS " +
+			"shares FROM (\n" +
 			"    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time")
 	for _, d := range q.dimensions() {
 		s.add(", path_" + string(d) + " AS " + string(d))

@@ -65,7 +65,7 @@ func (q *Query) validateDataDriven() error {
 // with how many went it.
 func Journeys(ctx context.Context, store Store, q Query) ([]JourneySum, error) {
 	var sums []JourneySum
-	err := store.Read(ctx, into(&sums, q.journeys(), func(r Row, s *JourneySum) error {
+	err := store.Read(ctx, into(&sums, journeysSQL(&q), func(r Row, s *JourneySum) error {
 		return r.Scan(&s.Channels, &s.Paid, &s.Currency, &s.Conversions, &s.Revenue, &s.Exact, &s.Unknown)
 	}))
 	if err != nil {
@@ -77,7 +77,7 @@ func Journeys(ctx context.Context, store Store, q Query) ([]JourneySum, error) {
 // journeys answers with the media sources of a path, repeated ones once, whether there is
 // revenue, its currency, how many conversions had that path, and their revenue in
 // millionths as text.
-func (q *Query) journeys() Statement {
+func journeysSQL(q *Query) Statement {
 	var s Statement
 	s.add("SELECT channels, paid, currency, toInt64(sum(n)), toString(sum(amount))").exact(q, "amount").
 		add("\nFROM (SELECT channels, paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount FROM (\n" +

@@ -390,7 +390,8 @@ func ratio(a, b *big.Int) *Decimal {
 // notes say why a figure can have no meaning.
 func (g *Grid) notes() map[string]string {
 	notes := make(map[string]string)
-	for name, why := range map[string]string{"ctr": "no impressions", "cvr": "no clicks", "cpc": "no clicks", "cpi": "no installs", "arpu": "no installs", "roas": "no cost", "fraud_share": "no installs"} {
+	for name, why := range map[string]string{"ctr": "no impressions", "cvr": "no clicks", "cpc": "no clicks", "cpi": "no installs",
+		"arpu": "no installs", "roas": "no cost", "fraud_share": "no installs"} {
 		if g.wants(name) {
 			notes[name] = "null where there are " + why
 		}

@@ -51,10 +51,10 @@ const MaxLate = 500
 func Late(ctx context.Context, store Store, q Query) (LateResult, error) {
 	result := LateResult{LimitMS: q.Settings.Lateness, Rows: []LateRow{}}
 	err := store.Read(ctx,
-		into(&result.Rows, q.lateRows(), func(r Row, l *LateRow) error {
+		into(&result.Rows, lateRows(&q), func(r Row, l *LateRow) error {
 			return r.Scan(&l.MediaSource, &l.Kind, &l.Touches, &l.Conversions, &l.LongestMS)
 		}),
-		Part{q.conflicts(), func(r Row) error { return r.Scan(&result.Conflicts) }})
+		Part{conflictsSQL(&q), func(r Row) error { return r.Scan(&result.Conflicts) }})
 	if err != nil {
 		return result, fmt.Errorf("read late data: %w", err)
 	}
@@ -65,7 +65,7 @@ func Late(ctx context.Context, store Store, q Query) (LateResult, error) {
 // said: nobody may have converted, or the conversion may have arrived as late.
 func ListLate(ctx context.Context, store Store, q Query) (LateTouches, error) {
 	result := LateTouches{Data: []LateTouch{}}
-	err := store.Read(ctx, into(&result.Data, q.lateTouches(), func(r Row, l *LateTouch) error {
+	err := store.Read(ctx, into(&result.Data, lateTouches(&q), func(r Row, l *LateTouch) error {
 		var at, received int64
 		err := r.Scan(&l.TouchID, &l.Kind, &l.MediaSource, &l.Campaign, &at, &received, &l.Refused)
 		l.Time, l.Received = time.UnixMilli(at).UTC(), time.UnixMilli(received).UTC()
@@ -83,7 +83,7 @@ func ListLate(ctx context.Context, store Store, q Query) (LateTouches, error) {
 // late is a statement over the late touches of the range, a row for each of their
 // keys, and the conversions that share the key. Most is how many touches it looks at,
 // the latest arrivals first; 0 is all.
-func (q *Query) late(what string, most int) *Statement {
+func lateSQL(q *Query, what string, most int) *Statement {
 	var s Statement
 	s.add("WITH late AS\n(\n    SELECT touch_id, source, campaign_of, kind_of, at, stamp, arrayJoin(if(empty(known), [''], known)) AS key FROM\n    (\n"+
 		"        SELECT touch_id, argMax(media_source, version) AS source, argMax(campaign, version) AS campaign_of, argMax(kind, version) AS kind_of,\n"+
@@ -93,7 +93,8 @@ func (q *Query) late(what string, most int) *Statement {
 	if most > 0 {
 		s.add("\n        ORDER BY stamp DESC, touch_id LIMIT ?", most)
 	}
-	return s.add("\n    )\n)\nSELECT "+what+"\nFROM late\nLEFT JOIN\n(\n    SELECT key, conversion_id, time AS made, received AS made_known FROM conversion_keys FINAL\n"+
+	return s.add("\n    )\n)\nSELECT "+what+"\nFROM late\nLEFT JOIN\n(\n    SELECT key, conversion_id, time AS made, received AS made_known FROM "+
+		"conversion_keys FINAL\n"+
 		"    WHERE app_id = ? AND key_hash IN (SELECT cityHash64(key) FROM late) AND time >= ? AND time < ?\n) AS made_by ON made_by.key = late.key\n",
 		q.Settings.Lookback, q.Settings.Lateness, q.App, q.From.UnixMilli(), q.To.UnixMilli()+q.Settings.Lookback)
 }
@@ -102,17 +103,17 @@ func (q *Query) late(what string, most int) *Statement {
 // those that late gives.
 const refused = "uniqExactIf(conversion_id, conversion_id != '' AND made >= at AND made < at + ? AND stamp > made_known + ?)"
 
-func (q *Query) lateRows() Statement {
-	return *q.late("if(source = '', 'unknown', source) AS media_source, kind_of, uniqExact(touch_id) AS touches, "+refused+", max(stamp - at)", 0).
+func lateRows(q *Query) Statement {
+	return *lateSQL(q, "if(source = '', 'unknown', source) AS media_source, kind_of, uniqExact(touch_id) AS touches, "+refused+", max(stamp - at)", 0).
 		add("GROUP BY media_source, kind_of ORDER BY touches DESC, media_source, kind_of LIMIT ?", maxGroups)
 }
 
-func (q *Query) lateTouches() Statement {
-	return *q.late("touch_id, any(kind_of), any(source), any(campaign_of), any(at), any(stamp) AS arrived, "+refused, MaxLate+1).
+func lateTouches(q *Query) Statement {
+	return *lateSQL(q, "touch_id, any(kind_of), any(source), any(campaign_of), any(at), any(stamp) AS arrived, "+refused, MaxLate+1).
 		add("GROUP BY touch_id ORDER BY arrived DESC, touch_id")
 }
 
-func (q *Query) conflicts() Statement {
+func conflictsSQL(q *Query) Statement {
 	var s Statement
 	return *s.add("SELECT uniqExact(event_id) FROM event_id_conflicts FINAL\nWHERE app_id = ? AND received >= ? AND received < ?",
 		q.App, q.From.UnixMilli(), q.To.UnixMilli())

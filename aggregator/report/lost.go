@@ -24,7 +24,7 @@ func LostJourneys(ctx context.Context, store Store, q Query, impressions bool) (
 			return do(r)
 		}
 	}
-	sql := q.lost(impressions)
+	sql := lostStatements(&q, impressions)
 	for _, part := range []Part{
 		{sql.Converted, bounded("keys of people who converted", func(r Row) error {
 			var key uint64
@@ -63,7 +63,7 @@ type lostSQL struct {
 	Touches   Statement // media source and hashes of keys, in order
 }
 
-func (q *Query) lost(impressions bool) lostSQL {
+func lostStatements(q *Query, impressions bool) lostSQL {
 	var l lostSQL
 	l.Converted.add("SELECT DISTINCT cityHash64(arrayJoin(keys)) FROM conversions\n").within(q)
 	l.Links.add("SELECT DISTINCT a_hash, cityHash64(b) FROM identity_links\nWHERE app_id = ? AND a < b", q.App)

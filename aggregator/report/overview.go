@@ -22,7 +22,7 @@ func Overview(ctx context.Context, store Store, q Query) (OverviewResult, error)
 	if err := q.settle(ctx, store); err != nil {
 		return result, fmt.Errorf("read overview: %w", err)
 	}
-	sql := q.overview()
+	sql := overviewStatements(&q)
 	var revenue []CurrencySum
 	err := store.Read(ctx,
 		Part{sql.Events, func(r Row) error { return r.Scan(&result.Events) }},
@@ -55,7 +55,7 @@ func (o *OverviewResult) scanTouches(r Row) error {
 	return err
 }
 
-func (q *Query) overview() overviewSQL {
+func overviewStatements(q *Query) overviewSQL {
 	var o overviewSQL
 	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q)
 
@@ -67,7 +67,8 @@ func (q *Query) overview() overviewSQL {
 
 	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").
 		add("\nFROM (SELECT currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
-			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at\n"+
+			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, "+
+			"version) AS at\n"+
 			"    FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").
 		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q).

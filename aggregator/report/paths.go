@@ -51,7 +51,7 @@ func Paths(ctx context.Context, store Store, q Query) (PathsResult, error) {
 	var top []PathSum
 	var lengths []PathLength
 	var lags []PathLag
-	sql := q.paths()
+	sql := pathsStatements(&q)
 	err := store.Read(ctx,
 		into(&top, sql.Top, func(r Row, s *PathSum) error {
 			return r.Scan(&s.Path, &s.Conversions, &s.Currencies, &s.Paid, &s.Amounts, &s.Exact, &s.Unknown)
@@ -64,7 +64,7 @@ func Paths(ctx context.Context, store Store, q Query) (PathsResult, error) {
 	return q.pathsOf(top, lengths, lags)
 }
 
-func (q *Query) paths() pathsSQL {
+func pathsStatements(q *Query) pathsSQL {
 	from := func(s *Statement) *Statement {
 		s.add("FROM attributions FINAL ").within(q).madeIn(q)
 		if len(q.MediaSources) > 0 {
@@ -73,9 +73,11 @@ func (q *Query) paths() pathsSQL {
 		return s
 	}
 	var p pathsSQL
-	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (\n"+
+	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), "+
+		"groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (\n"+
 		"    SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums").exact(q, "amount").
-		add("\n    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, " + q.day("time") + ", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
+		add("\n    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, " + q.day("time") +
+			", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
 	from(&p.Top).add("\n    GROUP BY path, paid, currency, day)").rates(q).
 		add("\n    GROUP BY path, paid, currency ORDER BY path, currency)\nGROUP BY path ORDER BY conversions DESC, path LIMIT ?", q.limit())
 	p.Lengths.add("SELECT length(touches_id) AS touches, count()\n")

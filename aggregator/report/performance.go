@@ -191,14 +191,15 @@ type summing struct {
 func (g *Grid) summings() []summing {
 	var list []summing
 	if touches := []string{"impressions", "clicks", "ctr", "cvr", "cpc"}; g.wants(touches...) {
-		list = append(list, summing{st: g.touchStream(), counts: []measure{{"clicks", "x_kind = 'click'"}, {"impressions", "x_kind = 'impression'"}}})
+		list = append(list, summing{st: touchStream(&g.Query), counts: []measure{{"clicks", "x_kind = 'click'"}, {"impressions", "x_kind = 'impression'"}}})
 	}
 	if g.wants("installs", "view_through", "reinstalls", "re_attributions", "cvr", "cpi", "arpu", "fraud_share") {
-		list = append(list, summing{st: g.installStream(), counts: []measure{{"installs", "x_new"}, {"view_through", "x_new AND x_view"}, {"marked", "x_new AND x_fraud != ''"},
+		list = append(list, summing{st: installStream(&g.Query), counts: []measure{{"installs", "x_new"}, {"view_through", "x_new AND x_view"}, {"marked",
+			"x_new AND x_fraud != ''"},
 			{"reinstalls", "x_outcome = 'reinstall'"}, {"re_attributions", "x_outcome = 're_attribution'"}}})
 	}
 	if g.wants("re_engagements") {
-		list = append(list, summing{st: g.reengagedStream(), counts: []measure{{"re_engagements", "1"}}})
+		list = append(list, summing{st: reengagedStream(&g.Query), counts: []measure{{"re_engagements", "1"}}})
 	}
 	if g.AllModels || g.wants("events", "revenue", "gross", "refunds", "untrusted", "roas", "arpu") {
 		list = append(list, g.crediting())
@@ -212,7 +213,7 @@ func (g *Grid) summings() []summing {
 // crediting reads credit and revenue under the models of the question.
 func (g *Grid) crediting() summing {
 	models := g.models()
-	s := summing{st: g.creditStream(g.Event, models), trust: g.wants("untrusted")}
+	s := summing{st: creditStream(&g.Query, g.Event, models), trust: g.wants("untrusted")}
 	for _, m := range models {
 		s.counts = append(s.counts, measure{"events " + m, "credit_" + m + "_of"})
 		s.money = append(s.money, measure{"revenue " + m, "revenue_" + m + "_of"})

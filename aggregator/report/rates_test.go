@@ -104,7 +104,8 @@ func TestReportTellsWhatHasNoRate(t *testing.T) {
 
 func TestParseRates(t *testing.T) {
 	history := "Date,USD,JPY,BGN,\n2026-01-30,1.0842,161.5,N/A,\n2026-01-29,1.08,160,1.9558,\n"
-	lines := "day,from,to,rate\n2026-01-30,EUR,USD,1.0842\n 2026-01-30, EUR, JPY, 161.5\n2026-01-29,EUR,USD,1.08\n2026-01-29,EUR,JPY,160\n2026-01-29,EUR,BGN,1.9558\n"
+	lines := "day,from,to,rate\n2026-01-30,EUR,USD,1.0842\n 2026-01-30, EUR, JPY, " +
+		"161.5\n2026-01-29,EUR,USD,1.08\n2026-01-29,EUR,JPY,160\n2026-01-29,EUR,BGN,1.9558\n"
 	daily := `<?xml version="1.0"?><gesmes:Envelope xmlns:gesmes="x" xmlns="y"><Cube><Cube time="2026-01-30"><Cube currency="USD" rate="1.0842"/><Cube currency="JPY" rate="161.5"/></Cube>` +
 		`<Cube time="2026-01-29"><Cube currency="USD" rate="1.08"/><Cube currency="JPY" rate="160"/><Cube currency="BGN" rate="1.9558"/></Cube></Cube></gesmes:Envelope>`
 	for name, text := range map[string]string{"history": history, "lines": lines, "xml": daily, "bom": "\ufeff" + lines} {
@@ -113,7 +114,8 @@ func TestParseRates(t *testing.T) {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
-	for _, bad := range []string{"", "a,b\n", "<html></html>", "day,from,to,rate\n2026-01-30,EUR,USD\n", "day,from,to,rate\n30.1.2026,EUR,USD,1\n", "Date,USD\n2026-01-30,1e9\n", "Date,USD\n2026-01-30,-1\n", "<Cube><Cube currency='USD' rate='x'/>",
+	for _, bad := range []string{"", "a,b\n", "<html></html>", "day,from,to,rate\n2026-01-30,EUR,USD\n", "day,from,to,rate\n30.1.2026,EUR,USD,1\n",
+		"Date,USD\n2026-01-30,1e9\n", "Date,USD\n2026-01-30,-1\n", "<Cube><Cube currency='USD' rate='x'/>",
 		"Date,USD\n2026-01-30,1e1000000\n", "Date,USD\n2026-01-30,1." + strings.Repeat("0", maxRateText) + "\n"} {
 		if got, err := ParseRates([]byte(bad)); err == nil {
 			t.Errorf("%q: %v", bad, got)

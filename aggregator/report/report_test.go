@@ -55,41 +55,41 @@ func render(statements ...Statement) string {
 func TestSQL(t *testing.T) {
 	cases := map[string]func(q Query) []Statement{
 		"overview": func(q Query) []Statement {
-			o := q.overview()
+			o := overviewStatements(&q)
 			return []Statement{o.Events, o.Touches, o.Conversions, o.Revenue, o.Fresh}
 		},
 		"timeseries": func(q Query) []Statement {
 			var list []Statement
 			for _, m := range []Metric{Events, Clicks, Impressions, Installs, Conversions, Revenue} {
 				q.Metric = m
-				list = append(list, q.timeseries())
+				list = append(list, timeseriesSQL(&q))
 			}
 			return list
 		},
 		"net": func(q Query) []Statement {
 			q.Net = true
-			lost := q.lost(true)
-			return []Statement{q.attribution(), q.paths().Lags, q.conversions(), lost.Converted, lost.Links, lost.Touches}
+			lost := lostStatements(&q, true)
+			return []Statement{attributionSQL(&q), pathsStatements(&q).Lags, conversionsSQL(&q), lost.Converted, lost.Links, lost.Touches}
 		},
 		"converted": func(q Query) []Statement {
 			q.Currency, q.Metric = "USD", Revenue
-			return []Statement{q.overview().Revenue, q.timeseries(), q.attribution(), q.journeys(), q.paths().Top}
+			return []Statement{overviewStatements(&q).Revenue, timeseriesSQL(&q), attributionSQL(&q), journeysSQL(&q), pathsStatements(&q).Top}
 		},
 		"attribution": func(q Query) []Statement {
-			first := q.attribution()
+			first := attributionSQL(&q)
 			q.Model, q.GroupBy = attribution.PositionBased, dimensions()
-			second := q.attribution()
+			second := attributionSQL(&q)
 			q.DataDriven, q.GroupBy = Markov, nil
-			return []Statement{first, second, q.journeys()}
+			return []Statement{first, second, journeysSQL(&q)}
 		},
 		"paths": func(q Query) []Statement {
-			p := q.paths()
+			p := pathsStatements(&q)
 			return []Statement{p.Top, p.Lengths, p.Lags}
 		},
 		"late": func(q Query) []Statement {
 			s := attribution.Default()
 			q.Settings = &s
-			return []Statement{q.lateRows(), q.lateTouches(), q.conflicts()}
+			return []Statement{lateRows(&q), lateTouches(&q), conflictsSQL(&q)}
 		},
 		"performance": func(q Query) []Statement {
 			q.Currency, q.TZ, q.GroupBy = "EUR", "Europe/Berlin", []Dimension{MediaSource, Sub1, Platform, ByWeek}
@@ -111,9 +111,9 @@ func TestSQL(t *testing.T) {
 			return list
 		},
 		"conversions": func(q Query) []Statement {
-			first := q.conversions()
+			first := conversionsSQL(&q)
 			q.Limit, q.Cursor = 10, *mark{1_767_300_000_000, "m'1"}.cursor()
-			return []Statement{first, q.conversions(), q.countryOf("m'1")}
+			return []Statement{first, conversionsSQL(&q), countryOf(&q, "m'1")}
 		},
 	}
 	for name, statements := range cases {
@@ -241,7 +241,9 @@ func TestTimeseriesFillsAndSums(t *testing.T) {
 		return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC).UnixMilli() / quarter
 	}
 	got, err := q.timeseriesOf([]QuarterSum{
-		{Quarter: at(27, 23), Currency: "EUR", Sum: "1"}, {Quarter: at(28, 22), Currency: "EUR", Sum: "2"}, {Quarter: at(28, 23), Currency: "EUR", Sum: "4"}, {Quarter: at(29, 21), Currency: "EUR", Sum: "8"}, {Quarter: at(29, 22), Currency: "EUR", Sum: "16"}, {Quarter: at(29, 22), Currency: "USD", Sum: "99"},
+		{Quarter: at(27, 23), Currency: "EUR", Sum: "1"}, {Quarter: at(28, 22), Currency: "EUR", Sum: "2"}, {Quarter: at(28, 23), Currency: "EUR",
+			Sum: "4"}, {Quarter: at(29, 21), Currency: "EUR", Sum: "8"}, {Quarter: at(29, 22), Currency: "EUR", Sum: "16"}, {Quarter: at(29, 22),
+			Currency: "USD", Sum: "99"},
 	})
 	if err != nil {
 		t.Fatal(err)

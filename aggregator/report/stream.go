@@ -102,15 +102,18 @@ func (s *Statement) joined(q *Query, st *stream, asked []Dimension, trust bool) 
 	}
 	s.add("FROM (").append(st.base).add(") AS b")
 	if st.made && (trust || wants(func(d Dimension) bool { return d == Country })) {
-		s.add("\nLEFT ANY JOIN (SELECT conversion_id AS x_id, argMax(country, version) AS x_country, argMax(untrusted, version) AS x_untrusted FROM conversions FINAL ").
+		s.add("\nLEFT ANY JOIN (SELECT conversion_id AS x_id, argMax(country, version) AS x_country, argMax(untrusted, version) AS x_untrusted FROM " +
+			"conversions FINAL ").
 			within(q).add(" GROUP BY conversion_id) AS c USING x_id")
 	}
 	if st.by && wants(isSub) {
-		s.add("\nLEFT ANY JOIN (SELECT touch_id AS x_touch, argMax(sub, version) AS x_sub FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ? GROUP BY touch_id) AS t USING x_touch",
+		s.add("\nLEFT ANY JOIN (SELECT touch_id AS x_touch, argMax(sub, version) AS x_sub FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ? "+
+			"GROUP BY touch_id) AS t USING x_touch",
 			q.App, q.From.UnixMilli()-longestReach, q.To.UnixMilli()+longestReach)
 	}
 	if st.sent && wants(func(d Dimension) bool { return d == Platform || d == AppVersion }) {
-		s.add("\nLEFT ANY JOIN (SELECT event_id AS x_id, any(" + platformOf + ") AS x_platform, any(JSONExtractString(payload, 'context', 'app', 'version')) AS x_app_version FROM events FINAL ").
+		s.add("\nLEFT ANY JOIN (SELECT event_id AS x_id, any(" + platformOf + ") AS x_platform, any(JSONExtractString(payload, 'context', 'app', " +
+			"'version')) AS x_app_version FROM events FINAL ").
 			within(q).add(" GROUP BY event_id) AS e USING x_id")
 	}
 	return s.filtered(q, st)
@@ -137,11 +140,14 @@ func (s *Statement) filtered(q *Query, st *stream) *Statement {
 func (s *Statement) append(other Statement) *Statement { return s.add(other.SQL, other.Args...) }
 
 // touchStream are clicks, impressions and visits, with what they cost.
-func (q *Query) touchStream() *stream {
+func touchStream(q *Query) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, Sub1, ByLink, Country}, sent: true}
-	st.base.add("SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, "+q.named("argMax(media_source, version)", "'direct'")+" AS x_media_source,\n"+
-		"    argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,\n"+
-		"    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks\n"+
+	st.base.add("SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, "+q.named("argMax(media_source, version)",
+		"'direct'")+" AS x_media_source,\n"+
+		"    argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS "+
+		"x_keyword, argMax(sub, version) AS x_sub,\n"+
+		"    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS "+
+		"x_currency, argMax(marks, version) AS x_marks\n"+
 		"FROM touches FINAL ").within(q).decided(q, "touch").add("\nGROUP BY touch_id HAVING x_kind != 'open'")
 	if q.Net {
 		st.base.add(" AND x_marks = 0")
@@ -151,11 +157,14 @@ func (q *Query) touchStream() *stream {
 
 // installStream are installs, each with its winner: organic, unattributed and sources
 // are apart.
-func (q *Query) installStream() *stream {
+func installStream(q *Query) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, ByLink}, made: true, by: true, sent: true}
-	st.base.add("SELECT conversion_id AS x_id, time AS x_at, touch_id AS x_touch, if(outcome = 'unattributed', 'unattributed', " + q.named("media_source", "'organic'") + ") AS x_media_source,\n" +
-		"    campaign AS x_campaign, adset AS x_adset, ad AS x_ad, keyword AS x_keyword, link_id AS x_link, toString(outcome) AS x_outcome, fraud_rule AS x_fraud,\n" +
-		"    candidates_kind[indexOf(candidates_verdict, 'won')] = 'impression' AS x_view, outcome NOT IN ('reinstall', 're_attribution', 're_engagement') AS x_new\n" +
+	st.base.add("SELECT conversion_id AS x_id, time AS x_at, touch_id AS x_touch, if(outcome = 'unattributed', 'unattributed', " +
+		q.named("media_source", "'organic'") + ") AS x_media_source,\n" +
+		"    campaign AS x_campaign, adset AS x_adset, ad AS x_ad, keyword AS x_keyword, link_id AS x_link, toString(outcome) AS x_outcome, fraud_rule AS " +
+		"x_fraud,\n" +
+		"    candidates_kind[indexOf(candidates_verdict, 'won')] = 'impression' AS x_view, outcome NOT IN ('reinstall', 're_attribution', 're_engagement') " +
+		"AS x_new\n" +
 		"FROM attributions FINAL ").within(q).add(" AND install")
 	if q.Net {
 		st.base.add(" AND fraud_rule = ''")
@@ -165,10 +174,11 @@ func (q *Query) installStream() *stream {
 
 // creditStream are the shares of conversions that touches have under the models. One
 // without a touch is organic.
-func (q *Query) creditStream(event string, models []string) *stream {
+func creditStream(q *Query, event string, models []string) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, ByLink}, made: true, by: true, sent: true}
 	b := &st.base
-	b.add("SELECT conversion_id AS x_id, time AS x_at, if(has_revenue, currency, '') AS x_currency, x_touch, " + q.named("y_source", "'direct'") + " AS x_media_source, x_campaign, x_adset, x_ad, x_keyword, x_link")
+	b.add("SELECT conversion_id AS x_id, time AS x_at, if(has_revenue, currency, '') AS x_currency, x_touch, " + q.named("y_source", "'direct'") +
+		" AS x_media_source, x_campaign, x_adset, x_ad, x_keyword, x_link")
 	for _, m := range models {
 		b.add(", credit_" + m + "_of, revenue_" + m + "_of")
 	}
@@ -190,18 +200,22 @@ func (q *Query) creditStream(event string, models []string) *stream {
 		b.add(", if(empty(touches_id), [''], " + column + ") AS x_" + d)
 	}
 	for _, m := range models {
-		b.add(",\n    if(empty(touches_id), [1000000], credit_" + m + ") AS credit_" + m + "_of, if(empty(touches_id), [revenue], revenue_" + m + ") AS revenue_" + m + "_of")
+		b.add(",\n    if(empty(touches_id), [1000000], credit_" + m + ") AS credit_" + m + "_of, if(empty(touches_id), [revenue], revenue_" + m +
+			") AS revenue_" + m + "_of")
 	}
 	return st
 }
 
 // reengagedStream are openings of the app that a retargeting touch led to, as far as a
 // conversion lies in their window.
-func (q *Query) reengagedStream() *stream {
+func reengagedStream(q *Query) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, ByLink}, made: true, by: true, sent: true}
-	st.base.add("SELECT argMin(conversion_id, (time, conversion_id)) AS x_id, min(retargeting_opened_at) AS x_at, any(retargeting_touch_id) AS x_touch, "+q.named("any(retargeting_media_source)", "'direct'")+" AS x_media_source,\n"+
-		"    any(retargeting_campaign) AS x_campaign, any(retargeting_adset) AS x_adset, any(retargeting_ad) AS x_ad, any(retargeting_keyword) AS x_keyword, any(retargeting_link_id) AS x_link\n"+
-		"FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND retargeting_open_id != ''\nGROUP BY retargeting_open_id HAVING x_at >= ? AND x_at < ?",
+	st.base.add("SELECT argMin(conversion_id, (time, conversion_id)) AS x_id, min(retargeting_opened_at) AS x_at, any(retargeting_touch_id) AS x_touch, "+
+		""+q.named("any(retargeting_media_source)", "'direct'")+" AS x_media_source,\n"+
+		"    any(retargeting_campaign) AS x_campaign, any(retargeting_adset) AS x_adset, any(retargeting_ad) AS x_ad, any(retargeting_keyword) AS "+
+		"x_keyword, any(retargeting_link_id) AS x_link\n"+
+		"FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND retargeting_open_id != ''\nGROUP BY retargeting_open_id HAVING x_at >= ? "+
+		"AND x_at < ?",
 		q.App, q.From.UnixMilli(), q.To.UnixMilli()+longestReach, q.From.UnixMilli(), q.To.UnixMilli())
 	return st
 }

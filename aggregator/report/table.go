@@ -94,7 +94,8 @@ func (r AttributionResult) Table() Table {
 	for i := range r.Rows {
 		g := &r.Rows[i]
 		row := cells(r.GroupBy, g.MediaSource, g.Campaign, g.AdSet, g.Ad, g.Keyword)
-		t.Rows = append(t.Rows, append(row, string(g.Conversions), strconv.FormatFloat(g.Share, 'f', -1, 64), string(g.Revenue), cell(r.Currency), listed(g.Unconverted)))
+		t.Rows = append(t.Rows, append(row, string(g.Conversions), strconv.FormatFloat(g.Share, 'f', -1, 64), string(g.Revenue), cell(r.Currency),
+			listed(g.Unconverted)))
 	}
 	return t
 }
@@ -138,7 +139,8 @@ func cells(asked []Dimension, all ...*string) []string {
 func (r PathsResult) Table() Table {
 	t := Table{Header: []string{"path", "touches", "conversions", "share", "revenue", "currency", "unconverted"}}
 	for _, p := range r.Paths {
-		t.Rows = append(t.Rows, []string{cell(strings.Join(p.Path, " > ")), strconv.Itoa(len(p.Path)), strconv.FormatUint(p.Conversions, 10), strconv.FormatFloat(p.Share, 'f', -1, 64),
+		t.Rows = append(t.Rows, []string{cell(strings.Join(p.Path, " > ")), strconv.Itoa(len(p.Path)), strconv.FormatUint(p.Conversions, 10),
+			strconv.FormatFloat(p.Share, 'f', -1, 64),
 			string(p.Revenue), cell(r.Currency), listed(p.Unconverted)})
 	}
 	return t
@@ -149,7 +151,8 @@ func (r ConversionsResult) Table() Table {
 	t := Table{Truncated: r.truncated, Header: []string{"id", "event", "time", "revenue", "currency", "result", "media_source", "campaign", "touches"}}
 	for i := range r.Data {
 		c := &r.Data[i]
-		t.Rows = append(t.Rows, []string{cell(c.ID), cell(c.Event), moment(c.Time), string(c.Revenue), cell(c.Currency), cell(c.Result), cell(c.MediaSource), cell(c.Campaign), strconv.Itoa(c.Touches)})
+		t.Rows = append(t.Rows, []string{cell(c.ID), cell(c.Event), moment(c.Time), string(c.Revenue), cell(c.Currency), cell(c.Result),
+			cell(c.MediaSource), cell(c.Campaign), strconv.Itoa(c.Touches)})
 	}
 	return t
 }

@@ -25,12 +25,15 @@ func TestFormulasAreText(t *testing.T) {
 	source := evil
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, table := range map[string]Table{
-		"attribution": AttributionResult{GroupBy: []Dimension{MediaSource, Campaign}, Currency: "EUR", Rows: []AttributionRow{{MediaSource: &source, Conversions: "-1.500000", Revenue: "2.000000", Share: 0.25}}}.Table(),
-		"conversions": ConversionsResult{Data: []ConversionItem{{ID: evil, Event: evil, Time: at, Revenue: "-1.000000", Currency: "EUR", Result: "organic", MediaSource: evil, Campaign: evil, Touches: 2}}}.Table(),
-		"compare":     CompareResult{A: "linear", B: "decay", GroupBy: []Dimension{MediaSource, Keyword}, Rows: []CompareRow{{MediaSource: &source, A: CompareSide{Conversions: "-1.000000"}}}}.Table(),
-		"paths":       PathsResult{Paths: []PathRow{{Path: []string{evil, "b"}, Conversions: 3, Share: 1}}}.Table(),
-		"timeseries":  TimeseriesResult{Metric: Revenue, Points: []Point{{Time: at, Value: "-1.000000"}}}.Table(),
-		"overview":    OverviewResult{Events: 7, Revenue: []Money{{Currency: "EUR", Amount: "-1.000000"}}}.Table(),
+		"attribution": AttributionResult{GroupBy: []Dimension{MediaSource, Campaign}, Currency: "EUR", Rows: []AttributionRow{{MediaSource: &source,
+			Conversions: "-1.500000", Revenue: "2.000000", Share: 0.25}}}.Table(),
+		"conversions": ConversionsResult{Data: []ConversionItem{{ID: evil, Event: evil, Time: at, Revenue: "-1.000000", Currency: "EUR", Result: "organic",
+			MediaSource: evil, Campaign: evil, Touches: 2}}}.Table(),
+		"compare": CompareResult{A: "linear", B: "decay", GroupBy: []Dimension{MediaSource, Keyword}, Rows: []CompareRow{{MediaSource: &source,
+			A: CompareSide{Conversions: "-1.000000"}}}}.Table(),
+		"paths":      PathsResult{Paths: []PathRow{{Path: []string{evil, "b"}, Conversions: 3, Share: 1}}}.Table(),
+		"timeseries": TimeseriesResult{Metric: Revenue, Points: []Point{{Time: at, Value: "-1.000000"}}}.Table(),
+		"overview":   OverviewResult{Events: 7, Revenue: []Money{{Currency: "EUR", Amount: "-1.000000"}}}.Table(),
 	} {
 		var text bytes.Buffer
 		if err := table.WriteCSV(&text); err != nil {

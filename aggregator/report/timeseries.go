@@ -21,7 +21,7 @@ func Timeseries(ctx context.Context, store Store, q Query) (TimeseriesResult, er
 		}
 	}
 	var sums []QuarterSum
-	err := store.Read(ctx, into(&sums, q.timeseries(), func(r Row, s *QuarterSum) error {
+	err := store.Read(ctx, into(&sums, timeseriesSQL(&q), func(r Row, s *QuarterSum) error {
 		return r.Scan(&s.Quarter, &s.Currency, &s.Sum, &s.Exact, &s.Unknown)
 	}))
 	if err != nil {
@@ -31,7 +31,7 @@ func Timeseries(ctx context.Context, store Store, q Query) (TimeseriesResult, er
 }
 
 // timeseries answers with quarter, currency ("" for counts) and a value as text.
-func (q *Query) timeseries() Statement {
+func timeseriesSQL(q *Query) Statement {
 	var s Statement
 	count := func(table, id string) *Statement {
 		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (\n    SELECT argMax(time, version) AS at", quarter)
@@ -66,7 +66,8 @@ func (q *Query) timeseries() Statement {
 			add("\nFROM (SELECT intDiv(at, ?) AS quarter, currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
 				"    SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,\n"+
 				"        argMax(has_revenue, version) AS paid FROM conversions FINAL\n    ", quarter).
-			within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY quarter, currency, day)").rates(q)
+			within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY quarter, currency, " +
+			"day)").rates(q)
 	default:
 		count("events", "event_id").add(")")
 	}

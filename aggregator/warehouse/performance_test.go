@@ -52,7 +52,8 @@ func newMarket(t testing.TB, w *Warehouse) *market {
 			m.events = append(m.events, e)
 		}
 		if r.IntN(2) == 0 {
-			install := protocol.Event{ID: fmt.Sprintf("i%d", i), Kind: protocol.KindTrack, Name: attribution.InstallEvent, Original: at + 5*3_600_000, Time: at + 5*3_600_000, UserID: user, Digest: 1, Country: country}
+			install := protocol.Event{ID: fmt.Sprintf("i%d", i), Kind: protocol.KindTrack, Name: attribution.InstallEvent, Original: at + 5*3_600_000,
+				Time: at + 5*3_600_000, UserID: user, Digest: 1, Country: country}
 			m.events = append(m.events, install)
 		}
 		for k := range r.IntN(3) {
@@ -90,8 +91,10 @@ func newMarket(t testing.TB, w *Warehouse) *market {
 		t.Fatal(err)
 	}
 	m.facts = b.Facts
-	m.q = report.Query{App: "market", Apps: report.Apps{IDs: []string{"market"}}, AppCurrency: "EUR", Currency: "EUR", TZ: "Europe/Berlin", Settings: &settings, Given: url.Values{},
-		From: time.UnixMilli(base - 3_600_000), To: time.UnixMilli(base + 30*24*3_600_000), Model: attribution.Linear, GroupBy: []report.Dimension{report.MediaSource}}
+	m.q = report.Query{App: "market", Apps: report.Apps{IDs: []string{"market"}}, AppCurrency: "EUR", Currency: "EUR", TZ: "Europe/Berlin",
+		Settings: &settings, Given: url.Values{},
+		From: time.UnixMilli(base - 3_600_000), To: time.UnixMilli(base + 30*24*3_600_000), Model: attribution.Linear,
+		GroupBy: []report.Dimension{report.MediaSource}}
 	return m
 }
 
@@ -167,7 +170,9 @@ func TestPerformanceIsWhatTheRowsSay(t *testing.T) {
 	w := open(t)
 	m := newMarket(t, w)
 	var err error
-	if m.q.Rates, err = report.Resolve([]report.Rate{{Day: "2026-01-31", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-07", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-14", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-20", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-25", From: "EUR", To: "USD", Rate: "1.25"}}, "EUR", m.q.From, m.q.To); err != nil {
+	if m.q.Rates, err = report.Resolve([]report.Rate{{Day: "2026-01-31", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-07", From: "EUR",
+		To: "USD", Rate: "1.25"}, {Day: "2026-02-14", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-20", From: "EUR", To: "USD", Rate: "1.25"},
+		{Day: "2026-02-25", From: "EUR", To: "USD", Rate: "1.25"}}, "EUR", m.q.From, m.q.To); err != nil {
 		t.Fatal(err)
 	}
 	m.q.Given = url.Values{"metrics": {"impressions,clicks,installs,events,revenue,gross,refunds,untrusted,cost,ctr,cvr,roas,cpi"}}
@@ -258,7 +263,8 @@ func testGridPages(t *testing.T, w *Warehouse, q report.Query) {
 func testGridDimensions(t *testing.T, w *Warehouse, q report.Query) {
 	q.Given = url.Values{"metrics": {"clicks,installs,events,revenue"}, "models": {"all"}, "compare": {"previous"}}
 	var want string
-	for _, d := range []report.Dimension{report.MediaSource, report.Campaign, report.AdSet, report.Ad, report.Keyword, report.Sub1, report.Sub5, report.ByLink, report.Country,
+	for _, d := range []report.Dimension{report.MediaSource, report.Campaign, report.AdSet, report.Ad, report.Keyword, report.Sub1, report.Sub5,
+		report.ByLink, report.Country,
 		report.Platform, report.AppVersion, report.ByDay, report.ByWeek, report.ByMonth} {
 		q.GroupBy = []report.Dimension{d}
 		got, err := report.Performance(t.Context(), w, q)
@@ -275,7 +281,8 @@ func testGridDimensions(t *testing.T, w *Warehouse, q report.Query) {
 		if string(text) != want {
 			t.Errorf("by %s: the total is %s, want %s", d, text, want)
 		}
-		if few := map[report.Dimension]int{report.Sub1: 3, report.ByLink: 3, report.Country: 3, report.Platform: 3, report.AppVersion: 3}[d]; few > 0 && len(got.Rows) != few {
+		if few := map[report.Dimension]int{report.Sub1: 3, report.ByLink: 3, report.Country: 3, report.Platform: 3, report.AppVersion: 3}[d]; few > 0 &&
+			len(got.Rows) != few {
 			t.Errorf("by %s: %d rows, want %d", d, len(got.Rows), few)
 		}
 	}
@@ -350,7 +357,8 @@ func testGridCosts(t *testing.T, w *Warehouse, q report.Query) {
 		t.Fatal("no click of google's has a cost")
 	}
 	put := func(asOf int64, amount string) int {
-		costs, err := report.CheckCosts([]report.Cost{{Date: day, MediaSource: "google", Campaign: "spring", Cost: report.Decimal(amount)}, {Date: day, MediaSource: "nowhere", Cost: "3"}}, "EUR", "")
+		costs, err := report.CheckCosts([]report.Cost{{Date: day, MediaSource: "google", Campaign: "spring", Cost: report.Decimal(amount)}, {Date: day,
+			MediaSource: "nowhere", Cost: "3"}}, "EUR", "")
 		if err != nil {
 			t.Fatal(err)
 		}
