@@ -35,6 +35,7 @@ type options struct {
 	cutoffEvents     int
 	keep             string
 	keys, people     int // generated for the cells about attribution
+	pipelineEvents   int
 }
 
 func commands(root *cobra.Command) {
@@ -63,6 +64,7 @@ func commands(root *cobra.Command) {
 	f.IntVar(&o.keys, "keys", 20_000_000, "touch keys to generate for attribution/stored and attribution/what-if")
 	f.StringVar(&o.keep, "keep", "", "generate them in this `directory`, keep them, and use them again the next time")
 	f.IntVar(&o.people, "conversions", 1_000_000, "conversions to generate for them")
+	f.IntVar(&o.pipelineEvents, "events", 300_000, "events to send through the whole pipeline")
 	root.AddCommand(targetCommand())
 }
 
@@ -88,6 +90,9 @@ func runSuite(ctx context.Context, std daemon.Streams, o options) error {
 	}
 	if o.keys < 1 || o.people < 1 || o.keys > 1_000_000_000 || o.people > 100_000_000 {
 		return daemon.Usagef("--keys must be 1 to 1000000000 and --conversions 1 to 100000000")
+	}
+	if o.pipelineEvents < pipelineRequest || o.pipelineEvents > 10_000_000 {
+		return daemon.Usagef("--events is %d, %d to 10000000 are possible", o.pipelineEvents, pipelineRequest)
 	}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)

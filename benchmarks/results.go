@@ -22,6 +22,7 @@ type results struct {
 	Ship        *shipment         `json:"ship,omitempty"`
 	Trials      []trial           `json:"trials,omitempty"`
 	Attribution []attributionCell `json:"attribution,omitempty"`
+	Pipeline    []pipelineCell    `json:"pipeline,omitempty"`
 }
 
 // cell is one target under one kind of load.
@@ -49,6 +50,11 @@ type cell struct {
 	Failed     uint64 `json:"failed"`
 	HalfFailed uint64 `json:"half_load_failed"`
 	Failure    string `json:"failure,omitempty"`
+}
+
+// empty says whether nothing was measured.
+func (r *results) empty() bool {
+	return len(r.Cells)+len(r.Trials)+len(r.Attribution)+len(r.Pipeline) == 0 && r.Ship == nil
 }
 
 // compare relates each cell to the bare one of the same size.
@@ -158,6 +164,13 @@ func (r *results) tables() [][][]string {
 		rows := [][]string{attributionHeader()}
 		for i := range r.Attribution {
 			rows = append(rows, r.Attribution[i].row())
+		}
+		tables = append(tables, rows)
+	}
+	if len(r.Pipeline) > 0 {
+		rows := [][]string{pipelineHeader()}
+		for i := range r.Pipeline {
+			rows = append(rows, r.Pipeline[i].row())
 		}
 		tables = append(tables, rows)
 	}

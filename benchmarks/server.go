@@ -117,7 +117,12 @@ func (s *server) peak() (int64, error) { return s.memory("VmHWM:") }
 func (s *server) resident() (int64, error) { return s.memory("VmRSS:") }
 
 func (s *server) memory(field string) (int64, error) {
-	data, err := os.ReadFile(s.proc("status"))
+	return memoryOf(s.program.Process().PID(), field)
+}
+
+// memoryOf reads a field of a process's status in bytes.
+func memoryOf(pid int, field string) (int64, error) {
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, fmt.Errorf("read memory: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,17 +84,26 @@ func (s *suite) run(ctx context.Context) (*results, error) {
 	if err := s.attributions(ctx); err != nil {
 		return nil, err
 	}
-	if len(s.results.Cells) == 0 && s.results.Ship == nil && len(s.results.Trials) == 0 && len(s.results.Attribution) == 0 {
-		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read), both (agent/100), ship, cutoff, abuse, or attribution/ with engine, visible, stored or what-if", s.only)
+	if err := s.pipelines(ctx); err != nil {
+		return nil, err
+	}
+	if s.results.empty() {
+		return nil, fmt.Errorf("there is no cell %q: name a target (bare, parse, agent, console), a size (1, 100, 500, read), both (agent/100), ship, cutoff, abuse, pipeline, or attribution/ with engine, visible, stored or what-if; several with commas", s.only)
 	}
 	s.results.compare()
 	return &s.results, nil
 }
 
-// wanted says whether a cell is among those asked for: all, a target's, a size's or the one.
+// wanted says whether a cell is among those asked for: all, or a target's, a size's or the one for one of
+// the names between commas.
 func wanted(name, only string) bool {
-	only = strings.Trim(only, "/")
-	return only == "" || name == only || strings.HasPrefix(name, only+"/") || strings.HasSuffix(name, "/"+only)
+	if only == "" {
+		return true
+	}
+	return slices.ContainsFunc(strings.Split(only, ","), func(one string) bool {
+		one = strings.Trim(strings.TrimSpace(one), "/")
+		return one != "" && (name == one || strings.HasPrefix(name, one+"/") || strings.HasSuffix(name, "/"+one))
+	})
 }
 
 // cell measures one target with one size: at full speed, and paced at half of that.

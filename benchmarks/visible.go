@@ -99,6 +99,7 @@ func (v *visibility) report(c *attributionCell, duration time.Duration) {
 // visibility is the running system and what was sent to it.
 type visibility struct {
 	agent     *children.Program
+	admin     string // address of its admin listener
 	url       string
 	clientKey string
 	serverKey string
@@ -145,7 +146,7 @@ func (s *suite) visibility(ctx context.Context, server *server, dir string) (*vi
 	if err != nil {
 		return nil, err
 	}
-	v.url = "http://" + listen.String()
+	v.url, v.admin = "http://"+listen.String(), admin.String()
 	ready := &visibilityProbe{v}
 	v.agent = &children.Program{
 		Command: children.Command{Name: agent, Path: program, Args: []string{"run"}, Log: filepath.Join(dir, "agent.log"), StopTimeout: 15 * time.Second,

@@ -14,7 +14,7 @@ const (
 	MaxSettingsFrame = 16 << 20 // bytes of a settings snapshot
 	MaxRejects       = 1000     // rejected events named in one ack; the rest are counted
 
-	MaxInFlight = 64 // blocks that one agent may have unanswered on a session
+	MaxInFlight = 512 // blocks that one agent may have unanswered on a session
 
 	maxDepth = 8
 )

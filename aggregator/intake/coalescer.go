@@ -12,18 +12,26 @@ import (
 // next is encoded.
 const inserts = 2
 
+// While an insert is under way the next one grows to so many times the rows that make
+// one due at rest, or waits so many times as long.
+const (
+	backlogInsert = 5
+	backlogDelay  = 4
+)
+
 // insertTimeout bounds one insert from outside; ClickHouse itself gives up
 // after 30 s.
 const insertTimeout = 45 * time.Second
 
 // coalescer turns the blocks of many sessions into few large inserts: one is
 // made when enough rows have come together, when the oldest has waited long
-// enough, or when an agent has nothing left that it may send.
+// enough, when an agent has nothing left that it may send, or when memory is short.
 type coalescer struct {
 	o       Options
 	metrics metrics
 	memory  *semaphore.Weighted
 	in      chan submission
+	short   chan struct{} // has a token when a block waits for memory
 }
 
 // submission is one block on its way into an insert.
@@ -39,7 +47,7 @@ type outcome struct {
 }
 
 func newCoalescer(o Options, m metrics) *coalescer {
-	return &coalescer{o: o, metrics: m, memory: semaphore.NewWeighted(o.MemoryBytes), in: make(chan submission)}
+	return &coalescer{o: o, metrics: m, memory: semaphore.NewWeighted(o.MemoryBytes), in: make(chan submission), short: make(chan struct{}, 1)}
 }
 
 // reserve waits for memory for a block, until the session or the node ends. A
@@ -53,6 +61,10 @@ func (c *coalescer) reserve(ctx, session context.Context, bytes int) bool {
 	defer cancel()
 	stop := context.AfterFunc(session, cancel)
 	defer stop()
+	select {
+	case c.short <- struct{}{}:
+	default:
+	}
 	return c.memory.Acquire(within, int64(bytes)) == nil
 }
 
@@ -79,43 +91,73 @@ func (c *coalescer) store(ctx context.Context, rows []Row, full bool) ([]Rejecte
 func (c *coalescer) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	slots := make(chan struct{}, inserts)
-	var batch []submission
-	rows := 0
+	var g gathering
+	running, done := 0, make(chan struct{}, inserts)
 	due := time.NewTimer(time.Hour)
-	due.Stop()
-	flush := func() {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		full := batch
-		batch, rows = nil, 0
-		wg.Go(func() {
-			defer func() { <-slots }()
-			c.insert(ctx, full)
-		})
-	}
+	defer due.Stop()
 	for {
+		if g.rows > 0 && running < inserts {
+			wait := c.wait(&g, running)
+			if wait <= 0 {
+				batch := g.batch
+				g, running = gathering{}, running+1
+				wg.Go(func() {
+					c.insert(ctx, batch)
+					done <- struct{}{}
+				})
+				continue
+			}
+			due.Reset(wait)
+		}
+		in := c.in
+		if g.rows >= c.o.InsertRows*backlogInsert {
+			in = nil
+		}
 		select {
-		case s := <-c.in:
-			if rows == 0 {
-				due.Reset(c.o.InsertDelay)
-			}
-			batch = append(batch, s)
-			if rows += len(s.rows); rows >= c.o.InsertRows || s.full {
-				due.Stop()
-				flush()
-			}
+		case s := <-in:
+			g.add(s, c.o.Now())
+		case <-c.short:
+			g.short = g.rows > 0
 		case <-due.C:
-			if rows > 0 {
-				flush()
-			}
+		case <-done:
+			running--
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// gathering is the insert that is coming together.
+type gathering struct {
+	batch []submission
+	rows  int
+	since time.Time // when the oldest came
+	full  bool      // an agent has its whole window in it
+	short bool      // a block waits for memory that is freed when these are stored
+}
+
+func (g *gathering) add(s submission, now time.Time) {
+	if g.rows == 0 {
+		g.since = now
+	}
+	g.batch = append(g.batch, s)
+	g.rows += len(s.rows)
+	g.full = g.full || s.full
+}
+
+// wait returns how long to wait for more rows, 0 or less if the insert is due. With
+// nothing else under way, few rows and a short wait make it due: that is what an event
+// waits at rest. While another insert is under way there is a backlog, and what an event
+// costs falls with the size of the insert that it is in.
+func (c *coalescer) wait(g *gathering, running int) time.Duration {
+	rows, delay := c.o.InsertRows, c.o.InsertDelay
+	if running > 0 {
+		rows, delay = rows*backlogInsert, delay*backlogDelay
+	}
+	if g.rows >= rows || g.full || g.short {
+		return 0
+	}
+	return g.since.Add(delay).Sub(c.o.Now())
 }
 
 // insert stores one batch and tells every submission how it went.

@@ -201,25 +201,24 @@ func sortedKeys(set map[string]bool) []string {
 // erased are the tombstones that a batch meets.
 type erased map[string]map[uint64]int64 // by app and hash of the key
 
-// tombstonesOf reads them. Nearly always there is none at all.
-func (w *server) tombstonesOf(ctx context.Context, b *Batch) (erased, error) {
+// appsOf are the apps of a batch.
+func appsOf(b *Batch) []string {
 	apps := make(map[string]bool)
 	for i := range b.Rows {
 		apps[b.Rows[i].Event.App] = true
 	}
-	names := sortedKeys(apps)
-	some := false
-	err := each(ctx, w.facts, func(driver.Rows) error { some = true; return nil }, "SELECT 1 FROM erasures WHERE app_id IN (?) LIMIT 1", names)
-	if err != nil || !some {
-		return nil, err
-	}
+	return sortedKeys(apps)
+}
+
+// tombstonesOf reads those of a batch of these apps.
+func (w *server) tombstonesOf(ctx context.Context, b *Batch, names []string) (erased, error) {
 	var keys []string
 	for i := range b.Rows {
 		keys = append(keys, attribution.EventKeys(&b.Rows[i].Event)...)
 	}
 	slices.Sort(keys)
 	found := make(erased)
-	err = w.lookupHashes(ctx, hashesOf(slices.Compact(keys)), func(rows driver.Rows) error {
+	err := w.lookupHashes(ctx, hashesOf(slices.Compact(keys)), func(rows driver.Rows) error {
 		var app string
 		var hash uint64
 		var at int64
@@ -245,10 +244,13 @@ func (e erased) has(app string, keys []string, received int64) bool {
 }
 
 // forget returns a batch's rows and links without what was erased, and the ids of
-// the rest.
-func (w *server) forget(ctx context.Context, b *Batch) (rows []*Row, links []attribution.Link, gone map[factID]bool, err error) {
+// the rest. Nearly always there are no tombstones at all: some says so.
+func (w *server) forget(ctx context.Context, b *Batch, apps []string, some bool) (rows []*Row, links []attribution.Link, gone map[factID]bool, err error) {
 	rows, links, gone = pointers(b.Rows), b.Facts.Links, make(map[factID]bool)
-	e, err := w.tombstonesOf(ctx, b)
+	if !some {
+		return rows, links, gone, nil
+	}
+	e, err := w.tombstonesOf(ctx, b, apps)
 	if err != nil || len(e) == 0 {
 		return rows, links, gone, err
 	}

@@ -45,10 +45,16 @@ func (w *Intake) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	if len(b.Rows) == 0 {
 		return nil, nil
 	}
-	rows, links, gone, err := w.forget(ctx, &b)
+	apps := appsOf(&b)
+	now, erased, err := w.readCondition(ctx, apps)
 	if err != nil {
 		return nil, err
 	}
+	rows, links, gone, err := w.forget(ctx, &b, apps, erased)
+	if err != nil {
+		return nil, err
+	}
+	links = w.known.fresh(now, links)
 	origins := newOrigins(b.Rows)
 	var refused []refusal[Row]
 	both, within := errgroup.WithContext(ctx)
@@ -58,6 +64,9 @@ func (w *Intake) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	})
 	both.Go(func() error {
 		_, err := storeRows(within, w.server, linksTable(), bothWays(links))
+		if err == nil {
+			w.known.add(now, links)
+		}
 		return err
 	})
 	if err := both.Wait(); err != nil {

@@ -172,7 +172,12 @@ func (w *Statements) Restate(ctx context.Context, app string, drop attribution.F
 
 // storeFacts stores the touches and conversions of events that are stored.
 func (w *Intake) storeFacts(ctx context.Context, b *Batch) error {
-	_, _, gone, err := w.forget(ctx, b)
+	apps := appsOf(b)
+	_, some, err := w.readCondition(ctx, apps)
+	if err != nil {
+		return err
+	}
+	_, _, gone, err := w.forget(ctx, b, apps, some)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ type server struct {
 	logger  *slog.Logger
 	metrics *metrics
 	sizes   sizes
+	known   knownLinks
 }
 
 // Warehouse is one ClickHouse database: its parts, and what concerns all of them. It is
