@@ -26,7 +26,8 @@ import {
   checkRevoke,
   checkSettings,
 } from './manage.mjs';
-import { checkConversions, checkModels, checkOverview, equal, signIn, signOut } from './steps.mjs';
+import { checkStart } from './start.mjs';
+import { checkConversions, checkModels, checkHome, equal, signIn, signOut } from './steps.mjs';
 
 const { env } = process;
 
@@ -72,14 +73,15 @@ async function walk(visit, { admin, app, changes, mocked }) {
   await page.getByRole('alert').waitFor();
   await visit.picture('login-refused');
   await signIn(page, admin);
-  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
-  if (app) await page.goto(`/apps/${encodeURIComponent(app)}/overview`);
-  await checkOverview(visit);
+  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
+  if (app) await page.goto(`/apps/${encodeURIComponent(app)}/home`);
+  await checkHome(visit);
   await checkModels(visit);
   await checkStudies(visit);
+  if (changes) await checkStart(visit);
   await checkConversions(visit);
-  if (await page.getByRole('link', { name: 'Cluster' }).count()) {
-    await page.getByRole('link', { name: 'Cluster' }).click();
+  if (await page.getByRole('link', { name: 'Health' }).count()) {
+    await page.getByRole('link', { name: 'Health' }).click();
     await page.getByRole('heading', { name: 'Aggregators' }).waitFor();
     await visit.inspect('cluster');
   }
@@ -93,7 +95,7 @@ async function glance(visit, { admin, app }, pages) {
   await page.goto('/');
   await visit.inspect('login');
   await signIn(page, admin);
-  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
   const id = app ?? /\/apps\/([^/]+)/.exec(page.url())[1];
   for (const [name, path] of Object.entries(pages)) {
     if (path === '/') continue; // the page to sign in, seen already
@@ -106,17 +108,21 @@ async function checkViewer(visit, viewer) {
   const { page } = visit;
   await page.goto('/');
   await signIn(page, viewer);
-  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
-  equal(await page.getByRole('link', { name: 'Model comparison' }).count(), 1, 'a viewer sees the comparison');
+  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
+  equal(await page.getByRole('link', { name: 'Models', exact: true }).count(), 1, 'a viewer sees the comparison');
   equal(await page.getByRole('link', { name: 'Conversions' }).count(), 0, 'a viewer does not see the conversions');
-  equal(await page.getByRole('link', { name: /^(Keys|People|Audit log|Cluster)$/ }).count(), 0, 'a viewer sees no page that is not open to them');
-  await page.goto(page.url().replace('/overview', '/links'));
+  equal(
+    await page.getByRole('link', { name: /^(Get started|Keys & SDKs|People & roles|Sign-in|Audit|Health)$/ }).count(),
+    0,
+    'a viewer sees no page that is not open to them',
+  );
+  await page.goto(page.url().replace('/home', '/links'));
   await page.getByText(/that is all|No tracking link yet/).waitFor();
   equal(await page.getByRole('button', { name: /New link|Change|Delete/ }).count(), 0, 'a viewer is offered no change of a link');
-  await page.goto(page.url().replace('/links', '/attribution'));
+  await page.goto(page.url().replace('/links', '/rules'));
   equal(await page.getByRole('spinbutton', { name: 'Click window' }).isDisabled(), true, 'a viewer reads the settings');
   equal(await page.getByRole('button', { name: /^Save/ }).count(), 0, 'a viewer is not offered to save them');
-  await page.goto(page.url().replace('/attribution', '/conversions'));
+  await page.goto(page.url().replace('/rules', '/conversions'));
   await page.getByRole('heading', { name: 'Not open to you' }).waitFor();
 }
 
@@ -133,7 +139,7 @@ async function checkTotp(visit, person) {
   await page.getByRole('alert').waitFor();
   await field.fill(person.totp);
   await field.press('Enter');
-  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
 }
 
 async function main() {

@@ -39,8 +39,8 @@ async function checkIdentities(visit) {
 
 async function checkSettings(visit) {
   const { page } = visit;
-  await page.goto('/people');
-  await page.getByRole('button', { name: 'Sign-in provider: Acme' }).click();
+  await page.goto('/signin');
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
   ok(
     (await dialog(page).getByRole('region', { name: 'The redirect URI' }).innerText()).endsWith('/api/v1/auth/oidc/callback'),
     'the redirect URI is shown',
@@ -54,8 +54,8 @@ async function checkSettings(visit) {
   await dialog(page).getByLabel('Issuer').fill('https://login.example.com');
   await dialog(page).getByLabel(/^Name/).fill('Northwind');
   await dialog(page).getByRole('button', { name: 'Try and save' }).click();
-  await page.getByRole('button', { name: 'Sign-in provider: Northwind' }).click();
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
   await dialog(page).getByRole('button', { name: 'Remove the provider' }).click();
   await dialog(page).getByRole('button', { name: 'Yes, remove it' }).click();
-  await page.getByRole('button', { name: 'Sign-in provider', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Set up a provider' }).waitFor();
 }

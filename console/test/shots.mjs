@@ -9,8 +9,8 @@ const mock = await startMock();
 const browser = await launch();
 const app = `/apps/${mock.app}`;
 const PAGES = {
-  overview: `${app}/overview`,
-  revenue: `${app}/overview?range=7d&metric=revenue&interval=hour`,
+  overview: `${app}/home`,
+  revenue: `${app}/home?range=7d&metric=revenue&interval=hour`,
   models: `${app}/models`,
   conversions: `${app}/conversions`,
   journey: `${app}/journey?id=0199-conv-3`,
@@ -18,7 +18,7 @@ const PAGES = {
   organic: `${app}/journey?id=0199-conv-2`,
   cluster: '/cluster',
   missing: '/nowhere',
-  empty: '/apps/0198c1a2-none/overview',
+  empty: '/apps/0198c1a2-none/home',
 };
 for (const [look, width, height, colorScheme] of [
   ['light', 1360, 900, 'light'],
@@ -34,7 +34,7 @@ for (const [look, width, height, colorScheme] of [
   if (!only) await page.screenshot({ path: `${directory}/login-${look}.png` });
   await page.getByLabel('Password').fill(OWNER.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
   for (const [name, path] of Object.entries(PAGES)) {
     if (only && only !== name) continue;
     await page.goto(path);

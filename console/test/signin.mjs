@@ -32,9 +32,9 @@ const picture = (page, name) => env.SCREENSHOTS && page.screenshot({ path: `${en
 
 /** The owner configures the provider. */
 async function configure(page) {
-  await page.goto('/people');
+  await page.goto('/signin');
   await signIn(page, { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD });
-  await page.getByRole('button', { name: 'Sign-in provider', exact: true }).click();
+  await page.getByRole('button', { name: 'Set up a provider' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel(/^Name/).fill('Acme');
   await dialog.getByLabel('Issuer').fill(`${env.ISSUER}/wrong`);
@@ -45,7 +45,7 @@ async function configure(page) {
   await dialog.getByLabel('Issuer').fill(env.ISSUER);
   await picture(page, 'signin-configure');
   await dialog.getByRole('button', { name: 'Try and turn on' }).click();
-  await page.getByRole('button', { name: 'Sign-in provider: Acme' }).waitFor();
+  await page.getByRole('button', { name: 'Change', exact: true }).waitFor();
 }
 
 /** Goes to the provider and signs in there as somebody. */

@@ -33,7 +33,7 @@ export async function signOut(visit) {
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
 }
 
-export async function checkOverview(visit) {
+export async function checkHome(visit) {
   const { page } = visit;
   await page.getByRole('slider').waitFor();
   await visit.inspect('overview');
@@ -63,18 +63,30 @@ export async function checkOverview(visit) {
   await page.getByRole('region', { name: 'Revenue, daily' }).waitFor();
   await visit.inspect('overview-table');
   // Filters are in the address and survive a reload, as the session does.
-  await page.getByRole('button', { name: '7 days' }).click();
+  await chooseDays(page, 'Last 7 days');
   await page.waitForURL(/range=7d/);
   await page.reload();
   await page.getByRole('heading', { name: 'Revenue, daily' }).waitFor();
-  equal(await page.getByRole('button', { name: '7 days' }).getAttribute('aria-pressed'), 'true', 'the days survive a reload');
-  await page.getByRole('button', { name: '30 days' }).click();
+  ok((await page.getByRole('button', { name: /^Days:/ }).innerText()).startsWith('Last 7 days'), 'the days survive a reload');
+  // Each change is one step of Back, and Back keeps the page.
+  await chooseDays(page, 'Last 30 days');
   await page.waitForURL(/range=30d/);
+  await page.goBack();
+  await page.waitForURL(/range=7d/);
+  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
+  await page.goForward();
+  await page.waitForURL(/range=30d/);
+}
+
+export async function chooseDays(page, name) {
+  await page.getByRole('button', { name: /^Days:/ }).click();
+  await page.getByRole('dialog', { name: 'Days' }).getByRole('button', { name }).click();
+  await page.getByRole('dialog', { name: 'Days' }).waitFor({ state: 'detached' });
 }
 
 export async function checkModels(visit) {
   const { page } = visit;
-  await page.getByRole('link', { name: 'Model comparison' }).click();
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
   await page.getByRole('heading', { name: 'Conversions credited' }).waitFor();
   await visit.inspect('models');
   ok(page.url().includes('range=30d'), 'the days come along to another page');

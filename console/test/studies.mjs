@@ -19,7 +19,7 @@ export async function checkStudies(visit) {
 
 async function checkLate(visit) {
   const { page } = visit;
-  await open(visit, 'Late data');
+  await visit.page.getByRole('link', { name: 'Late data' }).click();
   await page.getByRole('heading', { name: 'Message ids with several contents' }).waitFor();
   await visit.inspect('late');
   equal(await page.locator('[data-late]').count(), visit.answers.get('reports/late').rows.length, 'every source of late touches is a row');
@@ -28,7 +28,7 @@ async function checkLate(visit) {
 
 /** What orders computations and stores rates. */
 export async function changeStudies(visit) {
-  await visit.page.getByRole('link', { name: 'Model comparison' }).click();
+  await visit.page.getByRole('link', { name: 'Models', exact: true }).click();
   await learn(visit);
   await simulate(visit);
   await storeRate(visit);
@@ -76,7 +76,7 @@ async function simulate(visit) {
 
 async function storeRate(visit) {
   const { page } = visit;
-  await open(visit, 'Exchange rates');
+  await visit.page.getByRole('link', { name: 'Costs & currencies' }).click();
   const store = async (rate) => {
     await page.getByLabel('Day', { exact: true }).fill('1999-01-04');
     await page.getByLabel('is in', { exact: true }).fill('xts');
@@ -92,7 +92,7 @@ async function storeRate(visit) {
 
 async function checkRates(visit) {
   const { page } = visit;
-  await open(visit, 'Exchange rates');
+  await visit.page.getByRole('link', { name: 'Costs & currencies' }).click();
   await page.getByRole('region', { name: 'Exchange rates', exact: true }).waitFor();
   await visit.inspect('rates');
 }
@@ -122,7 +122,7 @@ async function checkTwo(visit) {
 
 async function checkPaths(visit) {
   const { page } = visit;
-  await open(visit, 'Paths');
+  await visit.page.getByRole('link', { name: 'Paths' }).click();
   await page.getByRole('heading', { name: 'Most frequent paths' }).waitFor();
   await visit.inspect('paths');
   const report = visit.answers.get('reports/paths');

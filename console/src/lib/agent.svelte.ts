@@ -1,6 +1,8 @@
+import type { Api } from './api.ts';
 import { recall, remember } from './memory.ts';
+import type { Agent, Page } from './shapes.ts';
 
-/** What stands for the address of the agents until the reader has told it. */
+/** What stands for the address of the agents until it is known. */
 export const AGENT_PLACEHOLDER = 'https://agent.example.com';
 
 const KEY = 'agent-address';
@@ -18,11 +20,12 @@ export function origin(text: string): string {
 }
 
 /**
- * Where the reader's agents listen. The server cannot know: it is the name that
- * the world knows them by. Told once, it is remembered in this browser.
+ * Where the reader's agents listen: what Health says of them, for readers who may see it,
+ * or what the reader types. Told once, it is remembered in this browser.
  */
 export class AgentAddress {
   #typed = $state(recall(KEY) ?? '');
+  #told = $state('');
 
   get typed(): string {
     return this.#typed;
@@ -33,6 +36,17 @@ export class AgentAddress {
     remember(KEY, text);
   }
 
-  readonly known = $derived(origin(this.#typed) !== '');
-  readonly url = $derived(origin(this.#typed) || AGENT_PLACEHOLDER);
+  /** Asks the server for the address of an agent; use it in an effect, where the reader may see agents. A failure costs nothing. */
+  ask(api: Api): () => void {
+    const controller = new AbortController();
+    api.get<Page<Agent>>('agents', {}, controller.signal).then(
+      ({ data }) => (this.#told = origin(data.find(({ url, state }) => url && state !== 'revoked')?.url ?? '')),
+      () => undefined,
+    );
+    return () => controller.abort();
+  }
+
+  readonly told = $derived(this.#told);
+  readonly known = $derived(origin(this.#typed) !== '' || this.#told !== '');
+  readonly url = $derived(origin(this.#typed) || this.#told || AGENT_PLACEHOLDER);
 }

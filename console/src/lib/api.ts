@@ -8,7 +8,7 @@ import type { LoginAnswer, User } from './shapes.ts';
 const BASE = '/api/v1/';
 const TIMEOUT_MS = 30_000;
 
-export type Query = Record<string, string | number | null | undefined>;
+export type Query = Record<string, string | number | readonly string[] | null | undefined>;
 
 /** An answer of the server that is not a success, or no answer at all (status 0). */
 export class Problem extends Error {
@@ -189,7 +189,9 @@ async function problemOf(response: Response): Promise<Problem> {
 function queryText(query: Query): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== '') params.set(name, String(value));
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== null && one !== undefined && one !== '') params.append(name, String(one));
+    }
   }
   const text = params.toString();
   return text && `?${text}`;

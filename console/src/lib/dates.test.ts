@@ -45,13 +45,13 @@ describe('readRange', () => {
   const read = (query: string, zone = 'UTC') => readRange(new URLSearchParams(query), zone, now);
 
   it('is thirty days up to and including today, where the app is', () => {
-    expect(read('')).toEqual({ from: '2026-10-24', to: '2026-11-23', preset: 30 });
-    expect(read('', 'Europe/Berlin')).toEqual({ from: '2026-10-25', to: '2026-11-24', preset: 30 });
+    expect(read('')).toEqual({ from: '2026-10-24', to: '2026-11-23', preset: '30d' });
+    expect(read('', 'Europe/Berlin')).toEqual({ from: '2026-10-25', to: '2026-11-24', preset: '30d' });
   });
 
   it('takes presets and picked days', () => {
-    expect(read('range=7d')).toEqual({ from: '2026-11-16', to: '2026-11-23', preset: 7 });
-    expect(read('from=2026-01-01&to=2026-02-01')).toEqual({ from: '2026-01-01', to: '2026-02-01', preset: 0 });
+    expect(read('range=7d')).toEqual({ from: '2026-11-16', to: '2026-11-23', preset: '7d' });
+    expect(read('from=2026-01-01&to=2026-02-01')).toEqual({ from: '2026-01-01', to: '2026-02-01', preset: '' });
   });
 
   it('ignores what makes no sense', () => {
@@ -63,12 +63,19 @@ describe('readRange', () => {
       'from=1970-01-01&to=2026-01-01',
       'from=2026-01-01&to=2026-01-01',
     ]) {
-      expect(read(query).preset, query).toBe(30);
+      expect(read(query).preset, query).toBe('30d');
     }
   });
 
+  it('takes presets by name', () => {
+    expect(read('range=yesterday')).toMatchObject({ from: '2026-11-21', to: '2026-11-22' });
+    expect(read('range=month')).toMatchObject({ from: '2026-11-01', to: '2026-11-23' });
+    expect(read('range=last-month')).toMatchObject({ from: '2026-10-01', to: '2026-11-01' });
+    expect(read('range=year')).toMatchObject({ from: '2026-01-01', to: '2026-11-23' });
+  });
+
   it('asks the server for instants', () => {
-    expect(rangeQuery({ from: '2026-10-24', to: '2026-10-27', preset: 0 }, 'Europe/Berlin')).toEqual({
+    expect(rangeQuery({ from: '2026-10-24', to: '2026-10-27', preset: '' }, 'Europe/Berlin')).toEqual({
       from: '2026-10-23T22:00:00Z',
       to: '2026-10-26T23:00:00Z',
     });
@@ -76,7 +83,7 @@ describe('readRange', () => {
 });
 
 it('offers intervals that give a readable number of points', () => {
-  const range = (from: string, to: string) => ({ from, to, preset: 0 });
+  const range = (from: string, to: string) => ({ from, to, preset: '' });
   expect(intervalsFor(range('2026-11-01', '2026-11-02'))[0]).toBe('hour');
   expect(intervalsFor(range('2026-11-01', '2026-11-08'))[0]).toBe('day');
   expect(intervalsFor(range('2026-01-01', '2026-11-08'))).toEqual(['week', 'day']);

@@ -10,12 +10,22 @@ export type Day = string;
 export interface Range {
   from: Day;
   to: Day;
-  /** The preset this range came from, in days; 0 for dates that were picked. */
-  preset: number;
+  /** The preset this range came from; empty for dates that were picked. */
+  preset: string;
 }
 
-export const PRESETS = [7, 30, 90] as const;
-export const DEFAULT_PRESET = 30;
+/** Ranges by name; those of so many days end with today. */
+export const PRESETS: Record<string, string> = {
+  today: 'Today',
+  yesterday: 'Yesterday',
+  '7d': 'Last 7 days',
+  '30d': 'Last 30 days',
+  '90d': 'Last 90 days',
+  month: 'This month',
+  'last-month': 'Last month',
+  year: 'This year',
+};
+const DEFAULT_PRESET = '30d';
 export const MAX_DAYS = 400;
 
 const DAY_MS = 86_400_000;
@@ -85,12 +95,29 @@ export function readRange(query: URLSearchParams, zone: string, now: number): Ra
   const to = query.get('to');
   if (isDay(from) && isDay(to)) {
     const days = daysBetween(from, to);
-    if (days > 0 && days <= MAX_DAYS) return { from, to, preset: 0 };
+    if (days > 0 && days <= MAX_DAYS) return { from, to, preset: '' };
   }
-  const asked = Number(/^(\d+)d$/.exec(query.get('range') ?? '')?.[1]);
-  const preset = PRESETS.find((days) => days === asked) ?? DEFAULT_PRESET;
-  const end = addDays(dayOf(now, zone), 1);
-  return { from: addDays(end, -preset), to: end, preset };
+  const asked = query.get('range') ?? '';
+  const preset = Object.hasOwn(PRESETS, asked) ? asked : DEFAULT_PRESET;
+  return { ...presetRange(preset, dayOf(now, zone)), preset };
+}
+
+function presetRange(preset: string, today: Day): { from: Day; to: Day } {
+  const to = addDays(today, 1);
+  const month = `${today.slice(0, 8)}01`;
+  if (preset === 'today') return { from: today, to };
+  if (preset === 'yesterday') return { from: addDays(today, -1), to: today };
+  if (preset === 'month') return { from: month, to };
+  if (preset === 'last-month') return { from: `${addDays(month, -1).slice(0, 8)}01`, to: month };
+  if (preset === 'year') return { from: `${today.slice(0, 5)}01-01`, to };
+  return { from: addDays(to, -Number.parseInt(preset, 10)), to };
+}
+
+/** "Last 30 days", or the days themselves. */
+export function rangeName(range: Range): string {
+  if (range.preset) return PRESETS[range.preset] ?? range.preset;
+  const last = addDays(range.to, -1);
+  return range.from === last ? dayMonth(range.from, 'UTC') : `${dayMonth(range.from, 'UTC')} – ${dayMonth(last, 'UTC')}`;
 }
 
 /** The range as the API takes it. */

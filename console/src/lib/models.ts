@@ -10,12 +10,22 @@ export const MODEL_NAMES: Record<Model, string> = {
   position_based: 'Position based',
 };
 
+/** The two that learn from all paths together; a run each night computes them. */
+export const LEARNED_NAMES = { markov: 'Markov chain', shapley: 'Shapley value' } as const;
+export type AnyModel = Model | keyof typeof LEARNED_NAMES;
+export const ANY_MODEL_NAMES: Record<AnyModel, string> = { ...MODEL_NAMES, ...LEARNED_NAMES };
+export const ANY_MODELS = Object.keys(ANY_MODEL_NAMES) as AnyModel[];
+
+export function isAnyModel(name: string | null): name is AnyModel {
+  return ANY_MODELS.some((model) => model === name);
+}
+
 export const MODEL_RULES: Record<Model, string> = {
   first_touch: 'All credit to the first touch',
   last_touch: 'All credit to the last touch',
   linear: 'The same credit to every touch',
   time_decay: 'More credit the closer to the conversion',
-  position_based: '40 % first, 40 % last, the rest between',
+  position_based: 'Most credit to the first and the last touch, the rest to those between',
 };
 
 export function isModel(name: string | null): name is Model {

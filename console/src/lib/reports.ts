@@ -1,6 +1,6 @@
 import type { Api } from './api.ts';
 import { rangeQuery, type Range } from './dates.ts';
-import type { Model } from './models.ts';
+import type { AnyModel, Model } from './models.ts';
 import type { App, AttributionReport, Overview, Page, Timeseries } from './shapes.ts';
 
 /** The questions of the overview, one function each; those of the pages behind it are in details.ts, so that the first visit does without them. */
@@ -21,8 +21,21 @@ export function isMetric(name: string | null): name is Metric {
   return METRICS.some((metric) => metric === name);
 }
 
+export const COMPARISONS = ['previous', 'year', 'none'] as const;
+export type Compare = (typeof COMPARISONS)[number];
+
+/** What the bar above every report says, besides the app and the days. */
+export interface About {
+  filters: string[];
+  event: string;
+  model: AnyModel;
+  currency: string;
+  compare: Compare;
+  fraud: 'gross' | 'net';
+}
+
 /** What every report is asked about. */
-export interface Scope {
+export interface Scope extends About {
   app: App;
   zone: string;
   range: Range;

@@ -2,43 +2,57 @@ import type { Permission } from './shapes.ts';
 
 /** Which page a path names, and the way back. Pure: the browser's history is in router.svelte.ts. */
 
-export type AppPage = 'overview' | 'models' | 'conversions' | 'journey' | 'links' | 'attribution' | 'keys';
-export type PlainPage = 'apps' | 'people' | 'roles' | 'audit' | 'cluster' | 'account';
-
-export type Route = { page: 'home' } | { page: AppPage; app: string } | { page: PlainPage } | { page: 'missing' };
-
-const APP_PAGES: readonly string[] = ['overview', 'models', 'conversions', 'journey', 'links', 'attribution', 'keys'] satisfies AppPage[];
-
-export function isAppPage(page: string): page is AppPage {
-  return APP_PAGES.includes(page);
-}
-
 /**
  * What each page needs, nothing for one's own account; the server decides, the
  * console only does not offer what it would refuse.
  */
-export const PERMISSIONS: Record<AppPage | PlainPage, Permission | ''> = {
-  overview: 'reports.read',
+const APP_PAGES = {
+  home: 'reports.read',
   models: 'reports.read',
+  paths: 'reports.read',
   conversions: 'raw.read',
   journey: 'raw.read',
+  start: 'apps.write',
   links: 'apps.read',
-  attribution: 'apps.read',
+  costs: 'reports.read',
+  rules: 'apps.read',
   keys: 'apps.write',
-  apps: 'apps.read',
+  late: 'reports.read',
+} as const satisfies Record<string, Permission>;
+
+const PLAIN_PAGES = {
+  health: 'agents.read',
   people: 'users.read',
   roles: 'users.read',
+  signin: 'users.read',
   audit: 'audit.read',
-  cluster: 'agents.read',
+  apps: 'apps.read',
   account: '',
-};
+} as const satisfies Record<string, Permission | ''>;
+
+export type AppPage = keyof typeof APP_PAGES;
+export type PlainPage = keyof typeof PLAIN_PAGES;
+
+export const PERMISSIONS: Record<AppPage | PlainPage, Permission | ''> = { ...APP_PAGES, ...PLAIN_PAGES };
+
+export type Route = { page: 'first' } | { page: AppPage; app: string } | { page: PlainPage } | { page: 'missing' };
+
+/** What pages were called before; their addresses are in bookmarks and mails. */
+const FORMER: Record<string, AppPage | PlainPage> = { overview: 'home', attribution: 'rules', cluster: 'health' };
+
+export function isAppPage(page: string): page is AppPage {
+  return Object.hasOwn(APP_PAGES, page);
+}
+
+const named = (name: string) => (Object.hasOwn(FORMER, name) ? (FORMER[name] ?? name) : name);
 
 export function parseRoute(path: string): Route {
   const parts = path.split('/').filter(Boolean);
-  const [first = '', app, page] = parts;
-  if (parts.length === 0 || (parts.length === 1 && first === 'login')) return { page: 'home' };
-  if (parts.length === 1 && Object.hasOwn(PERMISSIONS, first) && !isAppPage(first)) return { page: first as PlainPage };
-  if (first !== 'apps' || !app || !page || parts.length > 3 || !isAppPage(page)) return { page: 'missing' };
+  const [first = '', app, last] = parts;
+  if (parts.length === 0 || (parts.length === 1 && first === 'login')) return { page: 'first' };
+  if (parts.length === 1 && Object.hasOwn(PLAIN_PAGES, named(first))) return { page: named(first) as PlainPage };
+  const page = named(last ?? '');
+  if (first !== 'apps' || !app || parts.length > 3 || !isAppPage(page)) return { page: 'missing' };
   try {
     return { page, app: decodeURIComponent(app) };
   } catch {
@@ -46,24 +60,23 @@ export function parseRoute(path: string): Route {
   }
 }
 
-/** The parameters that follow the reader from page to page. */
-const CARRIED = ['range', 'from', 'to', 'currency'];
+/** The parameters that follow the reader from page to page: what the bar above every report says. */
+const CARRIED = ['range', 'from', 'to', 'compare', 'filter', 'event', 'model', 'currency', 'fraud'];
 
 export function carried(query: URLSearchParams): URLSearchParams {
   const kept = new URLSearchParams();
-  for (const name of CARRIED) {
-    const value = query.get(name);
-    if (value !== null) kept.set(name, value);
-  }
+  for (const name of CARRIED) for (const value of query.getAll(name)) kept.append(name, value);
   return kept;
 }
 
-/** The query with some parameters changed; null removes one. */
-export function changed(query: URLSearchParams, changes: Record<string, string | null>): URLSearchParams {
+/** Parameters to change: null removes one, a list puts it in several times. */
+export type Changes = Record<string, string | readonly string[] | null>;
+
+export function changed(query: URLSearchParams, changes: Changes): URLSearchParams {
   const next = new URLSearchParams(query);
   for (const [name, value] of Object.entries(changes)) {
-    if (value === null) next.delete(name);
-    else next.set(name, value);
+    next.delete(name);
+    for (const one of typeof value === 'string' ? [value] : (value ?? [])) next.append(name, one);
   }
   return next;
 }

@@ -1,4 +1,4 @@
-import { changed, parseRoute } from './route.ts';
+import { changed, parseRoute, type Changes } from './route.ts';
 
 /** The address bar as state. Links work as links; this only spares the browser from loading the page anew. */
 export class Router {
@@ -30,10 +30,18 @@ export class Router {
     this.#read();
   }
 
-  /** Changes filters in place: the address can be copied, and Back still leaves the page. */
-  filter(changes: Record<string, string | null>): void {
+  /** Changes filters: the address can be copied, and each change is one step of Back. */
+  filter(changes: Changes): void {
+    const to = this.with(changes);
+    if (to === this.#url.pathname + this.#url.search) return;
+    history.pushState(null, '', to);
+    this.#read();
+  }
+
+  /** The address of this page with some filters changed. */
+  with(changes: Changes): string {
     const text = changed(this.query, changes).toString();
-    this.replace(this.#url.pathname + (text ? `?${text}` : ''));
+    return this.#url.pathname + (text ? `?${text}` : '');
   }
 
   #read(): void {

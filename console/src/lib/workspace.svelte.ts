@@ -2,7 +2,9 @@ import { createContext } from 'svelte';
 import { knownZone, readRange, type Range } from './dates.ts';
 import type { Api } from './api.ts';
 import { recall, remember } from './memory.ts';
-import type { Scope } from './reports.ts';
+import { parseFilter } from './filters.ts';
+import { isAnyModel, type AnyModel } from './models.ts';
+import { COMPARISONS, type About, type Compare, type Scope } from './reports.ts';
 import type { Router } from './router.svelte.ts';
 import { carried, href, type AppPage } from './route.ts';
 import type { App } from './shapes.ts';
@@ -10,6 +12,11 @@ import type { App } from './shapes.ts';
 const TICK_MS = 5_000;
 const REFRESH_MS = 60_000;
 const LAST_APP = 'last-app';
+
+/** Whether the reader's browser knows it as money: an address can ask for anything. */
+function isCurrency(code: string): boolean {
+  return Intl.supportedValuesOf('currency').includes(code);
+}
 
 /** What the reader is looking at: the app and the days, both read from the address. */
 export class Workspace {
@@ -35,7 +42,34 @@ export class Workspace {
   // As text first: another filter in the address must not look like other days.
   readonly #rangeText = $derived(JSON.stringify(readRange(this.router.query, this.zone, this.#now)));
   readonly range = $derived(JSON.parse(this.#rangeText) as Range);
-  readonly currency = $derived(this.router.query.get('currency') || this.app?.currency || 'USD');
+  readonly currency = $derived.by(() => {
+    const asked = this.router.query.get('currency') ?? '';
+    return /^[A-Z]{3}$/.test(asked) && isCurrency(asked) ? asked : this.app?.currency || 'USD';
+  });
+  readonly model = $derived.by((): AnyModel => {
+    const asked = this.router.query.get('model');
+    return isAnyModel(asked) ? asked : 'last_touch';
+  });
+  readonly filters = $derived(this.router.query.getAll('filter').filter((text) => parseFilter(text) !== null));
+  /** The named event that reports are about; empty for the app's first. */
+  readonly event = $derived(this.router.query.get('event') ?? '');
+  readonly compare = $derived.by((): Compare => {
+    const asked = this.router.query.get('compare');
+    return COMPARISONS.find((one) => one === asked) ?? 'previous';
+  });
+  readonly fraud = $derived(this.router.query.get('fraud') === 'net' ? 'net' : 'gross');
+  // As text again, so that a parameter that no report is about does not make all of them ask anew.
+  readonly #aboutText = $derived(
+    JSON.stringify({
+      filters: this.filters,
+      event: this.event,
+      model: this.model,
+      currency: this.currency,
+      compare: this.compare,
+      fraud: this.fraud,
+    }),
+  );
+  readonly #about = $derived(JSON.parse(this.#aboutText) as About);
 
   get now(): number {
     return this.#now;
@@ -46,7 +80,7 @@ export class Workspace {
    * that is just being left keeps the scope it had, and so asks nothing more.
    */
   readonly scope = $derived.by((): Scope => {
-    if (this.app) this.#left = { app: this.app, zone: this.zone, range: this.range, asked: this.#now };
+    if (this.app) this.#left = { app: this.app, zone: this.zone, range: this.range, asked: this.#now, ...this.#about };
     if (!this.#left) throw new Error('a report was asked for without an app');
     return this.#left;
   });
