@@ -31,6 +31,7 @@ const (
 	frameEnroll    frameType = 10
 	frameEnrolled  frameType = 11
 	frameReplay    frameType = 12
+	frameReplayed  frameType = 13
 )
 
 // Message is one message of a control stream or an answer to a block.
@@ -75,6 +76,17 @@ type Hello struct {
 	NextSeq    uint64 `msgpack:"n"` // sequence that the next block will get
 	Chain      uint64 `msgpack:"c"` // running hash of every block written: a clone's differs
 	Generation uint64 `msgpack:"g"` // of the settings that the agent holds
+
+	Timeline uint64     `msgpack:"l,omitempty"` // of the settings that the agent holds
+	History  []Position `msgpack:"h,omitempty"` // where the buffer has been, the newest last: at most MaxHistory
+}
+
+// Position is how far a buffer has come: the sequence that its next block gets,
+// and the running hash of all blocks before. Of two copies of a buffer that both
+// went on, neither has been where the other one is.
+type Position struct {
+	Next  uint64 `msgpack:"n"`
+	Chain uint64 `msgpack:"c"`
 }
 
 // Welcome answers Hello.
@@ -86,6 +98,11 @@ type Welcome struct {
 	Time     int64    `msgpack:"t"` // the aggregator's clock, milliseconds
 	Window   int      `msgpack:"i"` // blocks that may be in flight
 	Members  []Member `msgpack:"m"`
+
+	// Known is where the core saw this buffer last, KnownFirst the lowest sequence that it
+	// then had not acknowledged. A buffer that is not that far has lost its end.
+	Known      *Position `msgpack:"k,omitempty"`
+	KnownFirst uint64    `msgpack:"f,omitempty"`
 }
 
 // Member is one aggregator that agents may use.
@@ -116,6 +133,13 @@ type Heartbeat struct {
 	CertificateExpires int64  `msgpack:"e"`           // milliseconds
 	Generation         uint64 `msgpack:"g"`           // of the settings in use
 	State              string `msgpack:"s"`           // "running", "draining", "full"
+
+	FirstSeq uint64     `msgpack:"f,omitempty"` // as in Hello, with History
+	History  []Position `msgpack:"h,omitempty"`
+	Timeline uint64     `msgpack:"l,omitempty"`
+
+	ReplayID   string `msgpack:"ri,omitempty"` // the last Replay that this agent was asked for
+	ReplayLeft int64  `msgpack:"rl,omitempty"` // blocks of it that are not acknowledged yet
 }
 
 // Goodbye tells why the aggregator ends a session.
@@ -150,7 +174,23 @@ type Enrolled struct {
 // Replay asks the agent to send again the blocks that it still keeps and that
 // were acknowledged at or after Since: for a ClickHouse restored from backup.
 type Replay struct {
-	Since int64 `msgpack:"s"` // milliseconds
+	Since int64  `msgpack:"s"`           // milliseconds
+	ID    string `msgpack:"i,omitempty"` // asked for once under each id, however often it is sent
+}
+
+// Replayed answers a Replay that has an id: what the agent sends again, and
+// what it no longer has.
+type Replayed struct {
+	ID     string `msgpack:"i"`
+	Blocks int64  `msgpack:"b"` // sent again
+	Events int64  `msgpack:"e"`
+	// Of the blocks that were acknowledged since then and that the agent has deleted:
+	MissingBlocks int64  `msgpack:"mb,omitempty"`
+	MissingEvents int64  `msgpack:"me,omitempty"`
+	MissingFrom   int64  `msgpack:"mf,omitempty"` // when the first and the last of them were acknowledged, milliseconds
+	MissingUntil  int64  `msgpack:"mu,omitempty"`
+	Unknown       bool   `msgpack:"u,omitempty"` // the agent's records do not reach back to Since: more may be missing
+	Error         string `msgpack:"x,omitempty"`
 }
 
 func (*Ack) frame() frameType       { return frameAck }
@@ -164,6 +204,7 @@ func (*Renew) frame() frameType     { return frameRenew }
 func (*Enroll) frame() frameType    { return frameEnroll }
 func (*Enrolled) frame() frameType  { return frameEnrolled }
 func (*Replay) frame() frameType    { return frameReplay }
+func (*Replayed) frame() frameType  { return frameReplayed }
 
 func newMessage(t frameType) Message {
 	switch t {
@@ -189,6 +230,8 @@ func newMessage(t frameType) Message {
 		return &Enrolled{}
 	case frameReplay:
 		return &Replay{}
+	case frameReplayed:
+		return &Replayed{}
 	}
 	return nil
 }

@@ -11,14 +11,17 @@
 // URI is spiffe://unmogrowp/agent/<id>, and that id is who it is; no message
 // carries it. The ALPN "unmogrowp-enroll/1" is an enrolment: the agent has no
 // certificate yet, and trusts the authority in the server's chain because its
-// SHA-256 is the second half of the enrolment token.
+// SHA-256 is the second half of the enrolment token. The ALPN
+// "unmogrowp-renew/1" is for an agent that was cut off for longer than its
+// certificate lives: it shows the expired certificate, at most RenewWithin after its
+// end, sends one Renew on the first stream and reads Enrolled.
 //
 // # Streams
 //
 // The agent opens the first bidirectional stream, the control stream. It sends
 // Hello and the aggregator answers Welcome. From then on the agent sends
-// Heartbeat every HeartbeatEvery and Renew when its certificate has less than
-// a third of its life left; the aggregator sends Settings and Members whenever
+// Heartbeat every HeartbeatEvery and Renew when a third of its certificate's
+// life is over; the aggregator sends Settings and Members whenever
 // they change, Replay when it wants stored blocks again, and Goodbye before it
 // ends the session.
 //
@@ -81,6 +84,23 @@
 // the agent sends the block again after RetryAfter, here or elsewhere.
 // StatusDraining is a retry elsewhere. A lost answer is a retry. A stream that
 // QUIC acknowledged says nothing.
+//
+// # Where a buffer stands
+//
+// Hello and Heartbeat tell where the buffer is and where it has been: the sequence
+// of the next block and the running hash of all before (FNV-1a 64 over the hash
+// before, the sequence and the block's CRC, 8, 8 and 4 bytes). The core keeps the
+// last position of each epoch. A buffer that has passed it without having been
+// there is a copy that went its own way, and is refused ("clone"). One that is
+// not that far, while nobody else was heard of for a minute, has lost its end:
+// Welcome.Known tells it, it counts the blocks in between as lost, except those below
+// Welcome.KnownFirst, which are stored, and goes on from there.
+//
+// # Replays
+//
+// Replay asks for what was acknowledged since a time and is still there. The agent
+// answers Replayed, with exactly what it no longer has, and tells in its heartbeats
+// how many blocks are left to send.
 //
 // Storing is idempotent for ever: a block may be sent any number of times, to
 // any aggregator, in any order.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // The names that TLS carries. The agent's identity is the URI in its client
@@ -11,10 +12,14 @@ import (
 const (
 	ALPN       = "unmogrowp/1"        // a session: mutual TLS
 	EnrollALPN = "unmogrowp-enroll/1" // enrolment: the agent has a token, no certificate yet
+	RenewALPN  = "unmogrowp-renew/1"  // renewal of a certificate that has expired: the agent proves its key
 	ServerName = "aggregator.unmogrowp.internal"
 
 	agentURI = "spiffe://unmogrowp/agent/"
 )
+
+// RenewWithin is for how long after its end a certificate can be renewed.
+const RenewWithin = 90 * 24 * time.Hour
 
 // AgentURI is the subject alternative name of an agent's certificate.
 func AgentURI(id string) string { return agentURI + id }

@@ -16,6 +16,8 @@ const (
 
 	MaxInFlight = 512 // blocks that one agent may have unanswered on a session
 
+	MaxHistory = 64 // positions of a buffer in one message
+
 	maxDepth = 8
 )
 

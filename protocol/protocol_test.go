@@ -290,6 +290,7 @@ func messages() []Message {
 		&Enroll{Version: 1, Secret: "s", CSR: []byte{3}},
 		&Enrolled{Agent: "a1", Name: "edge", Region: "eu", Certificate: []byte{4}, Authority: []byte{5}},
 		&Replay{Since: 9},
+		&Replayed{ID: "r", Blocks: 2, Events: 3, MissingBlocks: 1, MissingEvents: 4, MissingFrom: 5, MissingUntil: 6},
 	}
 }
 

@@ -5,12 +5,25 @@ import "strings"
 // Settings is what an agent needs to serve on its own: apps, keys and tracking
 // links. The aggregator sends a whole snapshot whenever its generation grows;
 // the agent persists it and serves by it while cut off.
+//
+// A database that was restored from a backup counts its generations from an
+// earlier one on, so it begins a new timeline, with a larger number. Settings of a
+// larger timeline replace others whatever their generation.
 type Settings struct {
+	Timeline   uint64 `msgpack:"tl,omitempty"`
 	Generation uint64 `msgpack:"g"`
 	Apps       []App  `msgpack:"a"`
 	Keys       []Key  `msgpack:"k"`
 	Links      []Link `msgpack:"l"`
 	Edges      []Edge `msgpack:"e,omitempty"`
+}
+
+// Before says whether s is older than other settings.
+func (s *Settings) Before(other *Settings) bool {
+	if s.Timeline != other.Timeline {
+		return s.Timeline < other.Timeline
+	}
+	return s.Generation < other.Generation
 }
 
 // Edge is an agent that SDKs can reach, as GET /v1/edges lists it.

@@ -333,15 +333,14 @@ func (q *Queue) commitGroups() {
 func (q *Queue) commit(s *sealedGroup, buf []byte) ([]byte, error) {
 	for i := range s.blocks {
 		b := &s.blocks[i]
-		q.mu.Lock()
-		m := q.state.mark
-		q.mu.Unlock()
+		m := q.begin()
 		m.tail++
 		b.Epoch, b.Seq = q.epoch, m.tail
 		buf = protocol.AppendBlock(buf[:0], b)
 		m.chain = nextChain(m.chain, b.Seq, buf)
 		began := time.Now()
 		if err := q.write(b.Seq, buf, m); err != nil {
+			q.end()
 			if noRoom := new(FullError); errors.As(err, &noRoom) {
 				q.metrics.refused.Add(float64(b.Count))
 				return buf, err
@@ -363,16 +362,38 @@ func (q *Queue) commit(s *sealedGroup, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
+// begin returns where the next block goes. Nobody else moves the tail until
+// committed, or end.
+func (q *Queue) begin() mark {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.state.resume != (resume{}) {
+		q.resumeLocked()
+	}
+	q.state.committing = true
+	return q.state.mark
+}
+
+func (q *Queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.state.committing = false
+}
+
 // committed makes a block visible to Next. Only the committer moves the tail;
 // the low-water mark may have moved meanwhile and is left alone.
 func (q *Queue) committed(m mark, sz size) {
 	q.mu.Lock()
 	s := &q.state
+	s.committing = false
 	s.mark.tail, s.mark.chain = m.tail, m.chain
 	s.liveBytes += sz.bytes
 	s.liveEvents += sz.events
 	s.liveBlocks++
 	s.courtesy.came(q.opts.Now(), sz.bytes)
+	if s.resume != (resume{}) {
+		q.resumeLocked()
+	}
 	m = s.mark
 	q.wakeLocked(&s.stored)
 	q.mu.Unlock()

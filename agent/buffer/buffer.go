@@ -134,6 +134,9 @@ type Queue struct {
 
 	persisting sync.Mutex // one at a time writes the files of persist
 
+	telling   sync.Mutex
+	positions []protocol.Position // see Tell; owned by telling
+
 	mu     sync.Mutex
 	state  state
 	closed bool
@@ -151,6 +154,11 @@ type state struct {
 	spans      map[uint64]uint64 // last sequence of an Append in several blocks → its first
 	courtesy   courtesy          // of the reader towards what arrives
 	kept       retention         // the acknowledged blocks that are still on disk
+	dropped    dropped           // those that were
+	replay     replayed          // asked for last
+	committing bool              // the committer has a sequence
+	resume     resume            // where it is to go on
+	refused    string            // why nothing is taken, whatever room there is
 	lostBlocks int64             // found missing or damaged since Open
 	stored     chan struct{}     // closed and replaced when a block was committed
 	forgotten  chan struct{}     // closed and replaced when a block was acknowledged

@@ -206,34 +206,6 @@ func (s *state) span(first, last uint64) {
 	}
 }
 
-// Replay makes the queue send again what it still keeps of the blocks that
-// were acknowledged at or after since (milliseconds): the low-water mark moves
-// back, durably, so that a crash does not end the replay. It returns how many
-// blocks that are. A reader has to start again at Position.
-func (q *Queue) Replay(since int64) (blocks int, err error) {
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		return 0, ErrClosed
-	}
-	s := &q.state
-	from, sum := s.kept.rewind(since)
-	if sum.blocks == 0 {
-		q.mu.Unlock()
-		return 0, nil
-	}
-	s.mark.low = from - 1
-	s.mark.rewinds++
-	s.liveBlocks += sum.blocks
-	s.liveBytes += sum.bytes
-	s.liveEvents += sum.events
-	m, kept := s.mark, s.kept.clone()
-	q.wakeLocked(&s.stored)
-	q.wakeLocked(&s.forgotten)
-	q.mu.Unlock()
-	return int(sum.blocks), q.persist(m, kept)
-}
-
 // readOldest reads when the oldest event of a block was received.
 func (q *Queue) readOldest(seq uint64) int64 {
 	_, b, err := q.read(seq)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // span is a range of sequences, both ends included.
@@ -24,6 +26,8 @@ type standing struct {
 	live     size // of the blocks that wait
 	blocks   int64
 	lost     []span // that should wait and cannot be read
+
+	positions []protocol.Position
 }
 
 // stand reads the files of a queue. The store keeps the segments open, until
@@ -45,6 +49,12 @@ func (st *store) stand() (s standing, err error) {
 	}
 	if s.mark, err = st.extendMark(noted, s.epoch); err != nil {
 		return s, err
+	}
+	if s.positions, err = readPositions(st.dir); err != nil {
+		st.log.Error("buffer does not know where it has been", "error", err)
+	}
+	if n := len(s.positions); n > 0 && s.positions[n-1].Next > s.mark.tail+1 { // the marks and the end are lost
+		s.mark.tail, s.mark.chain = s.positions[n-1].Next-1, s.positions[n-1].Chain
 	}
 	s.mark.floor = max(s.mark.floor, 1)
 	if noted.tail == 0 && len(st.list) > 0 && s.mark.low == 0 { // no mark was found at all: what is gone may have been deleted
@@ -186,7 +196,8 @@ func (q *Queue) recover() error {
 	if q.marker, err = openMarker(q.opts.Dir); err != nil {
 		return err
 	}
-	q.state.mark, q.state.kept = s.mark, s.kept
+	q.state.mark, q.state.kept, q.positions = s.mark, s.kept, s.positions
+	q.state.dropped, q.state.replay = readDropped(q.opts.Dir, s.mark, q.opts.Now().UnixMilli()), readReplayed(q.opts.Dir)
 	q.state.liveBlocks, q.state.liveBytes, q.state.liveEvents = s.blocks, s.live.bytes, s.live.events
 	for _, h := range s.lost {
 		q.lost(h, "missing or damaged at start")

@@ -24,8 +24,11 @@ const (
 // memory maps, and a full disk kills the process there.
 func (q *Queue) admit(bytes int) error {
 	q.mu.Lock()
-	live := q.state.liveBytes
+	live, refused := q.state.liveBytes, q.state.refused
 	q.mu.Unlock()
+	if refused != "" {
+		return &FullError{After: retryAfterDisk, Reason: refused}
+	}
 	if live+int64(bytes) > q.opts.QuotaBytes {
 		return &FullError{After: retryAfterQuota, Reason: fmt.Sprintf("%d bytes wait for an aggregator, the quota is %d", live, q.opts.QuotaBytes)}
 	}

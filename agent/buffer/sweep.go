@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,9 +55,16 @@ func (q *Queue) sweepOnce(last saved) (saved, error) {
 	gone := s.kept.expire(now.UnixMilli(), &limits)
 	if n := len(gone); n > 0 {
 		s.mark.floor = max(s.mark.floor, gone[n-1].last+1)
+		s.dropped.add(gone)
 	}
 	m, kept := s.mark, s.kept.clone()
+	deleted := dropped{buckets: slices.Clone(s.dropped.buckets), cut: s.dropped.cut}
 	q.mu.Unlock()
+	if len(gone) > 0 {
+		if err := deleted.write(q.opts.Dir); err != nil {
+			return last, err
+		}
+	}
 	switch {
 	case len(gone) > 0, m.low != last.mark.low && now.Sub(last.kept).Abs() >= keptEvery:
 		if err := q.persist(m, kept); err != nil {

@@ -32,13 +32,13 @@ type Table struct {
 
 // snapshot is one generation of settings; it never changes once it is current.
 type snapshot struct {
-	generation uint64
-	skipped    int
-	encoded    []byte
-	apps       map[string]protocol.App
-	keys       map[[sha256.Size]byte]protocol.Key
-	links      map[string]protocol.Link
-	edges      []protocol.Edge
+	version protocol.Settings // timeline and generation only
+	skipped int
+	encoded []byte
+	apps    map[string]protocol.App
+	keys    map[[sha256.Size]byte]protocol.Key
+	links   map[string]protocol.Link
+	edges   []protocol.Edge
 }
 
 // Open reads the snapshot stored at path. Without one the table is empty and
@@ -65,14 +65,15 @@ func Open(path string) (*Table, error) {
 }
 
 // Replace makes s current and stores it, synced, before it returns. A snapshot
-// older than the current one is ignored. Entries that cannot be used, such as a
+// older than the current one is ignored: of an earlier timeline, or of the same one and
+// an earlier generation. Entries that cannot be used, such as a
 // key whose hash is not 32 bytes, are skipped and counted by Skipped; they do
 // not keep the others out. After an error the former snapshot stays current.
 func (t *Table) Replace(s protocol.Settings) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.current.Load()
-	if s.Generation < old.generation {
+	if s.Before(&old.version) {
 		return nil
 	}
 	encoded, err := encode(&s)
@@ -111,8 +112,12 @@ func (t *Table) Link(slug string) (protocol.Link, bool) {
 // Edges are the agents that SDKs can reach. The caller changes nothing in the list.
 func (t *Table) Edges() []protocol.Edge { return t.current.Load().edges }
 
-// Generation is that of the current snapshot, 0 while there is none.
-func (t *Table) Generation() uint64 { return t.current.Load().generation }
+// Version is the timeline and the generation of the current snapshot, 0 while there
+// is none.
+func (t *Table) Version() (timeline, generation uint64) {
+	v := &t.current.Load().version
+	return v.Timeline, v.Generation
+}
 
 // Skipped is how many entries of the current snapshot could not be used.
 func (t *Table) Skipped() int { return t.current.Load().skipped }
@@ -130,11 +135,11 @@ func (t *Table) SetFresh(fresh bool) { t.fresh.Store(fresh) }
 
 func index(s *protocol.Settings) *snapshot {
 	n := &snapshot{
-		generation: s.Generation,
-		apps:       make(map[string]protocol.App, len(s.Apps)),
-		keys:       make(map[[sha256.Size]byte]protocol.Key, len(s.Keys)),
-		links:      make(map[string]protocol.Link, len(s.Links)),
-		edges:      s.Edges,
+		version: protocol.Settings{Timeline: s.Timeline, Generation: s.Generation},
+		apps:    make(map[string]protocol.App, len(s.Apps)),
+		keys:    make(map[[sha256.Size]byte]protocol.Key, len(s.Keys)),
+		links:   make(map[string]protocol.Link, len(s.Links)),
+		edges:   s.Edges,
 	}
 	for _, a := range s.Apps {
 		if a.ID == "" {

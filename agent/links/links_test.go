@@ -32,8 +32,8 @@ func open(t *testing.T, path string) *Table {
 func TestSnapshotSurvivesRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "settings")
 	table := open(t, path)
-	if table.Fresh() || table.Generation() != 0 {
-		t.Fatalf("empty table: fresh %v, generation %d", table.Fresh(), table.Generation())
+	if table.Fresh() || generation(table) != 0 {
+		t.Fatalf("empty table: fresh %v, generation %d", table.Fresh(), generation(table))
 	}
 	if err := table.Replace(settings(7, "secret")); err != nil {
 		t.Fatal(err)
@@ -41,8 +41,8 @@ func TestSnapshotSurvivesRestart(t *testing.T) {
 	table.SetFresh(true)
 
 	again := open(t, path)
-	if again.Generation() != 7 || again.Fresh() {
-		t.Errorf("reopened: generation %d, fresh %v; want 7, not fresh", again.Generation(), again.Fresh())
+	if generation(again) != 7 || again.Fresh() {
+		t.Errorf("reopened: generation %d, fresh %v; want 7, not fresh", generation(again), again.Fresh())
 	}
 	key, ok := again.Key(sha256.Sum256([]byte("secret")))
 	if !ok || key.App != "app1" || key.Kind != protocol.KeyClient {
@@ -69,8 +69,8 @@ func TestOlderGenerationIsIgnored(t *testing.T) {
 	if err := table.Replace(settings(6, "old")); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := table.Key(sha256.Sum256([]byte("old"))); ok || table.Generation() != 7 {
-		t.Errorf("generation %d, key of the older snapshot found: %v", table.Generation(), ok)
+	if _, ok := table.Key(sha256.Sum256([]byte("old"))); ok || generation(table) != 7 {
+		t.Errorf("generation %d, key of the older snapshot found: %v", generation(table), ok)
 	}
 }
 
@@ -120,8 +120,8 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			table := open(t, path)
-			if table.Generation() != 0 || table.Damage() == nil {
-				t.Errorf("generation %d, damage %v", table.Generation(), table.Damage())
+			if generation(table) != 0 || table.Damage() == nil {
+				t.Errorf("generation %d, damage %v", generation(table), table.Damage())
 			}
 			if _, err := os.Stat(path + ".damaged"); err != nil {
 				t.Errorf("damaged file not kept: %v", err)
@@ -145,8 +145,8 @@ func TestFailedStoreKeepsTheFormerSnapshot(t *testing.T) {
 	if err := table.Replace(settings(2, "next")); err == nil {
 		t.Fatal("stored in a directory that is gone")
 	}
-	if _, ok := table.Key(sha256.Sum256([]byte("former"))); !ok || table.Generation() != 1 {
-		t.Errorf("generation %d, former key %v", table.Generation(), ok)
+	if _, ok := table.Key(sha256.Sum256([]byte("former"))); !ok || generation(table) != 1 {
+		t.Errorf("generation %d, former key %v", generation(table), ok)
 	}
 }
 
@@ -186,4 +186,27 @@ func FuzzDecode(f *testing.F) {
 			t.Error("neither settings nor an error")
 		}
 	})
+}
+
+func generation(t *Table) uint64 {
+	_, g := t.Version()
+	return g
+}
+
+// A database that was restored counts its generations again, on a later timeline.
+func TestLaterTimelineReplacesLaterGeneration(t *testing.T) {
+	table, err := Open(filepath.Join(t.TempDir(), "settings"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []struct{ timeline, generation, want uint64 }{
+		{0, 9, 9}, {0, 8, 9}, {1, 4, 4}, {0, 10, 4}, {1, 5, 5}, {2, 1, 1},
+	} {
+		if err := table.Replace(protocol.Settings{Timeline: s.timeline, Generation: s.generation}); err != nil {
+			t.Fatal(err)
+		}
+		if got := generation(table); got != s.want {
+			t.Errorf("after generation %d of timeline %d: %d is in force, want %d", s.generation, s.timeline, got, s.want)
+		}
+	}
 }

@@ -156,11 +156,20 @@ func replayCommand(c *Config) *cobra.Command {
 				return daemon.Usagef("--since %q is not a time as in 2026-01-31T08:00:00Z", since)
 			}
 			return withBuffer(ctx, std, c, func(_ context.Context, std daemon.Streams, q *buffer.Queue) error {
-				blocks, err := q.Replay(from.UnixMilli())
+				r, err := q.Replay(from.UnixMilli(), "")
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(std.Out, "%d blocks will be sent again when the agent starts\n", blocks)
+				if _, err := fmt.Fprintf(std.Out, "%d blocks with %d events will be sent again when the agent starts\n", r.Blocks, r.Events); err != nil {
+					return err
+				}
+				if r.MissingBlocks > 0 {
+					_, err = fmt.Fprintf(std.Out, "%d blocks with %d events, acknowledged from %s to %s, are no longer kept\n", r.MissingBlocks, r.MissingEvents,
+						time.UnixMilli(r.MissingFrom).UTC().Format(time.RFC3339), time.UnixMilli(r.MissingUntil).UTC().Format(time.RFC3339))
+				}
+				if err == nil && r.Unknown {
+					_, err = fmt.Fprintln(std.Out, "the agent's records do not reach back so far: more may be missing")
+				}
 				return err
 			})
 		})
@@ -192,7 +201,8 @@ func withView(ctx context.Context, std daemon.Streams, c *Config, do func(contex
 	if !buffer.Exists(c.bufferDir()) {
 		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())
 	}
-	v, err := buffer.Look(buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), Retention: c.Retention, Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
+	v, err := buffer.Look(buffer.Options{Dir: c.bufferDir(), QuotaBytes: int64(c.Quota), Retention: c.Retention,
+		Logger: slog.New(slog.NewTextHandler(std.Err, nil))})
 	if err != nil {
 		return err
 	}

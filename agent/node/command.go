@@ -29,6 +29,7 @@ func Commands(root *cobra.Command) {
 		daemon.Command("enroll", "exchange a single-use token for an identity", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {
 			return enrollCommand(ctx, std, &config)
 		}),
+		adoptCommand(&config),
 		statusCommand(&config),
 		bufferCommand(&config),
 		daemon.ValidateCommand(&config),

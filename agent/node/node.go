@@ -48,6 +48,8 @@ type Options struct {
 	NotifySocket string         // systemd's NOTIFY_SOCKET; empty if nobody is to be told
 	ACME         *acme.Client   // asks for the certificates of Config.ACMEHosts; nil: one of Let's Encrypt
 
+	Now func() time.Time // by which certificates end; nil: time.Now
+
 	// Hangups ask to Load the settings again and to put them into force; nil never does.
 	Hangups <-chan os.Signal
 	Load    func() (Config, error)
@@ -169,9 +171,9 @@ func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *
 	if p.door, err = n.openDoor(p, registry); err != nil {
 		return nil, err
 	}
-	p.uplink, err = uplink.New(uplink.Options{Queue: p.queue, Settings: p.table, Identity: p.id, Dial: dialer.Dial,
+	p.uplink, err = uplink.New(uplink.Options{Queue: p.queue, Standing: p.queue, Settings: p.table, Identity: p.id, Dial: dialer.Dial,
 		Aggregators: c.Aggregators, Region: c.Region, Zone: c.Zone, Software: daemon.BuildInfo().Version,
-		Health: p.health, Revoked: p.shut, Registerer: registry, Logger: n.log})
+		Health: p.health, Revoked: p.shut, Now: n.opts.Now, Registerer: registry, Logger: n.log})
 	return p, err
 }
 
@@ -287,8 +289,9 @@ func (n *Node) Status() (s Status, ok bool) {
 		return s, false
 	}
 	s = Status{Agent: p.id.Agent(), Region: n.opts.Config.Region, Version: daemon.BuildInfo().Version, CertificateExpires: p.id.Expires(),
-		Settings: p.table.Generation(), Buffer: p.queue.Stats(), Uplink: p.uplink.Status()}
+		Buffer: p.queue.Stats(), Uplink: p.uplink.Status()}
 	s.Name, _ = p.id.Name()
+	_, s.Settings = p.table.Version()
 	s.Accepted, s.Rejected = p.door.Counts()
 	return s, true
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -101,13 +103,25 @@ func askForCertificate(ctx context.Context, o EnrollOptions, token Token, csr []
 		return nil, err
 	}
 	defer func() { _ = conn.CloseWithError(0, "done") }()
+	answer, err := ask(ctx, conn, &protocol.Enroll{Version: protocol.Version, Secret: base64.RawURLEncoding.EncodeToString(token.Secret[:]), CSR: csr})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Error != "" {
+		return nil, fmt.Errorf("%w: %s", ErrEnrollRefused, answer.Error)
+	}
+	return answer, nil
+}
+
+// ask sends the one message of a connection and reads the answer.
+func ask(ctx context.Context, conn *quic.Conn, request protocol.Message) (*protocol.Enrolled, error) {
 	stream, err := conn.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	_ = stream.SetDeadline(deadline)
-	request := &protocol.Enroll{Version: protocol.Version, Secret: base64.RawURLEncoding.EncodeToString(token.Secret[:]), CSR: csr}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = stream.SetDeadline(deadline)
+	}
 	if err := protocol.WriteMessage(stream, request); err != nil {
 		return nil, err
 	}
@@ -121,9 +135,6 @@ func askForCertificate(ctx context.Context, o EnrollOptions, token Token, csr []
 	answer, ok := message.(*protocol.Enrolled)
 	if !ok {
 		return nil, fmt.Errorf("%w: %T where the certificate was wanted", protocol.ErrMalformed, message)
-	}
-	if answer.Error != "" {
-		return nil, fmt.Errorf("%w: %s", ErrEnrollRefused, answer.Error)
 	}
 	return answer, nil
 }

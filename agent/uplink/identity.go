@@ -11,20 +11,29 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-const identityFile = "identity.json"
+// The identity is written twice, so that damage to one file leaves the other.
+const (
+	identityFile = "identity.json"
+	identityCopy = "identity.copy.json"
+)
 
 // Identity is who the agent is: a key, the certificate that an aggregator has
 // issued for it, and the authority that signs both sides. It lives in one file,
 // so that a renewal replaces all of it or nothing.
 type Identity struct {
+	Restored error // why it was read from its copy; nil if it was not
+
 	dir string
 
 	mu        sync.Mutex
@@ -41,24 +50,51 @@ type identityRecord struct {
 	Agent       string `json:"agent"`
 	Name        string `json:"name"`
 	Region      string `json:"region"`
-	Key         string `json:"key"`         // PEM, PKCS #8
-	Certificate string `json:"certificate"` // PEM
-	Authority   string `json:"authority"`   // PEM
+	Key         string `json:"key"`           // PEM, PKCS #8
+	Certificate string `json:"certificate"`   // PEM
+	Authority   string `json:"authority"`     // PEM
+	Sum         string `json:"sum,omitempty"` // CRC-32C of the others; earlier versions wrote none
+}
+
+func (r *identityRecord) sum() string {
+	text := strings.Join([]string{r.Agent, r.Name, r.Region, r.Key, r.Certificate, r.Authority}, "\x00")
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // LoadIdentity reads the identity in dir. An error that is fs.ErrNotExist
 // means that the agent has not been enrolled there.
 func LoadIdentity(dir string) (*Identity, error) {
-	path := filepath.Join(dir, identityFile)
+	id, err := readIdentity(filepath.Join(dir, identityFile))
+	if err != nil {
+		second, secondErr := readIdentity(filepath.Join(dir, identityCopy))
+		switch {
+		case secondErr == nil:
+			id = second
+			id.Restored = fmt.Errorf("identity is restored from its copy: %w", err)
+		case errors.Is(err, fs.ErrNotExist) && errors.Is(secondErr, fs.ErrNotExist):
+			return nil, fmt.Errorf("load identity: %w", err)
+		default:
+			return nil, fmt.Errorf("load identity: %w; get a token that names this agent (aggregator agent token --agent …) "+
+				"and enroll again: it stays the same agent", err)
+		}
+	}
+	id.dir = dir
+	if _, err := os.Stat(filepath.Join(dir, identityCopy)); id.Restored != nil || errors.Is(err, fs.ErrNotExist) {
+		return id, id.saveLocked() // nobody else has it yet
+	}
+	return id, nil
+}
+
+// readIdentity reads one of the two files.
+func readIdentity(path string) (*Identity, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("load identity: %w", err)
+		return nil, err
 	}
 	id, err := parseIdentity(raw)
 	if err != nil {
-		return nil, fmt.Errorf("load identity %s: %w; enroll again with a new token", path, err)
+		return nil, fmt.Errorf("%s is damaged: %w", path, err)
 	}
-	id.dir = dir
 	return id, nil
 }
 
@@ -66,6 +102,9 @@ func parseIdentity(raw []byte) (*Identity, error) {
 	var r identityRecord
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, err
+	}
+	if r.Sum != "" && r.Sum != r.sum() {
+		return nil, errors.New("its checksum is another one")
 	}
 	keyDER, err := pemBlock(r.Key, "PRIVATE KEY")
 	if err != nil {
@@ -131,17 +170,21 @@ func (id *Identity) saveLocked() error {
 	if err != nil {
 		return fmt.Errorf("save identity: %w", err)
 	}
-	raw, err := json.MarshalIndent(identityRecord{
+	r := identityRecord{
 		Agent: id.agent, Name: id.name, Region: id.region,
 		Key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})),
 		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.leaf.Raw})),
 		Authority:   string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.authority.Raw})),
-	}, "", "  ")
+	}
+	r.Sum = r.sum()
+	raw, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save identity: %w", err)
 	}
-	if err := writeFileSync(filepath.Join(id.dir, identityFile), append(raw, '\n')); err != nil {
-		return fmt.Errorf("save identity: %w", err)
+	for _, name := range [...]string{identityFile, identityCopy} {
+		if err := writeFileSync(filepath.Join(id.dir, name), append(raw, '\n')); err != nil {
+			return fmt.Errorf("save identity: %w", err)
+		}
 	}
 	return nil
 }
@@ -167,16 +210,22 @@ func (id *Identity) Expires() time.Time {
 	return id.leaf.NotAfter
 }
 
-// RenewAt is when two thirds of the certificate's life are over.
-func (id *Identity) RenewAt() time.Time {
+// RenewAt is when a third of the certificate's life is over: before operators are
+// alarmed, at half of it.
+func (id *Identity) RenewAt() time.Time { return id.after(1.0 / 3) }
+
+// HalfLife is when half of the certificate's life is over.
+func (id *Identity) HalfLife() time.Time { return id.after(1.0 / 2) }
+
+func (id *Identity) after(part float64) time.Time {
 	id.mu.Lock()
 	defer id.mu.Unlock()
-	return id.leaf.NotAfter.Add(-id.leaf.NotAfter.Sub(id.leaf.NotBefore) / 3)
+	return id.leaf.NotBefore.Add(time.Duration(part * float64(id.leaf.NotAfter.Sub(id.leaf.NotBefore))))
 }
 
 // tlsConfig is for one connection: TLS 1.3, only the private authority, no
 // resumption and so no early data.
-func (id *Identity) tlsConfig() *tls.Config {
+func (id *Identity) tlsConfig(now func() time.Time) *tls.Config {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	roots := x509.NewCertPool()
@@ -188,6 +237,7 @@ func (id *Identity) tlsConfig() *tls.Config {
 		NextProtos:             []string{protocol.ALPN},
 		Certificates:           []tls.Certificate{{Certificate: [][]byte{id.leaf.Raw}, PrivateKey: id.key, Leaf: id.leaf}},
 		SessionTicketsDisabled: true,
+		Time:                   now,
 	}
 }
 

@@ -31,6 +31,16 @@ func (m *metrics) init(u *Uplink) {
 		}
 		return 0
 	})
+	gauge("unmogrowp_agent_uplink_refused_as_copy", "1 while aggregators refuse this agent's buffer as a copy; nothing is taken then.", func() float64 {
+		if u.refusedAsClone.Load() {
+			return 1
+		}
+		return 0
+	})
+	gauge("unmogrowp_agent_certificate_half_life_seconds",
+		"When half of the certificate's life is over, Unix time: it should have been renewed by then.", func() float64 {
+			return float64(u.opts.Identity.HalfLife().Unix())
+		})
 	gauge("unmogrowp_agent_certificate_expires_seconds", "When the agent's certificate ends, Unix time.", func() float64 {
 		return float64(u.opts.Identity.Expires().Unix())
 	})

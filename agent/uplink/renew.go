@@ -3,8 +3,12 @@ package uplink
 import (
 	"context"
 	"crypto/ecdsa"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -20,8 +24,8 @@ type renewal struct {
 	done    chan struct{}
 }
 
-// keepCertificate asks for a new certificate when two thirds of the present
-// one's life are over. The session goes on under the old one.
+// keepCertificate asks for a new certificate when a third of the present one's
+// life is over. The session goes on under the old one.
 func (s *session) keepCertificate(ctx context.Context) error {
 	due := s.up.opts.renewAt(s.up.opts.Identity)
 	for daemon.Sleep(ctx, time.Until(due)) == nil {
@@ -52,7 +56,7 @@ func (s *session) keepCertificate(ctx context.Context) error {
 }
 
 // renewed takes the answer to Renew. A bad one is logged; the old certificate
-// has a third of its life left.
+// has two thirds of its life left.
 func (s *session) renewed(m *protocol.Enrolled) {
 	s.renewal.mu.Lock()
 	key, done := s.renewal.pending, s.renewal.done
@@ -74,4 +78,45 @@ func (s *session) renewed(m *protocol.Enrolled) {
 	s.up.members.replace(m.Members)
 	s.up.metrics.renewals.Inc()
 	s.up.log.Info("certificate renewed", "expires", s.up.opts.Identity.Expires())
+}
+
+// expired says whether the certificate has ended. The core may see that before the
+// agent, whose clock is behind.
+func expired(err error) bool {
+	var alert *quic.TransportError
+	return errors.As(err, &alert) && alert.Remote && alert.ErrorCode == 0x100+tlsExpired
+}
+
+// tlsExpired is the alert certificate_expired of TLS (RFC 8446, 6.2), which QUIC adds to
+// 0x100 (RFC 9001, 4.8).
+const tlsExpired = 45
+
+// renewExpired gets a new certificate for an agent that was cut off for longer than
+// its certificate lived: it proves that it still has the key.
+func (u *Uplink) renewExpired(ctx context.Context, address string) error {
+	key, csr, err := newKey()
+	if err != nil {
+		return err
+	}
+	conf := u.opts.Identity.tlsConfig(u.opts.Now)
+	conf.NextProtos = []string{protocol.RenewALPN}
+	conn, err := u.opts.Dial(ctx, address, conf, quicConfig())
+	if err != nil {
+		return fmt.Errorf("renew expired certificate: %w", err)
+	}
+	defer func() { _ = conn.CloseWithError(0, "done") }()
+	answer, err := ask(ctx, conn, &protocol.Renew{CSR: csr})
+	if err != nil {
+		return fmt.Errorf("renew expired certificate: %w", explain(err))
+	}
+	if answer.Error != "" {
+		return fmt.Errorf("renew expired certificate: %w: %s", errRefused, answer.Error)
+	}
+	if err := u.opts.Identity.renew(key, answer.Certificate, answer.Authority); err != nil {
+		return err
+	}
+	u.members.replace(answer.Members)
+	u.metrics.renewals.Inc()
+	u.log.Warn("expired certificate renewed", "expires", u.opts.Identity.Expires())
+	return nil
 }

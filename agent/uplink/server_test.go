@@ -290,6 +290,9 @@ func (f *fakeAggregator) count() (hellos, beats, stored int) {
 // memoryQueue is a queue of n blocks in memory, which checks that only what was
 // handed out is forgotten, and once.
 type memoryQueue struct {
+	resumed protocol.Position
+	refused []string
+
 	mu        sync.Mutex
 	blocks    map[uint64][]byte
 	tail      uint64
@@ -380,15 +383,35 @@ func (q *memoryQueue) Bury(block []byte, reason string, events []int) error {
 	return nil
 }
 
-func (q *memoryQueue) Replay(since int64) (int, error) {
+func (q *memoryQueue) Replay(since int64, id string) (protocol.Replayed, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.replays = append(q.replays, since)
 	raw := protocol.AppendEvent(protocol.AppendEvents(nil, 1), &protocol.Event{App: "a", ID: "e", Kind: protocol.KindTrack})
 	q.blocks[1] = protocol.AppendBlock(nil, &protocol.Block{Epoch: testEpoch, Seq: 1, Count: 1, RawLen: len(raw), Payload: raw})
 	q.wakeLocked()
-	return 1, nil
+	return protocol.Replayed{ID: id, Blocks: 1}, nil
 }
+
+func (q *memoryQueue) Tell() (uint64, []protocol.Position, error) {
+	first, next, chain := q.Position()
+	return first, []protocol.Position{{Next: next, Chain: chain}}, nil
+}
+
+func (q *memoryQueue) Resume(_ uint64, known protocol.Position) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.resumed = known
+	return 1
+}
+
+func (q *memoryQueue) Refuse(reason string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = append(q.refused, reason)
+}
+
+func (q *memoryQueue) Replaying() (string, int64) { return "", 0 }
 
 // waitEmpty waits until everything was forgotten, exactly once.
 func (q *memoryQueue) waitEmpty(t testing.TB) {
@@ -415,7 +438,11 @@ func (s *memorySettings) Replace(v protocol.Settings) error {
 	s.generation = v.Generation
 	return nil
 }
-func (s *memorySettings) Generation() uint64  { s.mu.Lock(); defer s.mu.Unlock(); return s.generation }
+func (s *memorySettings) Version() (uint64, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 0, s.generation
+}
 func (s *memorySettings) SetFresh(fresh bool) { s.mu.Lock(); defer s.mu.Unlock(); s.fresh = fresh }
 func (s *memorySettings) isFresh() bool       { s.mu.Lock(); defer s.mu.Unlock(); return s.fresh }
 

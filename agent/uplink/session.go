@@ -21,6 +21,8 @@ var (
 	errRefused = errors.New("aggregator refuses this agent")
 	// errRevoked is the refusal that is for ever.
 	errRevoked = fmt.Errorf("%w: it was revoked", errRefused)
+	// errClone is the refusal of a buffer that is a copy.
+	errClone = fmt.Errorf("%w: its buffer is a copy, or was put back to an earlier state", errRefused)
 	// errUseless: the aggregator lives but stores nothing.
 	errUseless = errors.New("aggregator has stored nothing for a while")
 )
@@ -50,7 +52,17 @@ type session struct {
 func (u *Uplink) connect(ctx context.Context, address string) (*session, error) {
 	dialing, cancel := context.WithTimeout(ctx, protocol.FrameTimeout)
 	defer cancel()
-	conn, err := u.opts.Dial(dialing, address, u.opts.Identity.tlsConfig(), quicConfig())
+	if !u.opts.Now().Before(u.opts.Identity.Expires()) {
+		if err := u.renewExpired(dialing, address); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := u.opts.Dial(dialing, address, u.opts.Identity.tlsConfig(u.opts.Now), quicConfig())
+	if expired(err) { // by the core's clock
+		if err = u.renewExpired(dialing, address); err == nil {
+			conn, err = u.opts.Dial(dialing, address, u.opts.Identity.tlsConfig(u.opts.Now), quicConfig())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +81,14 @@ func (s *session) greet(ctx context.Context) (err error) {
 		return err
 	}
 	o := &s.up.opts
-	first, next, chain := o.Queue.Position()
+	first, history, err := o.Standing.Tell()
+	if err != nil {
+		return err
+	}
+	here := history[len(history)-1]
 	hello := &protocol.Hello{Version: protocol.Version, Software: o.Software, Region: o.Region, Zone: o.Zone,
-		Epoch: o.Queue.Epoch(), FirstSeq: first, NextSeq: next, Chain: chain, Generation: o.Settings.Generation()}
+		Epoch: o.Queue.Epoch(), FirstSeq: first, NextSeq: here.Next, Chain: here.Chain, History: history}
+	hello.Timeline, hello.Generation = o.Settings.Version()
 	if err := s.send(hello); err != nil {
 		return err
 	}
@@ -88,6 +105,11 @@ func (s *session) greet(ctx context.Context) (err error) {
 			return fmt.Errorf("%w: %w %d", errRefused, protocol.ErrVersion, m.Version)
 		}
 		s.welcome = m
+		if m.Known != nil {
+			if skipped := o.Standing.Resume(m.KnownFirst, *m.Known); skipped > 0 {
+				s.up.log.Error("the end of the buffer is lost: the core knows of more blocks", "skipped", skipped, "next", m.Known.Next)
+			}
+		}
 	default:
 		return fmt.Errorf("%w: %T where the welcome was wanted", protocol.ErrMalformed, message)
 	}
@@ -103,7 +125,9 @@ func farewell(m *protocol.Goodbye) error {
 		return errDraining
 	case "revoked":
 		return fmt.Errorf("%w: %s", errRevoked, m.Reason)
-	case "version", "clone":
+	case "clone":
+		return fmt.Errorf("%w: %s", errClone, m.Reason)
+	case "version":
 		return fmt.Errorf("%w: %s: %s", errRefused, m.Code, m.Reason)
 	}
 	return fmt.Errorf("aggregator ended the session: %s: %s", m.Code, m.Reason)
@@ -131,7 +155,9 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %w", errDraining, err)
 	case closeRevoked:
 		return fmt.Errorf("%w: %w", errRevoked, err)
-	case closeIdentity, closeVersion, closeClone:
+	case closeClone:
+		return fmt.Errorf("%w: %w", errClone, err)
+	case closeIdentity, closeVersion:
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err
@@ -212,7 +238,8 @@ func (s *session) receive(ctx context.Context) error {
 		case *protocol.Members:
 			s.up.members.replace(m.Members)
 			// Settings, if other ones were due, came before the members.
-			s.up.opts.Settings.SetFresh(s.up.opts.Settings.Generation() > 0)
+			_, generation := s.up.opts.Settings.Version()
+			s.up.opts.Settings.SetFresh(generation > 0)
 		case *protocol.Goodbye:
 			err := farewell(m)
 			if !errors.Is(err, errDraining) {
@@ -233,15 +260,17 @@ func (s *session) receive(ctx context.Context) error {
 }
 
 func (s *session) replay(m *protocol.Replay) error {
-	blocks, err := s.up.opts.Queue.Replay(m.Since)
+	r, err := s.up.opts.Standing.Replay(m.Since, m.ID)
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
-	s.up.log.Info("uplink replays", "since", time.UnixMilli(m.Since).UTC(), "blocks", blocks)
-	if blocks > 0 {
-		s.cursor.rewind(0)
+	s.up.log.Info("uplink replays", "since", time.UnixMilli(m.Since).UTC(), "blocks", r.Blocks, "events", r.Events,
+		"missing_blocks", r.MissingBlocks, "missing_events", r.MissingEvents, "more_may_be_missing", r.Unknown)
+	s.cursor.rewind(0)
+	if m.ID == "" {
+		return nil
 	}
-	return nil
+	return s.send(&r)
 }
 
 // beat tells the agent's health, at once and then regularly. It also ends a
@@ -254,7 +283,13 @@ func (s *session) beat(ctx context.Context) error {
 		hb := s.up.opts.Health()
 		hb.Clock = time.Now().UnixMilli()
 		hb.CertificateExpires = s.up.opts.Identity.Expires().UnixMilli()
-		hb.Generation = s.up.opts.Settings.Generation()
+		hb.Timeline, hb.Generation = s.up.opts.Settings.Version()
+		hb.ReplayID, hb.ReplayLeft = s.up.opts.Standing.Replaying()
+		first, history, err := s.up.opts.Standing.Tell()
+		if err != nil {
+			return err
+		}
+		hb.FirstSeq, hb.History = first, history
 		if err := s.send(&hb); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,15 +41,29 @@ type Queue interface {
 	// Bury keeps aside the events of a block that an aggregator put into
 	// quarantine: those with these indexes, or all without any.
 	Bury(block []byte, reason string, events []int) error
+}
+
+// Standing is where the queue stands against what the core knows of it.
+type Standing interface {
+	// Tell returns the lowest sequence that is not acknowledged and where the queue
+	// has been, the newest last.
+	Tell() (first uint64, history []protocol.Position, err error)
+	// Resume goes on from where the core saw the queue last, if that is further than it
+	// knows itself. It returns how many sequences are skipped.
+	Resume(knownFirst uint64, known protocol.Position) (skipped uint64)
+	// Refuse makes the queue take nothing, for a reason; "" ends that.
+	Refuse(reason string)
 	// Replay makes blocks acknowledged at or after since (milliseconds)
-	// unacknowledged again and returns how many.
-	Replay(since int64) (blocks int, err error)
+	// unacknowledged again, once for each id.
+	Replay(since int64, id string) (protocol.Replayed, error)
+	// Replaying returns the last replay and how many of its blocks are left.
+	Replaying() (id string, left int64)
 }
 
 // Settings is where the aggregator's settings go.
 type Settings interface {
 	Replace(s protocol.Settings) error
-	Generation() uint64
+	Version() (timeline, generation uint64)
 	// SetFresh says whether the settings are known to be current: while they
 	// are not, an unknown key may be a new one.
 	SetFresh(fresh bool)
@@ -57,6 +72,7 @@ type Settings interface {
 // Options configure an uplink.
 type Options struct {
 	Queue       Queue
+	Standing    Standing
 	Settings    Settings
 	Identity    *Identity                   // who this agent is; renewed in place
 	Dial        Dial                        // how to reach an address
@@ -66,6 +82,7 @@ type Options struct {
 	Software    string                      // version told to the aggregator
 	Health      func() protocol.Heartbeat   // what to tell in a heartbeat
 	Revoked     func()                      // called whenever the agent is told that it is revoked; nil: nobody cares
+	Now         func() time.Time            // by which certificates end; nil: time.Now
 	Registerer  prometheus.Registerer       // nil: no metrics
 	Logger      *slog.Logger                // nil: no log
 	backoff     func(int) time.Duration     // test: pause after n failures
@@ -80,6 +97,8 @@ type Uplink struct {
 	log     *slog.Logger
 	metrics metrics
 	members *memberStore
+
+	refusedAsClone atomic.Bool // until the core takes the buffer
 
 	mu     sync.Mutex
 	status Status
@@ -97,7 +116,7 @@ type Status struct {
 
 // New checks the options and registers the metrics.
 func New(opts Options) (*Uplink, error) {
-	if opts.Queue == nil || opts.Settings == nil || opts.Identity == nil || opts.Dial == nil {
+	if opts.Queue == nil || opts.Standing == nil || opts.Settings == nil || opts.Identity == nil || opts.Dial == nil {
 		return nil, errors.New("make uplink: queue, settings, identity and dial are required")
 	}
 	if opts.Logger == nil {
@@ -115,6 +134,9 @@ func New(opts Options) (*Uplink, error) {
 	if opts.ackTimeout == 0 {
 		opts.ackTimeout = ackTimeout
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	if opts.renewAt == nil {
 		opts.renewAt = (*Identity).RenewAt
 	}
@@ -122,6 +144,9 @@ func New(opts Options) (*Uplink, error) {
 	u.members = openMembers(opts.Identity.dir, u.log)
 	if len(opts.Aggregators) == 0 && len(u.members.list()) == 0 {
 		return nil, errors.New("make uplink: no aggregator is configured and none is known from earlier sessions; set aggregators")
+	}
+	if opts.Identity.Restored != nil {
+		u.log.Error("agent's identity file is damaged", "error", opts.Identity.Restored)
 	}
 	u.metrics.init(u)
 	if err := u.metrics.register(opts.Registerer); err != nil {
@@ -149,6 +174,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if u.opts.Revoked != nil && errors.Is(outcome.err, errRevoked) {
 			u.opts.Revoked()
 		}
+		u.noteRefusal(outcome.err)
 		pause := choice.ended(address, time.Now(), outcome)
 		u.metrics.ended.Inc()
 		u.setStatus(func(s *Status) { s.Connected, s.Node, s.LastError = false, "", outcome.err.Error() })
@@ -156,6 +182,16 @@ func (u *Uplink) Run(ctx context.Context) error {
 			"acknowledged", outcome.stored, "back_off", pause)
 	}
 	return nil
+}
+
+// noteRefusal closes the queue while the core takes this buffer for a copy: nobody
+// would take what comes. A session, or a refusal for another reason, says nothing of that.
+func (u *Uplink) noteRefusal(err error) {
+	if !errors.Is(err, errClone) {
+		return
+	}
+	u.refusedAsClone.Store(true)
+	u.opts.Standing.Refuse("this agent's buffer is a copy, or was put back to an earlier state, and the core does not take it; see `agent adopt`")
 }
 
 // outcome is how a session went.
@@ -187,6 +223,9 @@ func (u *Uplink) hold(ctx context.Context, address string) outcome {
 	u.setStatus(func(st *Status) {
 		*st = Status{Connected: true, Address: address, Node: s.welcome.Node, Since: began}
 	})
+	if u.refusedAsClone.CompareAndSwap(true, false) {
+		u.opts.Standing.Refuse("")
+	}
 	u.log.Info("uplink connected", "address", address, "node", s.welcome.Node, "software", s.welcome.Software, "agent", s.welcome.Agent, "window", s.window)
 	err = s.run(ctx)
 	u.opts.Settings.SetFresh(false)

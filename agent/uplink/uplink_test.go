@@ -53,7 +53,7 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 func run(t *testing.T, ca *testCA, blocks int, change func(*Options), addresses ...string) *harness {
 	t.Helper()
 	h := &harness{queue: newQueue(blocks), settings: &memorySettings{}, log: &lockedBuffer{}}
-	o := Options{Queue: h.queue, Settings: h.settings, Identity: ca.identity(t, "agent-1"), Dial: dialer(t).Dial,
+	o := Options{Queue: h.queue, Standing: h.queue, Settings: h.settings, Identity: ca.identity(t, "agent-1"), Dial: dialer(t).Dial,
 		Aggregators: addresses, Region: "eu", Software: "test", Registerer: prometheus.NewRegistry(),
 		Logger:    slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		backoff:   func(n int) time.Duration { return time.Duration(min(n, 5)) * 10 * time.Millisecond },
@@ -299,7 +299,7 @@ func TestSettingsAndMembersArrive(t *testing.T) {
 	server.greeting = []protocol.Message{&protocol.Settings{Generation: 9}, &protocol.Members{Members: []protocol.Member{{ID: "a", Address: "127.0.0.1:1"}, {ID: "b", Address: "127.0.0.1:2"}}}}
 	server.start("")
 	h := run(t, ca, 0, nil, server.address)
-	waitFor(t, "settings", func() bool { return h.settings.Generation() == 9 && h.settings.isFresh() })
+	waitFor(t, "settings", func() bool { _, g := h.settings.Version(); return g == 9 && h.settings.isFresh() })
 	waitFor(t, "members", func() bool { return len(h.Status().Members) == 2 })
 	dir := h.opts.Identity.dir
 	h.stop()

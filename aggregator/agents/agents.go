@@ -5,7 +5,6 @@ package agents
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -20,8 +19,8 @@ import (
 // maxAgents bounds the agents that are not revoked.
 const maxAgents = 10_000
 
-// ErrClone says that a buffer already belongs to another agent.
-var ErrClone = errors.New("this buffer belongs to another agent: it was copied")
+// ErrClone says that a buffer belongs to another agent, or is a copy.
+var ErrClone = errors.New("this buffer is not taken")
 
 // Agents are the agents of an installation.
 type Agents struct{ pool *postgres.Pool }
@@ -53,9 +52,11 @@ type Agent struct {
 	Created            time.Time  `json:"created_at"`
 }
 
-// Enrollment is the right of one agent to join once.
+// Enrollment is the right of one agent to join once. With an Agent, that one gets a new
+// certificate and keeps its id, and with it its buffer; the others are then its own.
 type Enrollment struct {
 	Name, Region, Zone string
+	Agent              string
 	SecretHash         []byte // SHA-256 of the token's secret
 	Expires            time.Time
 }
@@ -74,48 +75,71 @@ func (e *Enrollment) validate() error {
 	return nil
 }
 
-// CreateEnrollment lets an agent join until the enrolment expires.
+// CreateEnrollment lets an agent join until the enrolment expires, or one that is there
+// prove itself anew.
 func (a *Agents) CreateEnrollment(ctx context.Context, e Enrollment) error {
-	if err := e.validate(); err != nil {
-		return err
-	}
 	return a.pool.Change(ctx, "create enrolment", func(tx pgx.Tx) error {
-		var count int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM agents WHERE revoked_at IS NULL`).Scan(&count); err != nil {
+		if err := e.complete(ctx, tx); err != nil {
 			return err
-		}
-		if count >= maxAgents {
-			return postgres.Invalid("there are %d agents, the limit is %d: revoke one first", count, maxAgents)
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM enrollments WHERE expires_at < now() - interval '30 days'`); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO enrollments (secret_hash, name, region, zone, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-			e.SecretHash, e.Name, e.Region, e.Zone, e.Expires)
+		_, err := tx.Exec(ctx, `INSERT INTO enrollments (secret_hash, name, region, zone, expires_at, for_agent) VALUES ($1, $2, $3, $4, $5, nullif($6, ''))`,
+			e.SecretHash, e.Name, e.Region, e.Zone, e.Expires, e.Agent)
 		if err != nil {
 			return err
 		}
 		return postgres.Audit(ctx, tx, postgres.Happened{Action: "enrollment.create", Target: e.Name,
-			Detail: map[string]any{"region": e.Region, "zone": e.Zone, "expires": e.Expires.UTC()}})
+			Detail: map[string]any{"agent": e.Agent, "region": e.Region, "zone": e.Zone, "expires": e.Expires.UTC()}})
 	})
 }
 
-// ConsumeEnrollment uses an enrolment up and creates its agent. Of any number of callers at once one
-// succeeds. ErrNotFound means unknown, used or expired, and not which.
+// complete checks an enrolment, and takes from the agent that it is for what that is called.
+func (e *Enrollment) complete(ctx context.Context, tx pgx.Tx) error {
+	if e.Agent != "" {
+		err := tx.QueryRow(ctx, `SELECT name, region, zone FROM agents WHERE id = $1 AND revoked_at IS NULL`, e.Agent).Scan(&e.Name, &e.Region, &e.Zone)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return postgres.Invalid("there is no agent %.70q, or it is revoked", e.Agent)
+		}
+		return err
+	}
+	if err := e.validate(); err != nil {
+		return err
+	}
+	var count int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM agents WHERE revoked_at IS NULL`).Scan(&count); err != nil {
+		return err
+	}
+	if count >= maxAgents {
+		return postgres.Invalid("there are %d agents, the limit is %d: revoke one first", count, maxAgents)
+	}
+	return nil
+}
+
+// ConsumeEnrollment uses an enrolment up and returns its agent, a new one as a rule. Of any number of
+// callers at once one succeeds. ErrNotFound means unknown, used or expired, and not which.
 func (a *Agents) ConsumeEnrollment(ctx context.Context, secretHash []byte) (Agent, error) {
 	id, err := postgres.NewID()
 	if err != nil {
 		return Agent{}, err
 	}
-	agent := Agent{ID: id, State: "enrolled"}
+	agent := Agent{State: "enrolled"}
 	err = a.pool.Change(ctx, "use enrolment", func(tx pgx.Tx) error {
+		agent.ID = id
+		var existing *string
 		err := tx.QueryRow(ctx, `UPDATE enrollments SET used_at = now() WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > now()
-			RETURNING name, region, zone`, secretHash).Scan(&agent.Name, &agent.Region, &agent.Zone)
+			RETURNING name, region, zone, for_agent`, secretHash).Scan(&agent.Name, &agent.Region, &agent.Zone, &existing)
 		if err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, `INSERT INTO agents (id, name, region, zone) VALUES ($1, $2, $3, $4) RETURNING created_at`,
-			agent.ID, agent.Name, agent.Region, agent.Zone).Scan(&agent.Created)
+		if existing != nil {
+			agent.ID = *existing
+			err = tx.QueryRow(ctx, `SELECT created_at FROM agents WHERE id = $1 AND revoked_at IS NULL`, agent.ID).Scan(&agent.Created)
+		} else {
+			err = tx.QueryRow(ctx, `INSERT INTO agents (id, name, region, zone) VALUES ($1, $2, $3, $4) RETURNING created_at`,
+				agent.ID, agent.Name, agent.Region, agent.Zone).Scan(&agent.Created)
+		}
 		if err != nil {
 			return err
 		}
@@ -123,7 +147,7 @@ func (a *Agents) ConsumeEnrollment(ctx context.Context, secretHash []byte) (Agen
 			return err
 		}
 		return postgres.Audit(ctx, tx, postgres.Happened{Action: "agent.enroll", Target: agent.ID,
-			Detail: map[string]any{"name": agent.Name, "region": agent.Region, "zone": agent.Zone}})
+			Detail: map[string]any{"name": agent.Name, "region": agent.Region, "zone": agent.Zone, "again": existing != nil}})
 	})
 	if errors.Is(err, postgres.ErrNotFound) {
 		return Agent{}, errors.Join(err, a.pool.Record(ctx, "agent.enroll", postgres.Denied, "", "", nil))
@@ -217,28 +241,6 @@ func (a *Agents) RevokedAgents(ctx context.Context) ([]string, error) {
 	return ids, postgres.Wrap("list revoked agents", err)
 }
 
-// RegisterEpoch notes how far the buffer of an agent is. ErrClone means that another agent has the
-// same buffer directory, copied.
-func (a *Agents) RegisterEpoch(ctx context.Context, agentID string, epoch, nextSeq, chain uint64) error {
-	var owner string
-	err := a.pool.QueryRow(ctx, `INSERT INTO agent_epochs AS e (epoch, agent, next_seq, chain) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (epoch) DO UPDATE SET
-			next_seq  = CASE WHEN e.agent = excluded.agent THEN excluded.next_seq ELSE e.next_seq END,
-			chain     = CASE WHEN e.agent = excluded.agent THEN excluded.chain ELSE e.chain END,
-			last_seen = CASE WHEN e.agent = excluded.agent THEN now() ELSE e.last_seen END
-		RETURNING agent`, int64(epoch), agentID, int64(nextSeq), int64(chain)).Scan(&owner)
-	switch {
-	case postgres.Violates(err, "23503"):
-		return fmt.Errorf("register epoch: agent %s: %w", agentID, postgres.ErrNotFound)
-	case err != nil:
-		return postgres.Wrap("register epoch", err)
-	case owner == agentID:
-		return nil
-	}
-	detail := map[string]any{"epoch": fmt.Sprintf("%016x", epoch), "registered_by": owner}
-	return errors.Join(fmt.Errorf("register epoch of agent %s: %w", agentID, ErrClone), a.pool.Record(ctx, "agent.clone", postgres.Denied, agentID, "", detail))
-}
-
 // RecordHeartbeat keeps an agent's health for the console.
 func (a *Agents) RecordHeartbeat(ctx context.Context, agentID, node, software string, hb protocol.Heartbeat) error {
 	var oldest *time.Time
@@ -255,7 +257,7 @@ func (a *Agents) RecordHeartbeat(ctx context.Context, agentID, node, software st
 	if err == nil && done.RowsAffected() == 0 {
 		err = pgx.ErrNoRows
 	}
-	return postgres.Wrap("record heartbeat", err)
+	return errors.Join(postgres.Wrap("record heartbeat", err), a.replayProgress(ctx, agentID, hb.ReplayID, hb.ReplayLeft))
 }
 
 // silentAfter is how many missed heartbeats make an agent silent.

@@ -113,24 +113,6 @@ func TestAgentLife(t *testing.T) {
 	accountstest.WantError(t, "certificate of a revoked agent", a.Agents.RecordCertificate(ctx, agent.ID, "def", expires), postgres.ErrNotFound)
 }
 
-func TestACopiedBufferIsAClone(t *testing.T) {
-	a := accountstest.Open(t)
-	ctx := t.Context()
-	one, two := enroll(t, a, "one"), enroll(t, a, "two")
-	epoch := uint64(1)<<63 + 5
-	if err := a.Agents.RegisterEpoch(ctx, one.ID, epoch, 10, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Agents.RegisterEpoch(ctx, one.ID, epoch, 20, 2); err != nil {
-		t.Fatal(err)
-	}
-	accountstest.WantError(t, "copied buffer", a.Agents.RegisterEpoch(ctx, two.ID, epoch, 11, 3), agents.ErrClone)
-	accountstest.WantError(t, "unknown agent", a.Agents.RegisterEpoch(ctx, "nobody", 9, 1, 1), postgres.ErrNotFound)
-	if err := a.Agents.RegisterEpoch(ctx, two.ID, 6, 0, 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestEnrollmentNames(t *testing.T) {
 	a := accountstest.Open(t)
 	for i, e := range []agents.Enrollment{{Name: "", Region: "eu"}, {Name: "a b", Region: "eu"}, {Name: "ok", Region: ""}, {Name: "ok", Region: "eu", Zone: "/"}} {

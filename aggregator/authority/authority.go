@@ -44,9 +44,10 @@ type Agent struct {
 	ID, Name, Region, Zone string
 }
 
-// Enrollment is the right of one agent to join, until it expires.
+// Enrollment is the right of one agent to join, or to prove itself anew, until it expires.
 type Enrollment struct {
 	Name, Region, Zone string
+	Agent              string // an agent that is there already, which keeps its id; empty: a new one
 	SecretHash         []byte // SHA-256 of the token's secret
 	Expires            time.Time
 }
@@ -94,13 +95,22 @@ func (a *Authority) Certificate() []byte { return a.cert.Raw }
 // place: base64url of a 32-byte secret followed by the SHA-256 of the
 // authority's certificate, so that the agent knows whom it may trust.
 func (a *Authority) Token(ctx context.Context, name, region, zone string) (token string, expires time.Time, err error) {
+	return a.token(ctx, Enrollment{Name: name, Region: region, Zone: zone})
+}
+
+// TokenFor creates one for an agent that has lost its certificate. It keeps its id.
+func (a *Authority) TokenFor(ctx context.Context, agent string) (token string, expires time.Time, err error) {
+	return a.token(ctx, Enrollment{Agent: agent})
+}
+
+func (a *Authority) token(ctx context.Context, e Enrollment) (token string, expires time.Time, err error) {
 	var secret [32]byte
 	if _, err := rand.Read(secret[:]); err != nil {
 		return "", time.Time{}, fmt.Errorf("make enrolment token: %w", err)
 	}
 	hash := sha256.Sum256(secret[:])
 	expires = a.now().Add(tokenLife)
-	e := Enrollment{Name: name, Region: region, Zone: zone, SecretHash: hash[:], Expires: expires}
+	e.SecretHash, e.Expires = hash[:], expires
 	if err := a.store.CreateEnrollment(ctx, e); err != nil {
 		return "", time.Time{}, fmt.Errorf("store enrolment token: %w", err)
 	}

@@ -14,7 +14,8 @@ import (
 
 // ServerTLS is the TLS configuration of an aggregator's QUIC listener: TLS 1.3
 // with a certificate of this authority. A session must show an agent's
-// certificate; enrolment, which has its own ALPN, cannot yet.
+// certificate; enrolment, which has its own ALPN, cannot yet, and renewal, with
+// another, may show one that has ended.
 func (a *Authority) ServerTLS() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
@@ -30,17 +31,39 @@ func (a *Authority) ServerTLS() *tls.Config {
 	enroll := session.Clone()
 	enroll.NextProtos = []string{protocol.EnrollALPN}
 	enroll.ClientAuth = tls.NoClientCert
+	renew := session.Clone()
+	renew.NextProtos = []string{protocol.RenewALPN}
+	renew.ClientAuth = tls.RequireAnyClientCert // TLS proves the key; VerifyConnection the rest
+	renew.ClientCAs = nil
+	renew.VerifyConnection = func(state tls.ConnectionState) error { return a.verifyExpired(roots, state.PeerCertificates) }
 	base := session.Clone()
-	base.NextProtos = []string{protocol.ALPN, protocol.EnrollALPN}
+	base.NextProtos = []string{protocol.ALPN, protocol.EnrollALPN, protocol.RenewALPN}
 	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		for _, p := range hello.SupportedProtos {
-			if p == protocol.EnrollALPN && len(hello.SupportedProtos) == 1 {
+		if len(hello.SupportedProtos) == 1 {
+			switch hello.SupportedProtos[0] {
+			case protocol.EnrollALPN:
 				return enroll, nil
+			case protocol.RenewALPN:
+				return renew, nil
 			}
 		}
 		return session, nil
 	}
 	return base
+}
+
+// verifyExpired checks an agent's certificate as it stood at its end, which may lie back
+// as long as it can be renewed.
+func (a *Authority) verifyExpired(roots *x509.CertPool, chain []*x509.Certificate) error {
+	leaf, now := chain[0], a.now()
+	if now.After(leaf.NotAfter.Add(protocol.RenewWithin)) {
+		return fmt.Errorf("certificate %s ended %s ago, it can be renewed for %s", leaf.SerialNumber, now.Sub(leaf.NotAfter), protocol.RenewWithin)
+	}
+	if now.After(leaf.NotAfter) {
+		now = leaf.NotAfter
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
 }
 
 // serverCertificate returns this node's certificate, a new one when less than

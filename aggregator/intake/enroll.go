@@ -61,3 +61,53 @@ func (in *Intake) admitNew(ctx context.Context, request *protocol.Enroll) (*prot
 }
 
 var errCrowded = errors.New("too many enrolments at once")
+
+// renewExpired serves an agent that was cut off for longer than its certificate
+// lived. TLS has proven the key; see authority.ServerTLS.
+func (in *Intake) renewExpired(ctx context.Context, conn *quic.Conn) {
+	within, cancel := context.WithTimeout(ctx, protocol.FrameTimeout)
+	defer cancel()
+	cert := conn.ConnectionState().TLS.PeerCertificates[0]
+	agent, err := protocol.AgentID(cert)
+	log := in.o.Logger.With("remote", conn.RemoteAddr().String(), "agent", agent)
+	if err != nil {
+		_ = conn.CloseWithError(closeIdentity, "certificate does not name an agent")
+		return
+	}
+	if in.o.Registry.Revoked(agent) {
+		log.Warn("renewal refused", "reason", "revoked")
+		_ = conn.CloseWithError(closeRevoked, "this agent is revoked")
+		in.record(ctx, agent, conn.RemoteAddr(), "renewal of an expired certificate: this agent is revoked")
+		return
+	}
+	stream, err := conn.AcceptStream(within)
+	if err != nil {
+		_ = conn.CloseWithError(closeProtocol, "no renewal request")
+		return
+	}
+	_ = stream.SetDeadline(time.Now().Add(protocol.FrameTimeout))
+	message, err := protocol.ReadMessage(stream)
+	request, ok := message.(*protocol.Renew)
+	if err != nil || !ok {
+		_ = conn.CloseWithError(closeProtocol, "renewal request expected")
+		return
+	}
+	answer, err := in.o.Issuer.RenewExpired(within, agent, cert.SerialNumber.Text(16), request.CSR)
+	if err != nil {
+		log.Warn("expired certificate not renewed", "error", err)
+		answer = &protocol.Enrolled{Error: "this certificate is not renewed: a later one was used, or the core is not complete at the moment; " +
+			"ask an operator for a token that names the agent"}
+	} else {
+		answer.Members = in.o.State.Members()
+		log.Warn("expired certificate renewed", "expired", cert.NotAfter)
+	}
+	if err := protocol.WriteMessage(stream, answer); err != nil {
+		log.Warn("renewal not delivered", "error", err)
+	}
+	_ = stream.Close()
+	select {
+	case <-conn.Context().Done():
+	case <-within.Done():
+		_ = conn.CloseWithError(closeDone, "")
+	}
+}

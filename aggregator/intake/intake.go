@@ -43,24 +43,50 @@ type Sink interface {
 
 // Registry knows the agents.
 type Registry interface {
-	// RegisterEpoch records where an agent's buffer stands. An error that
-	// wraps ErrClone refuses a second agent with the same buffer.
-	RegisterEpoch(ctx context.Context, agent string, epoch, nextSeq, chain uint64) error
+	// RegisterBuffer records where an agent's buffer stands and returns where it was
+	// known to be. ErrClone refuses a buffer that is a copy; ErrBehind says that a heartbeat was
+	// overtaken, or comes from a copy.
+	RegisterBuffer(ctx context.Context, agent string, b Buffer) (Known, error)
+	// CertificateUsed notes the certificate, by its serial number, that a session has shown.
+	CertificateUsed(ctx context.Context, agent, serial string) error
 	RecordHeartbeat(ctx context.Context, agent, node, software string, h protocol.Heartbeat) error
 	// RecordRefusal tells the operator of an agent that was turned away.
 	RecordRefusal(ctx context.Context, r Refusal) error
 	// Revoked reports whether the agent may no longer connect. It does not block.
 	Revoked(agent string) bool
+	// RecordReplayed keeps what an agent answers to a replay.
+	RecordReplayed(ctx context.Context, agent string, r protocol.Replayed) error
 }
 
-// ErrClone is wrapped by Registry.RegisterEpoch when another agent has the
-// same buffer epoch.
-var ErrClone = errors.New("another agent already sends from this buffer")
+// Buffer is what an agent says of its buffer.
+type Buffer struct {
+	Epoch   uint64
+	First   uint64 // lowest sequence that is not acknowledged
+	At      protocol.Position
+	History []protocol.Position // where it has been, the newest last
+	Hello   bool                // the first word of a session, not a heartbeat in it
+}
+
+// Known is where the core saw a buffer last.
+type Known struct {
+	First uint64
+	At    protocol.Position
+}
+
+var (
+	// ErrClone is wrapped by Registry.RegisterBuffer for a buffer that is a copy.
+	ErrClone = errors.New("this buffer is a copy")
+	// ErrBehind is wrapped by it for a heartbeat that is older than what is known.
+	ErrBehind = errors.New("the buffer was further already")
+)
 
 // State is what agents are told of the cluster. Its methods do not block.
 type State interface {
 	Settings() *protocol.Settings
 	Members() []protocol.Member
+	// Replay is what an agent is to be asked to send again; nil if nothing, or if it
+	// has answered.
+	Replay(agent string) *protocol.Replay
 	// Changed returns a channel that is closed at the next change of either.
 	Changed() <-chan struct{}
 }
@@ -69,6 +95,8 @@ type State interface {
 type Issuer interface {
 	Enroll(ctx context.Context, secret string, csr []byte) (*protocol.Enrolled, error)
 	Renew(ctx context.Context, agent string, csr []byte) (*protocol.Enrolled, error)
+	// RenewExpired is for a certificate that has ended, whose key the agent has proven.
+	RenewExpired(ctx context.Context, agent, serial string, csr []byte) (*protocol.Enrolled, error)
 }
 
 // Options configure an Intake. All fields but the limits are required.
@@ -190,6 +218,8 @@ func (in *Intake) serve(ctx context.Context, conn *quic.Conn) {
 	switch conn.ConnectionState().TLS.NegotiatedProtocol {
 	case protocol.EnrollALPN:
 		in.enroll(ctx, conn)
+	case protocol.RenewALPN:
+		in.renewExpired(ctx, conn)
 	case protocol.ALPN:
 		in.session(ctx, conn)
 	default:

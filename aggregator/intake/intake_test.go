@@ -87,6 +87,9 @@ type registry struct {
 	epochs   map[uint64]string
 	refusals []Refusal
 	beats    chan protocol.Heartbeat
+	replays  chan protocol.Replayed
+	known    Known
+	behind   bool // every heartbeat is
 }
 
 func (r *registry) Secret(_ context.Context, name string, mint func() ([]byte, error)) ([]byte, error) {
@@ -122,13 +125,23 @@ func (r *registry) ConsumeEnrollment(_ context.Context, hash []byte) (authority.
 
 func (r *registry) RecordCertificate(context.Context, string, string, time.Time) error { return nil }
 
-func (r *registry) RegisterEpoch(_ context.Context, agent string, epoch, _, _ uint64) error {
+func (r *registry) RegisterBuffer(_ context.Context, agent string, b Buffer) (Known, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if owner, ok := r.epochs[epoch]; ok && owner != agent {
-		return ErrClone
+	if owner, ok := r.epochs[b.Epoch]; ok && owner != agent {
+		return Known{}, ErrClone
 	}
-	r.epochs[epoch] = agent
+	r.epochs[b.Epoch] = agent
+	if !b.Hello && r.behind {
+		return Known{}, ErrBehind
+	}
+	return r.known, nil
+}
+
+func (r *registry) CertificateUsed(context.Context, string, string) error { return nil }
+
+func (r *registry) RecordReplayed(_ context.Context, _ string, m protocol.Replayed) error {
+	r.replays <- m
 	return nil
 }
 
@@ -158,6 +171,7 @@ func (r *registry) revoke(agent string) {
 
 type state struct {
 	mu       sync.Mutex
+	replay   *protocol.Replay
 	settings *protocol.Settings
 	changed  chan struct{}
 }
@@ -169,6 +183,12 @@ func (s *state) Settings() *protocol.Settings {
 }
 
 func (s *state) Members() []protocol.Member { return []protocol.Member{{ID: "n1", Address: "here"}} }
+
+func (s *state) Replay(string) *protocol.Replay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replay
+}
 
 func (s *state) Changed() <-chan struct{} {
 	s.mu.Lock()
@@ -202,6 +222,28 @@ func (i issuer) Renew(ctx context.Context, agent string, csr []byte) (*protocol.
 	return &protocol.Enrolled{Agent: agent, Certificate: cert, Authority: i.a.Certificate()}, nil
 }
 
+func (i issuer) RenewExpired(ctx context.Context, agent, _ string, csr []byte) (*protocol.Enrolled, error) {
+	return i.Renew(ctx, agent, csr)
+}
+
+// clock is a time that a test moves.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) forward(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
 // rig is an intake on a loopback socket and what it talks to.
 type rig struct {
 	t         *testing.T
@@ -210,14 +252,16 @@ type rig struct {
 	registry  *registry
 	state     *state
 	authority *authority.Authority
+	clock     *clock
 	stop      func()
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
 	reg := &registry{secrets: map[string][]byte{}, tokens: map[string]authority.Enrollment{}, revoked: map[string]bool{},
-		epochs: map[uint64]string{}, beats: make(chan protocol.Heartbeat, 10)}
-	a, err := authority.Open(t.Context(), reg, time.Now)
+		epochs: map[uint64]string{}, beats: make(chan protocol.Heartbeat, 10), replays: make(chan protocol.Replayed, 1)}
+	clock := &clock{}
+	a, err := authority.Open(t.Context(), reg, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +269,7 @@ func start(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, addr: conn.LocalAddr(), sink: &sink{}, registry: reg, authority: a,
+	r := &rig{t: t, addr: conn.LocalAddr(), sink: &sink{}, registry: reg, authority: a, clock: clock,
 		state: &state{settings: &protocol.Settings{Generation: 3}, changed: make(chan struct{})}}
 	in, err := New(Options{Node: "n1", Software: "test", Conn: conn, TLS: a.ServerTLS(), Sink: r.sink, Registry: reg, State: r.state,
 		Issuer: issuer{a}, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now, InsertDelay: 5 * time.Millisecond})
@@ -292,7 +336,7 @@ func (r *rig) tls(alpn string, certs ...tls.Certificate) *tls.Config {
 		r.t.Fatal(err)
 	}
 	roots.AddCert(ca)
-	return &tls.Config{RootCAs: roots, ServerName: protocol.ServerName, NextProtos: []string{alpn}, Certificates: certs}
+	return &tls.Config{RootCAs: roots, ServerName: protocol.ServerName, NextProtos: []string{alpn}, Certificates: certs, Time: r.clock.Now}
 }
 
 func (r *rig) dial(c *tls.Config) (*quic.Conn, error) {

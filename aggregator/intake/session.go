@@ -45,6 +45,8 @@ type session struct {
 	log   *slog.Logger
 
 	software string
+	epoch    uint64
+	overtook int                   // heartbeats in a row that were behind; owned by readControl
 	waiting  atomic.Int32          // blocks handed to the coalescer and not answered
 	outbox   chan protocol.Message // to the control stream's writer
 	poked    chan struct{}
@@ -63,7 +65,7 @@ func (s *session) run(ctx context.Context) {
 	s.software = hello.Software
 	s.log.Info("agent connected", "software", hello.Software, "region", hello.Region, "first_seq", hello.FirstSeq, "next_seq", hello.NextSeq)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.write(control, hello.Generation) })
+	wg.Go(func() { s.write(control, protocol.Settings{Timeline: hello.Timeline, Generation: hello.Generation}) })
 	wg.Go(func() { s.readControl(ctx, control) })
 	for {
 		stream, err := s.conn.AcceptStream(s.conn.Context())
@@ -93,15 +95,27 @@ func (s *session) handshake(ctx context.Context) (*protocol.Hello, *quic.Stream,
 	if err != nil || !ok {
 		return nil, nil, s.refuse(closeProtocol, "the first message must be hello", err)
 	}
-	if err := s.in.o.Registry.RegisterEpoch(within, s.agent, hello.Epoch, hello.NextSeq, hello.Chain); err != nil {
+	s.epoch = hello.Epoch
+	known, err := s.in.o.Registry.RegisterBuffer(within, s.agent, Buffer{Epoch: hello.Epoch, First: hello.FirstSeq,
+		At: protocol.Position{Next: hello.NextSeq, Chain: hello.Chain}, History: hello.History[:min(len(hello.History), protocol.MaxHistory)], Hello: true})
+	if err != nil {
 		if errors.Is(err, ErrClone) {
 			return nil, nil, s.refuse(closeClone, err.Error(), err)
 		}
-		// Postgres may be down: the epoch is a diagnosis, not a condition.
-		s.log.Warn("buffer epoch not registered", "error", err)
+		// Postgres may be down: where the buffer stands is a diagnosis, not a condition.
+		s.log.Warn("buffer not registered", "error", err)
+	}
+	serial := s.conn.ConnectionState().TLS.PeerCertificates[0].SerialNumber.Text(16)
+	if err := s.in.o.Registry.CertificateUsed(within, s.agent, serial); err != nil {
+		s.log.Warn("use of the certificate not noted", "error", err)
 	}
 	welcome := &protocol.Welcome{Version: protocol.Version, Node: s.in.o.Node, Software: s.in.o.Software, Agent: s.agent,
 		Time: s.in.o.Now().UnixMilli(), Window: protocol.MaxInFlight, Members: s.in.o.State.Members()}
+	if known.At.Next > hello.NextSeq && len(hello.History) > 0 {
+		s.log.Error("the end of the agent's buffer is lost", "epoch", fmt.Sprintf("%016x", hello.Epoch), "next", hello.NextSeq,
+			"known_next", known.At.Next, "acknowledged_below", known.First)
+		welcome.Known, welcome.KnownFirst = &known.At, known.First
+	}
 	if err := protocol.WriteMessage(control, welcome); err != nil {
 		return nil, nil, s.refuse(closeProtocol, "welcome not delivered", err)
 	}
@@ -117,22 +131,30 @@ func (s *session) refuse(code quic.ApplicationErrorCode, reason string, cause er
 	return fmt.Errorf("%s: %w", reason, cause)
 }
 
-// write owns the sending half of the control stream.
-func (s *session) write(control *quic.Stream, generation uint64) {
+// write owns the sending half of the control stream. held is what the agent has of
+// the settings.
+func (s *session) write(control *quic.Stream, held protocol.Settings) {
 	var members []protocol.Member
+	asked := ""
 	for {
 		state := s.in.o.State
-		if settings := state.Settings(); settings != nil && settings.Generation != generation {
+		if settings := state.Settings(); settings != nil && (settings.Generation != held.Generation || settings.Timeline != held.Timeline) {
 			if !s.send(control, settings) {
 				return
 			}
-			generation = settings.Generation
+			held.Timeline, held.Generation = settings.Timeline, settings.Generation
 		}
 		if now := state.Members(); !slices.Equal(now, members) {
 			if !s.send(control, &protocol.Members{Members: now}) {
 				return
 			}
 			members = now
+		}
+		if replay := state.Replay(s.agent); replay != nil && replay.ID != asked {
+			if !s.send(control, replay) {
+				return
+			}
+			asked = replay.ID
 		}
 		select {
 		case <-s.poked:
@@ -164,8 +186,11 @@ func (s *session) send(control *quic.Stream, m protocol.Message) bool {
 // what it has in flight.
 func (s *session) leave(bye *protocol.Goodbye) {
 	code, grace := closeDraining, drainGrace
-	if bye.Code == "revoked" {
+	switch bye.Code {
+	case "revoked":
 		code, grace = closeRevoked, revokeGrace
+	case "clone":
+		code, grace = closeClone, revokeGrace
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -209,14 +234,51 @@ func (s *session) readControl(ctx context.Context, control *quic.Stream) {
 		}
 		switch m := message.(type) {
 		case *protocol.Heartbeat:
-			within, cancel := context.WithTimeout(ctx, protocol.HeartbeatEvery)
-			if err := s.in.o.Registry.RecordHeartbeat(within, s.agent, s.in.o.Node, s.software, *m); err != nil {
-				s.log.Warn("heartbeat not recorded", "error", err)
-			}
-			cancel()
+			s.heartbeat(ctx, m)
+		case *protocol.Replayed:
+			s.replayed(ctx, m)
 		case *protocol.Renew:
 			s.renew(ctx, m)
 		}
+	}
+}
+
+// overtaken is how many heartbeats in a row may be older than what is known: another
+// node may have recorded a later one first. A copy goes on being behind.
+const overtaken = 3
+
+func (s *session) heartbeat(ctx context.Context, m *protocol.Heartbeat) {
+	within, cancel := context.WithTimeout(ctx, protocol.HeartbeatEvery)
+	defer cancel()
+	if err := s.in.o.Registry.RecordHeartbeat(within, s.agent, s.in.o.Node, s.software, *m); err != nil {
+		s.log.Warn("heartbeat not recorded", "error", err)
+	}
+	if len(m.History) == 0 || len(m.History) > protocol.MaxHistory {
+		return
+	}
+	_, err := s.in.o.Registry.RegisterBuffer(within, s.agent, Buffer{Epoch: s.epoch, First: m.FirstSeq, At: m.History[len(m.History)-1], History: m.History})
+	switch {
+	case errors.Is(err, ErrBehind):
+		s.overtook++
+	case errors.Is(err, ErrClone):
+		s.overtook = overtaken
+	default:
+		s.overtook = 0
+	}
+	if s.overtook >= overtaken {
+		s.log.Error("agent's buffer is a copy", "error", err)
+		s.goodbye(&protocol.Goodbye{Code: "clone", Reason: err.Error()})
+	} else if err != nil {
+		s.log.Warn("buffer not registered", "error", err)
+	}
+}
+
+func (s *session) replayed(ctx context.Context, m *protocol.Replayed) {
+	within, cancel := context.WithTimeout(ctx, protocol.FrameTimeout)
+	defer cancel()
+	s.log.Info("agent replays", "replay", m.ID, "blocks", m.Blocks, "missing_blocks", m.MissingBlocks)
+	if err := s.in.o.Registry.RecordReplayed(within, s.agent, *m); err != nil {
+		s.log.Warn("replay not recorded; the agent is asked again", "error", err)
 	}
 }
 

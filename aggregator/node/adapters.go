@@ -46,12 +46,15 @@ type registry struct {
 	directory *directory
 }
 
-func (r registry) RegisterEpoch(ctx context.Context, agent string, epoch, nextSeq, chain uint64) error {
-	err := r.Agents.RegisterEpoch(ctx, agent, epoch, nextSeq, chain)
-	if errors.Is(err, agents.ErrClone) {
-		return fmt.Errorf("%w: %w", intake.ErrClone, err)
+func (r registry) RegisterBuffer(ctx context.Context, agent string, b intake.Buffer) (intake.Known, error) {
+	known, err := r.Agents.RegisterBuffer(ctx, agent, agents.Buffer(b))
+	switch {
+	case errors.Is(err, agents.ErrClone):
+		err = fmt.Errorf("%w: %w", intake.ErrClone, err)
+	case errors.Is(err, agents.ErrBehind):
+		err = fmt.Errorf("%w: %w", intake.ErrBehind, err)
 	}
-	return err
+	return intake.Known(known), err
 }
 
 // RecordRefusal puts it into the audit log.
@@ -71,7 +74,10 @@ func (r registry) RecordRefusal(ctx context.Context, refusal intake.Refusal) err
 func (r registry) Revoked(agent string) bool { return r.directory.Revoked(agent) }
 
 // issuer speaks the wire's messages for the authority.
-type issuer struct{ *authority.Authority }
+type issuer struct {
+	*authority.Authority
+	agents *agents.Agents
+}
 
 func (i issuer) Enroll(ctx context.Context, secret string, csr []byte) (*protocol.Enrolled, error) {
 	agent, cert, err := i.Authority.Enroll(ctx, secret, csr)
@@ -87,6 +93,15 @@ func (i issuer) Renew(ctx context.Context, agent string, csr []byte) (*protocol.
 		return nil, err
 	}
 	return &protocol.Enrolled{Agent: agent, Certificate: cert, Authority: i.Certificate()}, nil
+}
+
+// RenewExpired issues a certificate to an agent that has proven the key of one that has
+// ended.
+func (i issuer) RenewExpired(ctx context.Context, agent, serial string, csr []byte) (*protocol.Enrolled, error) {
+	if err := i.agents.MayRenewExpired(ctx, agent, serial); err != nil {
+		return nil, err
+	}
+	return i.Renew(ctx, agent, csr)
 }
 
 // clusterView shows the cluster in the console.

@@ -3,23 +3,19 @@ package node
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
-	"github.com/unmogrowp/unmogrowp/aggregator/agents"
 	"github.com/unmogrowp/unmogrowp/aggregator/api"
-	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
@@ -37,6 +33,7 @@ func Commands(root *cobra.Command) {
 		userCommand(),
 		tokenCommand(),
 		agentCommand(),
+		replayCommand(),
 		clusterCommand(),
 		doctorCommand(),
 		auditCommand(),
@@ -245,53 +242,6 @@ func readPassword(in io.Reader) (string, error) {
 		return "", daemon.Usagef("the password is read from standard input, which was empty")
 	}
 	return password, nil
-}
-
-func agentCommand() *cobra.Command {
-	agent := &cobra.Command{Use: "agent", Short: "Admit, list and revoke agents", RunE: needsSubcommand}
-	var name, region, zone, id string
-	token := onAccounts("token", "print a single-use enrolment token, good for 15 minutes", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		authority, err := authority.Open(ctx, authorityStore{a.Pool, a.Agents}, time.Now)
-		if err != nil {
-			return err
-		}
-		token, _, err := authority.Token(ctx, name, region, zone)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(std.Out, token)
-		return err
-	})
-	token.Flags().StringVar(&name, "name", "", "name of the agent")
-	token.Flags().StringVar(&region, "region", "default", "its region")
-	token.Flags().StringVar(&zone, "zone", "", "its zone")
-	var asJSON bool
-	list := onAccounts("list", "list the agents and their health", func(ctx context.Context, std daemon.Streams, a *accounts.Accounts) error {
-		agents, err := a.Agents.List(ctx)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return json.NewEncoder(std.Out).Encode(agents)
-		}
-		return printAgents(std.Out, agents)
-	})
-	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	revoke := onAccounts("revoke", "end an agent's sessions and refuse it from now on", func(ctx context.Context, _ daemon.Streams, a *accounts.Accounts) error {
-		return a.Agents.RevokeAgent(ctx, id)
-	})
-	revoke.Flags().StringVar(&id, "id", "", "id of the agent")
-	agent.AddCommand(token, list, revoke)
-	return agent
-}
-
-func printAgents(w io.Writer, agents []agents.Agent) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tNAME\tREGION\tSTATE\tQUEUED\tVERSION")
-	for _, a := range agents {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", a.ID, a.Name, a.Region, a.State, a.QueuedEvents, a.Version)
-	}
-	return table.Flush()
 }
 
 func needsSubcommand(cmd *cobra.Command, _ []string) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/agents"
 	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
@@ -32,7 +33,8 @@ type directory struct {
 	log      *slog.Logger
 
 	known    atomic.Pointer[knowledge]
-	fallback attribution.Settings // of an app that was deleted
+	replay   atomic.Pointer[agents.Replay] // that agents are asked for; nil: none
+	fallback attribution.Settings          // of an app that was deleted
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change of the settings
@@ -124,7 +126,38 @@ func (d *directory) watchRevoked(ctx context.Context) {
 			continue // Watch reports that Postgres is away
 		}
 		d.replaceRevoked(revoked)
+		d.readReplay(ctx)
 	}
+}
+
+// readReplay learns what agents are to send again, and who has answered.
+func (d *directory) readReplay(ctx context.Context) {
+	within, cancel := context.WithTimeout(ctx, revokedEvery)
+	defer cancel()
+	r, ok, err := d.accounts.Agents.OpenReplay(within)
+	if err != nil {
+		d.log.Warn("replay not read", "error", err)
+		return
+	}
+	old := d.replay.Load()
+	if !ok {
+		d.replay.Store(nil)
+		return
+	}
+	d.replay.Store(&r)
+	if old == nil || old.ID != r.ID {
+		d.announce()
+	}
+}
+
+// Replay is what an agent is to be asked to send again; nil if nothing, or if it has
+// answered.
+func (d *directory) Replay(agent string) *protocol.Replay {
+	r := d.replay.Load()
+	if r == nil || slices.ContainsFunc(r.Agents, func(a agents.ReplayAgent) bool { return a.Agent == agent }) {
+		return nil
+	}
+	return &protocol.Replay{ID: r.ID, Since: r.Since.UnixMilli()}
 }
 
 // replaceRevoked swaps only the list of revoked agents, whatever else changes

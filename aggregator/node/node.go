@@ -43,6 +43,8 @@ type Options struct {
 	Agents  net.PacketConn // agents' QUIC
 
 	NotifySocket string // systemd's, empty if none
+
+	Now func() time.Time // by which agents' certificates are issued and end; nil: time.Now
 }
 
 // Node is a wired aggregator that has not started yet.
@@ -71,6 +73,9 @@ type Node struct {
 // New opens the databases and wires the parts, downstream first. On an error
 // it closes what it opened.
 func New(ctx context.Context, o Options) (*Node, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	n := &Node{o: o, registry: daemon.NewRegistry("unmogrowp_aggregator_build_info")}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -201,7 +206,7 @@ func (n *Node) membership(ctx context.Context) error {
 	if n.directory, err = openDirectory(ctx, n.accounts, n.cluster, n.o.Log); err != nil {
 		return err
 	}
-	n.authority, err = authority.Open(ctx, authorityStore{n.accounts.Pool, n.accounts.Agents}, time.Now)
+	n.authority, err = authority.Open(ctx, authorityStore{n.accounts.Pool, n.accounts.Agents}, n.o.Now)
 	return err
 }
 
@@ -249,7 +254,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 	n.intake, err = intake.New(intake.Options{
 		Node: self, Software: daemon.BuildInfo().Version, Conn: n.o.Agents, TLS: n.authority.ServerTLS(), ResetKey: [32]byte(reset),
 		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory, secret: fingerprints},
-		Registry: registry{n.accounts.Agents, n.accounts.Pool, n.directory}, State: n.directory, Issuer: issuer{n.authority},
+		Registry: registry{n.accounts.Agents, n.accounts.Pool, n.directory}, State: n.directory, Issuer: issuer{n.authority, n.accounts.Agents},
 		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
 		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),
 	})

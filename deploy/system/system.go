@@ -56,6 +56,10 @@ type Cluster struct {
 	Log func(part string) *slog.Logger
 	// Configure changes the settings of the agents that start from then on.
 	Configure func(config *agent.Config)
+	// Now is the clock by which certificates are issued and end, of parts that start from then on.
+	Now func() time.Time
+	// AgentsListen is where the next aggregator waits for agents; empty: anywhere.
+	AgentsListen string
 
 	dir string
 }
@@ -146,10 +150,13 @@ func (c *Cluster) AddAggregator() *Part {
 	config.Listen, config.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.AgentsListen, config.GossipListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.InsertDelay, config.SweepEvery = 20*time.Millisecond, 500*time.Millisecond
+	if c.AgentsListen != "" {
+		config.AgentsListen = c.AgentsListen
+	}
 	for _, other := range c.Aggregators {
 		config.GossipPeers = append(config.GossipPeers, other.Gossip)
 	}
-	n, err := aggregator.New(c.T.Context(), aggregator.Options{Config: config, Log: c.log(config.Node)})
+	n, err := aggregator.New(c.T.Context(), aggregator.Options{Config: config, Log: c.log(config.Node), Now: c.Now})
 	if err != nil {
 		c.T.Fatal(err)
 	}
@@ -194,7 +201,7 @@ func (c *Cluster) agentConfig(name, token string) agent.Config {
 
 func (c *Cluster) runAgent(name string, config agent.Config, uplink net.PacketConn) *Part {
 	c.T.Helper()
-	n, err := agent.New(agent.Options{Config: config, Listener: listen(c.T), Admin: listen(c.T), Uplink: uplink, Logger: c.log(name)})
+	n, err := agent.New(agent.Options{Config: config, Listener: listen(c.T), Admin: listen(c.T), Uplink: uplink, Logger: c.log(name), Now: c.Now})
 	if err != nil {
 		c.T.Fatal(err)
 	}
