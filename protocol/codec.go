@@ -51,8 +51,13 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	dst = appendString(dst, e.UserAgent)
 	dst = appendString(dst, e.Country)
 	dst = appendBytes(dst, e.Payload)
-	dst = appendString(dst, e.OrderID)
-	dst = appendString(dst, e.Network)
+	for _, s := range [...]*string{&e.OrderID, &e.Network} {
+		if *s == "" {
+			dst = append(dst, 0xa0)
+			continue
+		}
+		dst = appendString(dst, *s)
+	}
 	dst = appendUint(dst, uint64(e.Stated))
 	dst = appendUint(dst, uint64(e.Warnings))
 	return appendString(dst, e.Key)

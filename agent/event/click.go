@@ -2,7 +2,9 @@ package event
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
@@ -25,7 +27,7 @@ func (m *Maker) MakeClick(k *Click, watch func(*protocol.Event)) {
 	e, link := &m.Event, k.Link
 	*e = protocol.Event{
 		App: link.App, ID: k.ID, Kind: k.Kind, LinkID: link.ID, MediaSource: link.MediaSource,
-		Campaign: link.Campaign, AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword,
+		Stated: protocol.StatedByLink, Campaign: link.Campaign, AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword,
 		// The agent is the client here and stamps once: its clock is the original time.
 		Original: m.Received, Time: m.Received, Received: m.Received,
 		IP: m.Client.Address(), UserAgent: clip(Clean(m.Client.Agent()), MaxUserAgent),
@@ -37,7 +39,7 @@ func (m *Maker) MakeClick(k *Click, watch func(*protocol.Event)) {
 	e.Country = m.Client.Country(e.IP)
 	watch(e)
 	m.hide()
-	parameters := m.readParameters(k)
+	parameters := readParameters(e, k)
 	payload, err := json.Marshal(map[string]any{"type": k.Kind.String(), "link": link.Slug, "query": parameters, "referrer": clip(Clean(k.Referrer), MaxReferrer)})
 	if err != nil || len(payload) > m.EventBytes {
 		payload = []byte(`{}`)
@@ -47,39 +49,71 @@ func (m *Maker) MakeClick(k *Click, watch func(*protocol.Event)) {
 
 // readParameters sets what the parameters of a link mean, and returns them all
 // to be stored: any of them can be asked for by a postback.
-func (m *Maker) readParameters(k *Click) map[string]string {
-	e := &m.Event
+func readParameters(e *protocol.Event, k *Click) map[string]string {
 	all := make(map[string]string, min(len(k.Parameters), k.Keys))
-	cost := ""
-	var networks query
 	for name, list := range k.Parameters {
-		name, value := Clean(name), Clean(list[0])
-		if len(all) < k.Keys {
+		if name, value := Clean(name), Clean(list[0]); len(all) < k.Keys {
 			all[name] = clip(value, k.Value)
 		}
-		switch f := touchField(e, name); {
-		case name == "media_source": // whose link it is, is not for its visitors to say
-		case name == "cost":
-			cost = value
-		case name == "gaid":
-			e.GAID = androidID(bounded(value))
-		case name == "oaid":
-			e.OAID = androidID(bounded(value))
-		case name == "idfa":
-			e.IDFA = appleID(bounded(value))
-		case name == "idfv":
-			e.IDFV = appleID(bounded(value))
-		case f != nil && value != "":
-			*f = short(value)
-		case networkName(name) != "":
-			networks.take(name, url.QueryEscape(value))
+	}
+	for _, f := range [...]struct {
+		field *string
+		names []string // the first that has a value counts
+	}{
+		{&e.Campaign, []string{"campaign", "c", "utm_campaign"}}, {&e.Medium, []string{"medium", "utm_medium"}},
+		{&e.AdSet, []string{"adset", "af_adset", "adgroup"}}, {&e.Ad, []string{"ad", "af_ad", "creative", "utm_content"}},
+		{&e.Keyword, []string{"keyword", "af_keywords", "utm_term"}}, {&e.ClickID, []string{"click_id", "clickid", "af_click_id"}},
+		{&e.Sub[0], []string{"sub1", "af_sub1"}}, {&e.Sub[1], []string{"sub2", "af_sub2"}}, {&e.Sub[2], []string{"sub3", "af_sub3"}},
+		{&e.Sub[3], []string{"sub4", "af_sub4"}}, {&e.Sub[4], []string{"sub5", "af_sub5"}}, {&e.CostCurrency, []string{"cost_currency", "af_cost_currency"}},
+		{&e.GAID, []string{"gaid", "advertising_id", "gps_adid", "aaid"}}, {&e.IDFA, []string{"idfa"}}, {&e.IDFV, []string{"idfv"}}, {&e.OAID, []string{"oaid"}},
+	} {
+		if value := clickValue(k.Parameters, f.names); value != "" {
+			*f.field = value
 		}
 	}
-	e.ClickID = first(e.ClickID, networks.networkID)
-	if !m.setCost(cost) {
+	if e.MediaSource == "" { // whose link it is, is not for its visitors to say, unless nobody did
+		e.MediaSource = clickValue(k.Parameters, []string{"media_source", "pid", "utm_source"})
+	}
+	e.GAID, e.OAID, e.IDFA, e.IDFV = androidID(e.GAID), androidID(e.OAID), appleID(e.IDFA), appleID(e.IDFV)
+	if protocol.SaysNothing(e.ClickID) {
+		e.ClickID = ""
+	}
+	clickNetwork(e, k.Parameters)
+	if !setCost(e, clickValue(k.Parameters, []string{"cost", "af_cost_value"})) {
 		e.Cost, e.CostCurrency = 0, "" // a wrong cost does not undo the click
 	}
 	return all
+}
+
+// clickNetwork sets the click id of the network that sent somebody to a link.
+func clickNetwork(e *protocol.Event, parameters url.Values) {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		network := protocol.NetworkOf(name)
+		if network == "" || e.Network != "" {
+			continue
+		}
+		if id := clickValue(parameters, []string{name}); id != "" && e.ClickID == "" {
+			e.ClickID, e.Network = id, network
+		}
+	}
+}
+
+// clickValue is the value of the first of some parameters that has one. A macro that was not
+// replaced, and an id too long to be one, are none.
+func clickValue(parameters url.Values, names []string) string {
+	for _, name := range names {
+		value := bounded(strings.TrimSpace(Clean(parameters.Get(name))))
+		switch name {
+		case "gaid", "advertising_id", "gps_adid", "aaid", "idfa", "idfv", "oaid":
+			if protocol.SaysNothing(value) {
+				value = ""
+			}
+		}
+		if value != "" && !unnamed(value) {
+			return value
+		}
+	}
+	return ""
 }
 
 // bounded drops an id that is too long to be one, such as an unfilled macro of a

@@ -1,6 +1,8 @@
 package event
 
 import (
+	"strings"
+
 	"github.com/unmogrowp/unmogrowp/protocol"
 
 	"github.com/unmogrowp/unmogrowp/agent/document"
@@ -16,7 +18,7 @@ func (m *Maker) consent() Reason {
 	}
 	d := &m.Doc
 	if d.Kind(v) != document.Object {
-		answer := consentAnswer(d, v)
+		answer := m.consentAnswer(v)
 		for _, p := range [...]protocol.Purpose{protocol.PurposeAttribution, protocol.PurposeAnalytics, protocol.PurposeAds} {
 			m.Event.Consent = m.Event.Consent.With(p, answer)
 		}
@@ -30,38 +32,46 @@ func (m *Maker) consent() Reason {
 }
 
 func (m *Maker) purposes(object document.Ref) {
-	d := &m.Doc
-	d.Members(object, func(key string, v document.Ref) bool {
-		answer := consentAnswer(d, v)
-		if answer == protocol.ConsentUnknown {
+	m.Doc.Members(object, func(key string, v document.Ref) bool {
+		var purpose protocol.Purpose
+		switch {
+		case foldEqualTo(key, "attribution"):
+			purpose = protocol.PurposeAttribution
+		case foldEqualTo(key, "analytics"):
+			purpose = protocol.PurposeAnalytics
+		case foldEqualTo(key, "ads"), foldEqualTo(key, "advertising"):
+			purpose = protocol.PurposeAds
+		default:
 			return true
 		}
-		switch {
-		case equalFold(key, "attribution"):
-			m.Event.Consent = m.Event.Consent.With(protocol.PurposeAttribution, answer)
-		case equalFold(key, "analytics"):
-			m.Event.Consent = m.Event.Consent.With(protocol.PurposeAnalytics, answer)
-		case equalFold(key, "ads"), equalFold(key, "advertising"):
-			m.Event.Consent = m.Event.Consent.With(protocol.PurposeAds, answer)
+		if answer := m.consentAnswer(v); answer != protocol.ConsentUnknown {
+			m.Event.Consent = m.Event.Consent.With(purpose, answer)
 		}
 		return true
 	})
 }
 
-func equalFold(s, lower string) bool { return len(s) == len(lower) && foldEqual(s, lower) }
-
-func consentAnswer(d *document.Document, v document.Ref) uint8 {
+// consentAnswer reads an answer to a purpose, and tells of one that it cannot read.
+func (m *Maker) consentAnswer(v document.Ref) uint8 {
+	d := &m.Doc
 	switch d.Kind(v) {
 	case document.True:
 		return protocol.ConsentGranted
 	case document.False:
 		return protocol.ConsentDenied
+	case document.None, document.Null:
+		return protocol.ConsentUnknown
 	}
-	switch s := d.Str(v); {
-	case equalFold(s, "granted"), equalFold(s, "true"), equalFold(s, "yes"):
+	said := strings.ToLower(strings.TrimSpace(clip(d.Scalar(v), MaxShort)))
+	switch said {
+	case "granted", "grant", "true", "yes", "y", "1", "on", "allow", "allowed", "accept", "accepted", "opt_in", "opt-in", "optin", "opted_in":
 		return protocol.ConsentGranted
-	case equalFold(s, "denied"), equalFold(s, "false"), equalFold(s, "no"):
+	case "denied", "deny", "false", "no", "n", "0", "off", "disallow", "disallowed", "reject", "rejected",
+		"refused", "opt_out", "opt-out", "optout", "opted_out", "withdrawn":
 		return protocol.ConsentDenied
+	case "", "unknown", "pending", "unset", "not_set":
+		return protocol.ConsentUnknown
 	}
+	m.warn(protocol.WarnConsentUnread, said, "is no answer to consent that can be read: send true or false")
 	return protocol.ConsentUnknown
 }

@@ -4,11 +4,8 @@ import (
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/agent/document"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
-
-// noAdvertisingID is what a device gives when its owner has limited tracking:
-// the same for everybody, so it must never match.
-const noAdvertisingID = "00000000-0000-0000-0000-000000000000"
 
 // device sets the ids of the device. An advertising id is only used where the
 // person has not switched tracking off.
@@ -42,7 +39,7 @@ func (m *Maker) device() Reason {
 		return true
 	})
 	if advertising != "" {
-		if m.apple(typ, advertising) {
+		if apple(typ, d.Str(d.Named(m.message.ctx.os, "name")), advertising) {
 			idfa = first(idfa, advertising)
 		} else {
 			gaid = first(gaid, advertising)
@@ -51,19 +48,30 @@ func (m *Maker) device() Reason {
 	if !tracking {
 		gaid, idfa, oaid = "", "", ""
 	}
-	e.DeviceID = id
-	e.GAID, e.IDFA, e.IDFV, e.OAID = androidID(gaid), appleID(idfa), appleID(idfv), androidID(oaid)
-	if max(len(id), len(e.GAID), len(e.IDFA), len(e.IDFV), len(e.OAID)) > MaxID {
+	if max(len(id), len(gaid), len(idfa), len(idfv), len(oaid)) > MaxID {
 		return IDTooLong
 	}
+	e.DeviceID = m.known(id)
+	e.GAID, e.IDFA, e.IDFV, e.OAID = androidID(m.known(gaid)), appleID(m.known(idfa)), appleID(m.known(idfv)), androidID(m.known(oaid))
 	return Accepted
+}
+
+// known is an id of a device, "" if it stands for none. Zeros are what a device gives whose owner
+// has limited tracking, and no mistake.
+func (m *Maker) known(id string) string {
+	if id == "" || !protocol.SaysNothing(id) {
+		return id
+	}
+	if strings.Trim(id, "0-") != "" {
+		m.warn(protocol.WarnIDIgnored, id, "says no device: it is the same for all who have no id")
+	}
+	return ""
 }
 
 // apple reports whether an advertising id comes from an Apple device: its type
 // or system says so, or else Apple's way of writing it in capitals.
-func (m *Maker) apple(typ, id string) bool {
-	d := &m.Doc
-	for _, name := range [...]string{typ, d.Str(d.Named(m.message.ctx.os, "name"))} {
+func apple(typ, system, id string) bool {
+	for _, name := range [...]string{typ, system} {
 		switch {
 		case name == "":
 		case containsFold(name, "android"):
@@ -84,19 +92,9 @@ func first(a, b string) string {
 
 // androidID and appleID write an id in the way of its platform, so that a link's
 // and an SDK's are equal.
-func androidID(id string) string {
-	if id == noAdvertisingID {
-		return ""
-	}
-	return strings.ToLower(id)
-}
+func androidID(id string) string { return strings.ToLower(id) }
 
-func appleID(id string) string {
-	if id == noAdvertisingID {
-		return ""
-	}
-	return strings.ToUpper(id)
-}
+func appleID(id string) string { return strings.ToUpper(id) }
 
 // containsFold reports whether s contains part, which is lower-case ASCII,
 // whatever the case of s.

@@ -25,7 +25,8 @@ func TestClasses(t *testing.T) {
 		if got := agentClass(agent); got != want {
 			t.Errorf("%q is %d, want %d", agent, got, want)
 		}
-		if got := (protocol.FlagBot | protocol.FlagClamped).WithClass(want); got.Class() != want || got&(protocol.FlagBot|protocol.FlagClamped|protocol.FlagTrusted) != protocol.FlagBot|protocol.FlagClamped {
+		if got := (protocol.FlagBot | protocol.FlagClamped).WithClass(want); got.Class() != want ||
+			got&(protocol.FlagBot|protocol.FlagClamped|protocol.FlagTrusted) != protocol.FlagBot|protocol.FlagClamped {
 			t.Errorf("class %d in flags is %b", want, got)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 )
 
 func FuzzMoney(f *testing.F) {
-	for _, s := range [...]string{"0", "12.5", "-3", "1.25e2", "0.30000000000000004", "1e999", "NaN", "1e-999", "999999999999.999999", "1000000000000", "1000000000000.0000005",
-		"0.0000005", "0.0000004999", "9e11", "00012", ".5", "5.", "1_0", "0x10", "+7", "--1", "1e", "1e+", "", " 1 ", "1e12", "-0.0000015", "10000000000000", "1000000000000.1", "9223372036854775808"} {
+	for _, s := range [...]string{"0", "12.5", "-3", "1.25e2", "0.30000000000000004", "1e999",
+		"NaN", "1e-999", "999999999999.999999", "1000000000000", "1000000000000.0000005",
+		"0.0000005", "0.0000004999", "9e11", "00012", ".5", "5.", "1_0", "0x10", "+7", "--1",
+		"1e", "1e+", "", " 1 ", "1e12", "-0.0000015", "10000000000000", "1000000000000.1", "9223372036854775808"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -57,7 +59,7 @@ func FuzzURLCampaign(f *testing.F) {
 	f.Fuzz(func(t *testing.T, address string) {
 		var q query
 		q.read(address)
-		for _, s := range [...]string{q.source, q.medium, q.campaign, q.term, q.adName, q.clickID, q.networkID} {
+		for _, s := range [...]string{q.source, q.medium, q.campaign, q.term, q.ad, q.clickID, q.networkID} {
 			if len(s) > MaxShort || utf8.ValidString(address) && !utf8.ValidString(s) || strings.Contains(s, "\x00") {
 				t.Errorf("%q gives %q", address, s)
 			}

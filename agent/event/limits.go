@@ -17,4 +17,6 @@ const (
 
 	saneFrom = 631152000000  // 1990-01-01 in milliseconds
 	saneTo   = 4102444800000 // 2100-01-01
+
+	historyFrom = 946684800000 // 2000-01-01: what is older is no history of an app
 )

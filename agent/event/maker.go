@@ -5,6 +5,8 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -28,6 +30,11 @@ type Request struct {
 	Client     Client
 	NewID      func() string // mints a message id
 	EventBytes int           // of one event, at most
+
+	KeyHash   []byte // of the write key
+	Import    bool   // sent to be imported as history
+	MayImport bool   // the key may do so
+	Foreign   bool   // in another vendor's format
 }
 
 // Maker makes events, one after another. Its strings are views of the text that Doc was parsed
@@ -38,21 +45,23 @@ type Maker struct {
 	Doc    document.Document
 	Event  protocol.Event // the last one made
 	Minted bool           // its id was made here, for want of a usable one
+	Warned []Warned       // what of this request was not stored as it was sent
 
 	shared  shared
 	message message
+	pages   places
 	payload []byte
 	agents  agentCache
 }
 
 // Begin starts a request. Doc is parsed, or will be before Make.
 func (m *Maker) Begin(r Request) {
-	m.Request, m.shared = r, shared{}
+	m.Request, m.shared, m.Warned = r, shared{}, m.Warned[:0]
 }
 
 // Forget lets go of what a request was about, so that a maker can be kept for the next.
 func (m *Maker) Forget() {
-	m.Request, m.message, m.Event = Request{}, message{}, protocol.Event{}
+	m.Request, m.message, m.Event, m.pages = Request{}, message{}, protocol.Event{}, places{}
 }
 
 // Size is how many bytes of memory a maker holds, for those who keep makers.
@@ -78,7 +87,7 @@ func (m *Maker) Make(index int, item document.Ref, k protocol.Kind, keep func(*p
 	if !ok {
 		return r
 	}
-	mark := m.Doc.Mark()
+	mark, warned := m.Doc.Mark(), len(m.Warned)
 	m.message = message{self: item, kind: k, index: index, ctx: m.shared.ctx}
 	readMessage(&m.Doc, &m.message)
 	m.Event, m.Minted = protocol.Event{App: m.App.ID}, false
@@ -88,7 +97,14 @@ func (m *Maker) Make(index int, item document.Ref, k protocol.Kind, keep func(*p
 		}
 	}
 	if r.Reason == Accepted {
+		if m.Foreign && nobody(&m.Event) {
+			m.warn(protocol.WarnIDIgnored, "", "no id of a person or a device: nobody can be told whose event this is")
+		}
+		sign(&m.Event, m.KeyHash)
 		r.Reason = keep(&m.Event)
+	}
+	if r.Reason != Accepted { // then what could not be read of it does not matter
+		m.Warned = m.Warned[:warned]
 	}
 	m.Doc.Release(mark)
 	return r
@@ -127,29 +143,65 @@ func (m *Maker) screen() Reason {
 
 // identify sets the ids of the message and of the person, and the name.
 func (m *Maker) identify() Reason {
-	e, msg, d := &m.Event, &m.message, &m.Doc
-	e.ID = d.Scalar(msg.id)
-	if !ValidMessageID(e.ID) {
-		e.ID, m.Minted = m.NewID(), true
-	}
+	e, msg := &m.Event, &m.message
+	m.setMessageID()
 	for _, f := range [...]struct {
 		field *string
 		value document.Ref
 	}{{&e.UserID, msg.userID}, {&e.AnonymousID, msg.anonymousID}, {&e.GroupID, msg.groupID}, {&e.PreviousID, msg.previousID}} {
-		switch d.Kind(f.value) {
-		case document.None, document.Null:
-			continue
-		case document.String, document.Number:
-			*f.field = d.Scalar(f.value)
-		default:
-			return InvalidID
-		}
-		if len(*f.field) > MaxID {
-			return IDTooLong
+		if r := m.setID(f.field, f.value); r != Accepted {
+			return r
 		}
 	}
 	return m.nameEvent()
 }
+
+// setID sets an id of a person or a group, unless it stands for "no id".
+func (m *Maker) setID(field *string, v document.Ref) Reason {
+	d := &m.Doc
+	switch d.Kind(v) {
+	case document.None, document.Null:
+		return Accepted
+	case document.String, document.Number:
+	default:
+		return InvalidID
+	}
+	id := d.Scalar(v)
+	switch {
+	case len(id) > MaxID:
+		return IDTooLong
+	case id == "":
+	case protocol.SaysNothing(id):
+		m.warn(protocol.WarnIDIgnored, id, "says nobody: it is the same for all who have no id")
+	default:
+		*field = id
+	}
+	return Accepted
+}
+
+// setMessageID sets the id of the message. One that cannot stand in an address or a log is
+// replaced by a hash of it, so that sending it again is still the same message; none, or one that
+// says nothing, by one of our own.
+func (m *Maker) setMessageID() {
+	e := &m.Event
+	if e.ID = m.Doc.Scalar(m.message.id); ValidMessageID(e.ID) && (len(e.ID) > 9 && letterOrDigit(e.ID[0]) || !protocol.SaysNothing(e.ID)) {
+		return
+	}
+	said := e.ID
+	m.Minted = true
+	if strings.TrimSpace(said) == "" || protocol.SaysNothing(said) && (!protocol.Macro(said) || !letterOrDigit(said[0])) {
+		e.ID = m.NewID()
+		if said != "" {
+			m.warn(protocol.WarnIDIgnored, said, "says no message: it has an id of its own now, and is another one when it is sent again")
+		}
+		return
+	}
+	sum := sha256.Sum256([]byte(said))
+	e.ID = "id-" + hex.EncodeToString(sum[:16])
+	m.warn(protocol.WarnIDIgnored, said, "cannot be a message id, which has 1 to 100 printable ASCII characters without spaces: its hash stands for it")
+}
+
+func letterOrDigit(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' }
 
 func (m *Maker) nameEvent() Reason {
 	e, msg, d := &m.Event, &m.message, &m.Doc
@@ -182,23 +234,6 @@ func ValidMessageID(s string) bool {
 		}
 	}
 	return true
-}
-
-func (m *Maker) stamp() Reason {
-	msg, d := &m.message, &m.Doc
-	claimed := claimOf(d, msg.original)
-	if !claimed.given {
-		claimed = claimOf(d, msg.timestamp)
-	}
-	sent := claimOf(d, msg.sentAt)
-	if sent.at == 0 {
-		sent = m.shared.sent
-	}
-	stamp(&m.Event, claimed, sent, m.Received)
-	if m.Trusted {
-		m.Event.Flags |= protocol.FlagTrusted
-	}
-	return Accepted
 }
 
 // seal sets the payload and its digest, which tells a retry from another

@@ -15,6 +15,7 @@ type message struct {
 	typ, id, event, name                     document.Ref
 	userID, anonymousID, groupID, previousID document.Ref
 	timestamp, original, sentAt, writeKey    document.Ref
+	historical                               document.Ref
 	context, integrations, properties        document.Ref
 
 	ctx   contextFields
@@ -28,7 +29,9 @@ type contextFields struct {
 
 // propertyFields are the members of properties that mean something here.
 type propertyFields struct {
-	revenue, total, value, currency, clickID, installReferrer, url, search, name document.Ref
+	revenue, total, value, currency, clickID, installReferrer, url, search, name, referrer, deepLink, link document.Ref
+
+	order [4]document.Ref // the first that says anything names the order
 }
 
 // shared is what a batch says once for all its events. An event's own word
@@ -37,6 +40,7 @@ type shared struct {
 	context, integrations document.Ref
 	ctx                   contextFields
 	sent                  claim
+	historical            bool
 }
 
 // readShared reads the members of a batch beside its list, and finds the list.
@@ -51,6 +55,8 @@ func readShared(d *document.Document) (s shared, list document.Ref) {
 			s.integrations = d.Object(v)
 		case "sentAt":
 			s.sent = claimOf(d, v)
+		case "historical":
+			s.historical = d.Kind(v) == document.True
 		}
 		return true
 	})
@@ -88,6 +94,8 @@ func readMessage(d *document.Document, m *message) {
 			m.sentAt = v
 		case "writeKey":
 			m.writeKey = v
+		case "historical":
+			m.historical = v
 		case "context":
 			m.context = d.Object(v)
 		case "integrations":
@@ -148,6 +156,10 @@ func readProperties(d *document.Document, properties document.Ref, f *propertyFi
 			f.currency = v
 		case "click_id":
 			f.clickID = v
+		case "umcid", "clickId":
+			if f.clickID == 0 {
+				f.clickID = v
+			}
 		case "install_referrer":
 			f.installReferrer = v
 		case "url":
@@ -156,6 +168,20 @@ func readProperties(d *document.Document, properties document.Ref, f *propertyFi
 			f.search = v
 		case "name":
 			f.name = v
+		case "referrer":
+			f.referrer = v
+		case "deep_link_url", "deepLinkUrl", "deep_link", "deepLink":
+			f.deepLink = v
+		case "link", "referring_url", "path":
+			f.link = v
+		case "order_id", "orderId":
+			f.order[0] = v
+		case "transaction_id", "transactionId":
+			f.order[1] = v
+		case "af_order_id", "af_receipt_id":
+			f.order[2] = v
+		case "order_number", "orderNumber":
+			f.order[3] = v
 		}
 	}
 }

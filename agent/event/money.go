@@ -1,5 +1,7 @@
 package event
 
+import "strings"
+
 // micros is one unit of money in the millionths that events count in.
 const micros = 1_000_000
 
@@ -126,26 +128,89 @@ func scaled(mantissa string, shift int) (int64, bool) {
 	return amount, amount <= maxMicros
 }
 
-// parseCurrency returns an ISO 4217 code in upper case.
-func parseCurrency(s string) (string, bool) {
-	if len(s) != 3 {
-		return "", false
+// parsePrice reads an amount as people and shops write it: with a currency's sign, code or name
+// before or behind it, with commas, points, spaces or apostrophes between thousands, with a decimal
+// comma, and with a minus or brackets for less than nothing. It returns what stood around the
+// number. Of a point and a comma the last one is the decimal point; a lone comma is one unless
+// three digits follow it ("1,234" is a thousand and more), a lone point always is.
+func parsePrice(s string) (amount int64, around string, ok bool) {
+	s = strings.TrimSpace(strings.NewReplacer("\u00a0", " ", "\u202f", " ", "\u2009", " ", "\u2212", "-", "\u2019", "'").Replace(s))
+	if len(s) > 64 {
+		return 0, "", false
 	}
-	var upper [3]byte
-	same := true
-	for i := range 3 {
-		c := s[i]
-		if c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
-			same = false
-		}
-		if c < 'A' || c > 'Z' {
+	negative := false
+	if inner, found := strings.CutPrefix(s, "("); found && strings.HasSuffix(inner, ")") {
+		s, negative = strings.TrimSuffix(inner, ")"), true
+	}
+	from := strings.IndexAny(s, "0123456789")
+	to := strings.LastIndexAny(s, "0123456789") + 1
+	if from < 0 {
+		return 0, "", false
+	}
+	if from > 0 && s[from-1] == '.' && (from == 1 || s[from-2] == ' ' || s[from-2] == '-' || s[from-2] == '$') { // $.99
+		from--
+	}
+	before, number, behind := s[:from], s[from:to], s[to:]
+	if strings.Count(before, "-")+strings.Count(before, "+") > 1 {
+		return 0, "", false
+	}
+	if strings.ContainsAny(before, "-") || strings.HasPrefix(strings.TrimSpace(behind), "-") && strings.Trim(behind, " -") == "" {
+		negative = true
+	}
+	around = strings.Trim(strings.TrimSpace(strings.Trim(before, " -+"))+" "+strings.TrimSpace(strings.Trim(behind, " -,.–")), " ")
+	plain, ok := plainNumber(number)
+	if !ok {
+		return 0, around, false
+	}
+	if amount, ok = parseMoney(plain); negative {
+		amount = -amount
+	}
+	return amount, around, ok
+}
+
+// plainNumber writes a number of people as one with a decimal point at most.
+func plainNumber(s string) (string, bool) {
+	point, comma := strings.LastIndexByte(s, '.'), strings.LastIndexByte(s, ',')
+	decimal := -1
+	switch {
+	case point >= 0 && comma >= 0:
+		decimal = max(point, comma)
+	case point >= 0 && strings.Count(s, ".") == 1:
+		decimal = point
+	case comma >= 0 && strings.Count(s, ",") == 1 && len(s)-comma-1 != 3:
+		decimal = comma
+	}
+	out, g := make([]byte, 0, len(s)), groups{}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			out = append(out, c)
+			g.digits++
+		case i == decimal:
+			if out = append(out, '.'); !g.end() {
+				return "", false
+			}
+		case decimal >= 0 && i > decimal || !g.separate(c):
 			return "", false
 		}
-		upper[i] = c
 	}
-	if same {
-		return s, true
-	}
-	return string(upper[:]), true
+	return string(out), decimal >= 0 || g.end()
 }
+
+// groups checks the digits between separators: one to three first, then three each, or two each
+// and three at the end, as in India.
+type groups struct {
+	separator byte
+	digits    int // since the last separator
+}
+
+func (g *groups) separate(c byte) bool {
+	if c != '.' && c != ',' && c != ' ' && c != '\'' || g.digits == 0 || g.digits > 3 || g.separator != 0 && (g.separator != c || g.digits < 2) {
+		return false
+	}
+	g.separator, g.digits = c, 0
+	return true
+}
+
+// end is the end of the whole number.
+func (g *groups) end() bool { return g.separator == 0 || g.digits == 3 }

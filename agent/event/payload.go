@@ -15,7 +15,7 @@ func (m *Maker) appendPayload(dst []byte) []byte {
 	first := true
 	for k, end := msg.self+1, d.Next(msg.self); k < end; k = d.Next(k + 1) {
 		v := k + 1
-		if v == msg.sentAt || v == msg.writeKey || m.replaced(v) {
+		if v == msg.sentAt || v == msg.writeKey || m.shared.replaces(d, v) {
 			continue
 		}
 		dst = d.AppendKey(dst, k, &first)
@@ -39,18 +39,17 @@ func (m *Maker) appendPayload(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// replaced reports whether v is a context or integrations that is no object,
+// replaces reports whether v is a context or integrations that is no object,
 // such as null, and gives way to the batch's.
-func (m *Maker) replaced(v document.Ref) bool {
-	d := &m.Doc
-	if d.Kind(v) == document.Object || m.shared.context == 0 && m.shared.integrations == 0 {
+func (s *shared) replaces(d *document.Document, v document.Ref) bool {
+	if d.Kind(v) == document.Object || s.context == 0 && s.integrations == 0 {
 		return false
 	}
 	switch d.Contents(v - 1) {
 	case "context":
-		return m.shared.context != 0
+		return s.context != 0
 	case "integrations":
-		return m.shared.integrations != 0
+		return s.integrations != 0
 	}
 	return false
 }

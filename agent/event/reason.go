@@ -28,6 +28,10 @@ const (
 	InvalidRevenue
 	InvalidCurrency
 	InvalidTouch
+	UnknownField
+	InvalidKeys
+	InvalidRetargeting
+	InvalidCost
 	ReasonEnd
 )
 
@@ -83,4 +87,13 @@ type Rejection struct {
 	Index  int
 	Offset int // byte of the body, -1 when the place says nothing
 	Reason Reason
+	Detail string // what the reason is about, "" if its place says so
+}
+
+// Text says why in words.
+func (r Rejection) Text() string {
+	if r.Detail == "" {
+		return r.Reason.Explain().Text
+	}
+	return r.Detail + ": " + r.Reason.Explain().Text
 }

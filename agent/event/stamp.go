@@ -2,10 +2,76 @@ package event
 
 import (
 	"github.com/unmogrowp/unmogrowp/agent/document"
+	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
+
+// stamp sets the times of the message.
+func (m *Maker) stamp() Reason {
+	msg, d := &m.message, &m.Doc
+	claimed, caller := claimOf(d, msg.timestamp), false
+	if msg.original == 0 {
+	} else if original := claimOf(d, msg.original); original.given {
+		// A "timestamp" beside it is a time that the caller stated, which no clock has to be
+		// corrected for. RudderStack's SDKs say so; Segment's have only one of the two.
+		caller = claimed.at != 0 && max(claimed.at-original.at, original.at-claimed.at) >= 1000
+		if !caller {
+			claimed = original
+		}
+	}
+	sent := claimOf(d, msg.sentAt)
+	if sent.at == 0 {
+		sent = m.shared.sent
+	}
+	if caller {
+		sent = claim{}
+	}
+	if m.Trusted {
+		m.Event.Flags |= protocol.FlagTrusted
+	}
+	if m.historical() && claimed.at >= historyFrom && claimed.at <= m.Received+LatestTime.Milliseconds() {
+		e := &m.Event
+		e.Received, e.Original, e.Time = m.Received, claimed.at, claimed.at
+		e.Flags |= protocol.FlagHistorical
+		return Accepted
+	}
+	stamp(&m.Event, claimed, sent, m.Received)
+	m.warnTime(claimed)
+	return Accepted
+}
+
+// historical says whether a message is history that its sender imports. Only a server may do so.
+func (m *Maker) historical() bool {
+	asked := m.shared.historical || m.Doc.Kind(m.message.historical) == document.True
+	if asked && !m.MayImport {
+		m.warn(protocol.WarnFieldIgnored, "historical", "needs a server key that may import")
+	}
+	return (asked || m.Import) && m.MayImport
+}
+
+// warnTime tells of a time that could not be stored as it was claimed.
+func (m *Maker) warnTime(claimed claim) {
+	if !m.Event.Has(protocol.FlagClamped) {
+		return
+	}
+	if claimed.at == 0 {
+		m.warn(protocol.WarnTimeUnread, saidTime(&m.Doc, &m.message),
+			"is no time that can be read: the time of receipt stands for it; send RFC 3339, or milliseconds since 1970")
+		return
+	}
+	m.warn(protocol.WarnTimeClamped, saidTime(&m.Doc, &m.message), "is out of range, and was stored as "+time.UnixMilli(m.Event.Time).UTC().Format(time.RFC3339)+
+		": up to 90 days back, 5 minutes ahead; a server key imports older ones at /v1/import")
+}
+
+// saidTime is the time of the message as it was sent.
+func saidTime(d *document.Document, msg *message) string {
+	if s := d.Scalar(msg.timestamp); s != "" {
+		return s
+	}
+	return d.Scalar(msg.original)
+}
 
 // stamp sets the three times of an event. Original is the client's own claim,
 // Time is that claim corrected for the clock of the client: what the client
@@ -46,13 +112,20 @@ type claim struct {
 	at    int64
 }
 
-// claimOf reads the time in a value: an RFC 3339 string, or a number of
-// seconds, milliseconds, micro- or nanoseconds since the epoch, which cannot be
+// claimOf reads the time in a value: a string of RFC 3339 or of another form that
+// senders write, or a number of seconds, milliseconds, micro- or nanoseconds since the epoch, which cannot be
 // mistaken for each other within the years that are Accepted.
 func claimOf(d *document.Document, r document.Ref) claim {
 	switch d.Kind(r) {
 	case document.String:
-		at, ok := parseTime(d.Contents(r))
+		text := d.Contents(r)
+		at, ok := parseTime(text)
+		if !ok {
+			if strings.TrimSpace(text) == "" {
+				return claim{}
+			}
+			at, ok = parseOtherTime(text)
+		}
 		if !ok || at < saneFrom || at > saneTo {
 			at = 0
 		}
@@ -81,7 +154,9 @@ func EpochTime(number string) int64 {
 	}
 	switch {
 	case n >= saneFrom/1000 && n <= saneTo/1000:
-		return n * 1000
+		_, decimals, _ := strings.Cut(number, ".")
+		fraction, _ := milliseconds(decimals)
+		return n*1000 + fraction
 	case n >= saneFrom && n <= saneTo:
 		return n
 	case n >= saneFrom*1000 && n <= saneTo*1000:
@@ -153,6 +228,54 @@ func milliseconds(s string) (int64, string) {
 		s = s[1:]
 	}
 	return n, s
+}
+
+// otherLayouts are forms that senders write besides ISO 8601. A day before a month, or a month
+// before a day, is not among them: nobody can tell which it is.
+var otherLayouts = [...]string{
+	"2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05.999999999 -0700 MST", // Go
+	"2006-01-02 15:04:05 MST", "2006-01-02T15:04:05 MST", "2006-01-02 15:04:05.999999999 MST", // Ruby, SQL
+	"2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05 -07:00", "2006-01-02T15:04:05 -07:00",
+	"20060102T150405Z0700", "20060102T150405.999999999Z0700", "20060102T150405", "20060102150405", // ISO 8601, basic
+	"2006/01/02 15:04:05", "2006/01/02",
+	time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC850, time.ANSIC, time.UnixDate, time.RubyDate,
+	"Mon Jan 2 2006 15:04:05 -0700", // JavaScript, without its "GMT" and "(CET)"
+}
+
+// parseOtherTime reads what parseTime does not, in milliseconds: a number in a string, an offset
+// behind a Z, which it overrules (Adjust's SDKs write so), a zone in brackets, and otherLayouts.
+func parseOtherTime(s string) (int64, bool) {
+	s = strings.TrimSpace(s)
+	if len(s) > 100 {
+		return 0, false
+	}
+	if inner, found := strings.CutPrefix(s, "/Date("); found { // .NET
+		s = strings.TrimSuffix(strings.TrimSuffix(inner, "/"), ")")
+	}
+	if at := EpochTime(s); at != 0 {
+		return at, true
+	}
+	if open := strings.IndexAny(s, "[("); open > 0 {
+		s = strings.TrimSpace(s[:open])
+	}
+	if z := strings.LastIndexAny(s, "Zz"); z > 10 && z+1 < len(s) && (s[z+1] == '+' || s[z+1] == '-') {
+		s = s[:z] + s[z+1:]
+	}
+	if at, ok := parseTime(s); ok {
+		return at, true
+	}
+	s = strings.Replace(strings.Replace(s, "GMT+", "+", 1), "GMT-", "-", 1)
+	for _, layout := range otherLayouts {
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		if name, offset := t.Zone(); offset == 0 && name != "UTC" && name != "GMT" && name != "" && name != "Z" {
+			return 0, false // a zone such as CET, whose offset nobody said
+		}
+		return t.UnixMilli(), true
+	}
+	return 0, false
 }
 
 // parseOffset reads "", "Z", "+01:00", "+0100" or "+01" in milliseconds.

@@ -1,6 +1,9 @@
 package event
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/unmogrowp/unmogrowp/agent/document"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
@@ -16,55 +19,131 @@ func (m *Maker) MakeTouch(index int, item document.Ref, keep func(*protocol.Even
 		r.Reason = TooLarge
 		return r
 	}
-	m.message = message{self: item}
-	m.Event = protocol.Event{App: m.App.ID, Flags: protocol.FlagTrusted}
-	if r.Reason = m.readTouch(item); r.Reason == Accepted {
+	m.message = message{self: item, index: index}
+	m.Event, m.Minted = protocol.Event{App: m.App.ID, Flags: protocol.FlagTrusted}, false
+	warned := len(m.Warned)
+	var t touch
+	if r.Reason, r.Detail = m.readTouch(item, &t); r.Reason == Accepted {
+		r.Reason = m.setTouch(&t)
+	}
+	if r.Reason == Accepted {
 		r.Reason = m.seal()
 	}
 	if r.Reason == Accepted {
+		sign(&m.Event, m.KeyHash)
 		r.Reason = keep(&m.Event)
+	}
+	if r.Reason != Accepted {
+		m.Warned = m.Warned[:warned]
 	}
 	return r
 }
 
-func (m *Maker) readTouch(item document.Ref) Reason {
+// touch says where the parts of a touch lie that are no plain text.
+type touch struct{ id, cost, when, keys, retargeting, historical document.Ref }
+
+// readTouch reads the members of a touch. A name that means nothing is refused, and named: a server
+// that believes it has stated a time must not find it ignored.
+func (m *Maker) readTouch(item document.Ref, t *touch) (r Reason, detail string) {
 	e, d := &m.Event, &m.Doc
-	var cost, when, keys document.Ref
 	d.Members(item, func(key string, v document.Ref) bool {
-		if f := touchField(e, key); f != nil {
-			*f = short(d.Scalar(v))
+		if f := touchField(e, touchAlias(key)); f != nil {
+			if value := d.Scalar(v); !unnamed(value) {
+				*f = short(value)
+			}
 			return true
 		}
 		switch key {
-		case "id":
-			e.ID = d.Scalar(v)
-		case "kind":
-			e.Kind = protocol.ParseKind(d.Str(v))
-		case "time":
-			when = v
-		case "cost":
-			cost = v
-		case "keys":
-			keys = d.Object(v)
-		case "retargeting":
-			if d.Kind(v) == document.True {
-				e.Flags |= protocol.FlagRetargeting
+		case "id", "touch_id", "message_id", "messageId":
+			t.id = v
+		case "kind", "type":
+			e.Kind = protocol.ParseKind(strings.ToLower(d.Str(v)))
+		case "time", "timestamp", "at", "ts", "event_time", "occurred_at", "click_time":
+			if t.when == 0 || key == "time" {
+				t.when = v
 			}
+		case "cost":
+			t.cost = v
+		case "keys", "ids":
+			t.keys = v
+		case "retargeting", "is_retargeting":
+			t.retargeting = v
+		case "historical":
+			t.historical = v
 		case "writeKey":
 			m.message.writeKey = v
+		default:
+			r, detail = UnknownField, strconv.QuoteToASCII(clip(key, 60))
 		}
 		return true
 	})
+	if r == Accepted && t.keys != 0 {
+		r, detail = m.readKeys(t.keys)
+	}
+	return r, detail
+}
+
+// setTouch checks what was read and sets what is no plain text.
+func (m *Maker) setTouch(t *touch) Reason {
+	e, d := &m.Event, &m.Doc
 	if !e.Kind.Touch() || e.MediaSource == "" {
 		return InvalidTouch
 	}
-	if r := m.readKeys(keys); r != Accepted {
-		return r
+	e.Stated = protocol.StatedByMessage
+	if e.ClickID != "" && protocol.SaysNothing(e.ClickID) {
+		m.warn(protocol.WarnIDIgnored, e.ClickID, "is no click id")
+		e.ClickID = ""
 	}
-	if !m.setCost(d.Scalar(cost)) {
-		return InvalidRevenue
+	switch d.Kind(t.retargeting) {
+	case document.None, document.Null, document.False:
+	case document.True:
+		e.Flags |= protocol.FlagRetargeting
+	default:
+		switch d.Scalar(t.retargeting) {
+		case "true", "1":
+			e.Flags |= protocol.FlagRetargeting
+		case "false", "0", "":
+		default:
+			return InvalidRetargeting
+		}
 	}
-	return m.stampTouch(claimOf(d, when))
+	if !setCost(e, d.Scalar(t.cost)) {
+		return InvalidCost
+	}
+	m.message.id, m.message.timestamp, m.message.historical = t.id, t.when, t.historical
+	if reason := m.stampTouch(claimOf(d, t.when)); reason != Accepted {
+		return reason
+	}
+	if nobody(e) && e.ClickID == "" {
+		m.warn(protocol.WarnIDIgnored, "", "no key and no click id: nothing can ever be attributed to this touch")
+	}
+	return Accepted
+}
+
+// nobody says whether an event has no id of a person or a device.
+func nobody(e *protocol.Event) bool {
+	return e.UserID == "" && e.AnonymousID == "" && e.DeviceID == "" && e.GAID == "" && e.IDFA == "" && e.IDFV == "" && e.OAID == ""
+}
+
+// touchAlias is the name here of a field that other systems call otherwise.
+func touchAlias(key string) string {
+	switch key {
+	case "source", "mediaSource", "network", "pid":
+		return "media_source"
+	case "ad_set", "adgroup", "ad_group", "adSet":
+		return "adset"
+	case "creative", "ad_name":
+		return "ad"
+	case "term":
+		return "keyword"
+	case "clickid", "clickId", "umcid":
+		return "click_id"
+	case "currency", "costCurrency":
+		return "cost_currency"
+	case "campaign_name", "c":
+		return "campaign"
+	}
+	return key
 }
 
 // touchField is where a campaign field of a touch goes, nil for other fields.
@@ -92,19 +171,23 @@ func touchField(e *protocol.Event, key string) *string {
 	return nil
 }
 
-func (m *Maker) readKeys(keys document.Ref) Reason {
-	if keys == 0 {
-		return Accepted
-	}
+// readKeys reads the ids of a touch.
+func (m *Maker) readKeys(keys document.Ref) (r Reason, detail string) {
 	e, d := &m.Event, &m.Doc
-	r := Accepted
+	if d.Kind(keys) != document.Object {
+		if d.Kind(keys) == document.Null {
+			return Accepted, ""
+		}
+		return InvalidKeys, ""
+	}
 	d.Members(keys, func(key string, v document.Ref) bool {
 		id := d.Scalar(v)
 		if len(id) > MaxID {
 			r = IDTooLong
 		}
+		id = m.known(id)
 		switch key {
-		case "gaid":
+		case "gaid", "advertising_id", "aaid", "gps_adid":
 			e.GAID = androidID(id)
 		case "idfa":
 			e.IDFA = appleID(id)
@@ -112,27 +195,28 @@ func (m *Maker) readKeys(keys document.Ref) Reason {
 			e.IDFV = appleID(id)
 		case "oaid":
 			e.OAID = androidID(id)
-		case "device_id":
+		case "device_id", "deviceId":
 			e.DeviceID = id
-		case "anonymous_id":
+		case "anonymous_id", "anonymousId":
 			e.AnonymousID = id
-		case "user_id":
+		case "user_id", "userId":
 			e.UserID = id
+		default:
+			r, detail = UnknownField, strconv.QuoteToASCII("keys."+clip(key, 60))
 		}
 		return true
 	})
-	return r
+	return r, detail
 }
 
-// setCost reads an amount and checks its currency, US dollars by default.
-func (m *Maker) setCost(amount string) bool {
-	e := &m.Event
+// setCost reads an amount of at least nothing, and checks its currency, US dollars by default.
+func setCost(e *protocol.Event, amount string) bool {
 	if amount == "" {
 		e.CostCurrency = ""
 		return true
 	}
 	cost, ok := parseMoney(amount)
-	if !ok {
+	if !ok || cost < 0 {
 		return false
 	}
 	e.Cost = cost
@@ -150,12 +234,16 @@ func (m *Maker) stampTouch(when claim) Reason {
 	if when.given && when.at == 0 {
 		return InvalidTouch
 	}
-	stamp(e, when, claim{}, m.Received)
-	if !ValidMessageID(e.ID) {
-		e.ID = m.NewID()
-		if !when.given {
-			e.Original = m.Received
-		}
+	if m.historical() && when.at >= historyFrom && when.at <= m.Received+LatestTime.Milliseconds() {
+		e.Received, e.Original, e.Time = m.Received, when.at, when.at
+		e.Flags |= protocol.FlagHistorical
+	} else {
+		stamp(e, when, claim{}, m.Received)
+		m.warnTime(when)
+	}
+	m.setMessageID()
+	if m.Minted && !when.given {
+		e.Original = m.Received
 	}
 	return Accepted
 }

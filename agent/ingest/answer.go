@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/unmogrowp/unmogrowp/agent/document"
 	"github.com/unmogrowp/unmogrowp/agent/event"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // problem is a refusal of a whole request: what is wrong, where, and how to
@@ -80,7 +82,7 @@ func neverGivesUp(agent string) bool {
 // answer tells that the events are durable, which were refused, and which ids
 // were made for them.
 func (c *call) answer() {
-	if len(c.rejected) == 0 && len(c.minted) == 0 {
+	if len(c.rejected) == 0 && len(c.minted) == 0 && len(c.warned) == 0 {
 		c.write(http.StatusOK, "application/json", []byte(`{"success":true}`))
 		return
 	}
@@ -97,7 +99,36 @@ func (c *call) answer() {
 		}
 		b = append(b, ']')
 	}
-	c.write(http.StatusOK, "application/json", append(b, '}'))
+	c.write(http.StatusOK, "application/json", append(appendWarnings(b, c.warned), '}'))
+}
+
+// appendWarnings appends the list of what was not stored as it was sent, if anything was.
+func appendWarnings(b []byte, warned []event.Warned) []byte {
+	if len(warned) == 0 {
+		return b
+	}
+	b = append(b, `,"warnings":[`...)
+	for i, w := range warned {
+		b = append(appendComma(b, i), `{"index":`...)
+		b = strconv.AppendInt(b, int64(w.Index), 10)
+		b = append(b, `,"code":"`...)
+		b = append(b, w.Code.Codes()[0]...)
+		b = append(b, `","detail":`...)
+		b = document.AppendString(b, w.Detail)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// warnInHeader tells the codes of the warnings where a vendor's answer has no room for more.
+func warnInHeader(header http.Header, warned []event.Warned) {
+	var all protocol.Warnings
+	for _, w := range warned {
+		all |= w.Code
+	}
+	if all != 0 {
+		header.Set("X-Warnings", strings.Join(all.Codes(), ", "))
+	}
 }
 
 // appendRejected appends the list of what was refused, if anything was.
@@ -126,7 +157,7 @@ func appendRejection(b []byte, r event.Rejection) []byte {
 	b = append(b, `,"code":"`...)
 	b = append(b, e.Code...)
 	b = append(b, `","reason":`...)
-	b = strconv.AppendQuote(b, e.Text) // our own words: plain ASCII
+	b = document.AppendString(b, r.Text())
 	if r.Offset >= 0 {
 		b = append(b, `,"offset":`...)
 		b = strconv.AppendInt(b, int64(r.Offset), 10)

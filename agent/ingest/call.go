@@ -37,6 +37,7 @@ type call struct {
 	chunks   []chunk
 	rejected []event.Rejection
 	minted   []minted
+	warned   []event.Warned
 	seqs     []uint64
 	ids      []byte // of touches, for the answer
 }
@@ -57,6 +58,7 @@ func (c *call) begin(w http.ResponseWriter, r *http.Request) {
 	c.located, c.rules = located{}, c.h.rules.Load()
 	c.encoded, c.chunks, c.seqs = c.encoded[:0], c.chunks[:0], c.seqs[:0]
 	c.rejected, c.minted = c.rejected[:0], c.minted[:0]
+	c.warned = c.warned[:0]
 	allowOrigin(w.Header(), r)
 	closeAfterChunks(w.Header(), r)
 }

@@ -14,7 +14,7 @@ func allowOrigin(header http.Header, r *http.Request) {
 		return
 	}
 	header.Set("Access-Control-Allow-Origin", "*")
-	header.Set("Access-Control-Expose-Headers", "Retry-After")
+	header.Set("Access-Control-Expose-Headers", "Retry-After, X-Warnings")
 }
 
 // checkOrigin refuses a page that the app of the key has not listed. Requests

@@ -43,11 +43,15 @@ func endpoints(l *Limits) []endpoint {
 	list := []endpoint{
 		{paths: []string{"/v1/batch", "/v1/b", "/v1/import", "/v1/m"}, method: http.MethodPost, keys: segment, depth: 3},
 		{paths: []string{"/v1/s2s/touch"}, method: http.MethodPost, keys: segment, depth: 3, take: takeTouches, answer: answerTouches},
-		{paths: []string{"/v1/pixel/{type}"}, method: http.MethodGet, keys: []keyPlace{inHeader, inBody, inQuery("writeKey")}, depth: 1, read: readPixel, answer: answerPixel},
+		{paths: []string{"/v1/pixel/{type}"}, method: http.MethodGet,
+			keys: []keyPlace{inHeader, inBody, inQuery("writeKey")}, depth: 1, read: readPixel, answer: answerPixel},
 
-		{paths: []string{"/inappevent/{app_id}"}, method: http.MethodPost, keys: []keyPlace{inHeaderNamed("Authentication"), inHeader}, limit: l.EventBytes, depth: 1, rewrite: (*vendor.Rewriter).AppsFlyer},
-		{paths: []string{"/event"}, method: "GET, POST", keys: []keyPlace{inHeader, inForm("app_token")}, limit: l.EventBytes, depth: 1, read: readForm, rewrite: (*vendor.Rewriter).Adjust, answer: answerAdjust},
-		{paths: []string{"/mp/collect"}, method: http.MethodPost, keys: []keyPlace{inQuery("api_secret"), inHeader}, limit: maxForeign, depth: 3, list: "events", rewrite: (*vendor.Rewriter).GA4, answer: answerGA4},
+		{paths: []string{"/inappevent/{app_id}"}, method: http.MethodPost,
+			keys: []keyPlace{inHeaderNamed("Authentication"), inHeader}, limit: l.EventBytes, depth: 1, rewrite: (*vendor.Rewriter).AppsFlyer},
+		{paths: []string{"/event"}, method: "GET, POST", keys: []keyPlace{inHeader, inForm("app_token")},
+			limit: l.EventBytes, depth: 1, read: readForm, rewrite: (*vendor.Rewriter).Adjust, answer: answerAdjust},
+		{paths: []string{"/mp/collect"}, method: http.MethodPost, keys: []keyPlace{inQuery("api_secret"), inHeader},
+			limit: maxForeign, depth: 3, list: "events", rewrite: (*vendor.Rewriter).GA4, answer: answerGA4},
 		{paths: orSlash("/.well-known/skadnetwork/report-attribution"), method: http.MethodPost, keys: []keyPlace{inQuery("key"), inHeader}, keyless: true,
 			limit: vendor.MaxPostback, depth: 1, app: (*vendor.Rewriter).SKAdNetworkApp, rewrite: (*vendor.Rewriter).SKAdNetwork},
 		{paths: orSlash("/.well-known/appattribution/report-attribution"), method: http.MethodPost, keys: []keyPlace{inQuery("key"), inHeader}, keyless: true,
@@ -62,7 +66,8 @@ func endpoints(l *Limits) []endpoint {
 		{paths: []string{"/i/{slug}"}, method: http.MethodGet, keyless: true, serve: serveImpression},
 		{paths: []string{"/"}, keyless: true, serve: serveNotFound},
 	}
-	for _, k := range [...]protocol.Kind{protocol.KindTrack, protocol.KindIdentify, protocol.KindPage, protocol.KindScreen, protocol.KindGroup, protocol.KindAlias} {
+	for _, k := range [...]protocol.Kind{protocol.KindTrack, protocol.KindIdentify, protocol.KindPage,
+		protocol.KindScreen, protocol.KindGroup, protocol.KindAlias} {
 		name := k.String()
 		list = append(list, endpoint{paths: []string{"/v1/" + name, "/v1/" + name[:1]}, method: http.MethodPost, keys: segment, depth: 1, kind: k})
 	}

@@ -55,7 +55,7 @@ func (d *door) check(t *testing.T) {
 		if !event.ValidMessageID(e.ID) || e.App != "app1" || e.Received != noon().UnixMilli() {
 			t.Errorf("id %q, app %q, received %d", e.ID, e.App, e.Received)
 		}
-		if e.Time < e.Received-event.EarliestTime.Milliseconds() || e.Time > e.Received+event.LatestTime.Milliseconds() ||
+		if !e.Has(protocol.FlagHistorical) && e.Time < e.Received-event.EarliestTime.Milliseconds() || e.Time > e.Received+event.LatestTime.Milliseconds() ||
 			e.Original != 0 && (e.Original < 631152000000 || e.Original > 4102444800000) {
 			t.Errorf("original %d, time %d", e.Original, e.Time)
 		}

@@ -11,9 +11,13 @@
 // a call that carries one event is a 400. Such faults are: nesting over 8 levels,
 // over 200 keys in an object, strings over 8 KiB, events over 32 KiB, a key that
 // occurs twice, NUL, half a surrogate pair, bytes that are not UTF-8, numbers
-// beyond a 64-bit float, ids over 256 bytes, unusable revenue or currency, and an
-// unknown type. A message id that is not 1 to 100 printable ASCII characters
-// without spaces is replaced by a new one, which the answer tells.
+// beyond a 64-bit float, ids over 256 bytes, and an unknown type.
+//
+// What is wrong with one fact of an event costs that fact, and not the event: a
+// time, an amount, a currency, an answer to consent that cannot be read, an id
+// that stands for none. The answer names it under "warnings", the event carries
+// it, and a metric counts it. A message id that is not 1 to 100 printable ASCII
+// characters without spaces is replaced by its hash, which the answer tells.
 package ingest
 
 import (

@@ -74,7 +74,7 @@ func cutOffProblem() *problem {
 func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
 	c.compute()
 	c.maker.Begin(event.Request{App: c.app, Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes})
-	c.maker.MakeClick(&event.Click{Link: link, Kind: kind, ID: id, Parameters: c.r.URL.Query(), Referrer: c.r.Referer(),
+	c.maker.MakeClick(&event.Click{Link: link, Kind: kind, ID: id, Parameters: event.ParseQuery(c.r.URL.RawQuery), Referrer: c.r.Referer(),
 		Keys: c.h.Limits.Keys, Value: c.h.Limits.StringBytes}, c.watchClicks)
 	if c.keep(&c.maker.Event) != event.Accepted {
 		c.h.metrics.lost.Inc()

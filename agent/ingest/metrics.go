@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/unmogrowp/unmogrowp/agent/event"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // metrics are what an operator sees of the door. Every label value is one of a
@@ -16,6 +17,7 @@ type metrics struct {
 
 	accepted, rejected, refused, lost prometheus.Counter
 	reasons                           [event.ReasonEnd]prometheus.Counter
+	warnings                          []prometheus.Counter // by bit
 	wireBytes, bodyBytes              prometheus.Counter
 	durations                         [outcomeEnd]prometheus.Observer
 }
@@ -43,6 +45,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "unmogrowp_agent_events_rejected_total", Help: "Rejected events by reason.",
 	}, []string{"reason"})
+	warnings := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "unmogrowp_agent_event_warnings_total", Help: "Accepted events of which something was not stored as it was sent, by what.",
+	}, []string{"code"})
 	received := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "unmogrowp_agent_received_bytes_total", Help: "Bytes of request bodies, as sent (wire) and uncompressed (body).",
 	}, []string{"form"})
@@ -50,7 +55,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		Name: "unmogrowp_agent_request_duration_seconds", Help: "Time from a request's headers to its answer.",
 		Buckets: []float64{.0005, .001, .002, .005, .01, .015, .025, .05, .1, .25, 1, 5, 30},
 	}, []string{"outcome"})
-	for _, c := range [...]prometheus.Collector{events, rejections, received, durations} {
+	for _, c := range [...]prometheus.Collector{events, rejections, warnings, received, durations} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
@@ -62,6 +67,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	}
 	for r := event.Accepted + 1; r < event.ReasonEnd; r++ {
 		m.reasons[r] = rejections.WithLabelValues(r.Explain().Code)
+	}
+	for _, code := range protocol.WarningCodes() {
+		m.warnings = append(m.warnings, warnings.WithLabelValues(code))
 	}
 	for o := range outcomeEnd {
 		m.durations[o] = durations.WithLabelValues(o.String())
@@ -78,6 +86,14 @@ func (m *metrics) reject(r event.Reason) {
 	m.rejectedCount.Add(1)
 	m.rejected.Inc()
 	m.reasons[r].Inc()
+}
+
+func (m *metrics) warn(all protocol.Warnings) {
+	for i, c := range m.warnings {
+		if all&(1<<i) != 0 {
+			c.Inc()
+		}
+	}
 }
 
 func (m *metrics) refuse(n int) { m.refused.Add(float64(n)) }

@@ -25,6 +25,7 @@ func readPixel(c *call) *problem {
 
 func answerPixel(c *call, p *problem) *problem {
 	if p == nil {
+		warnInHeader(c.w.Header(), c.warned)
 		writeGIF(c)
 	}
 	return p

@@ -128,7 +128,7 @@ func describeAnswer(out *strings.Builder, w *answer) {
 		body = "GIF"
 	}
 	out.WriteString(strings.TrimRight(fmt.Sprintf("%d %s", w.Code, body), " ") + "\n")
-	for _, name := range [...]string{"Location", "Retry-After", "Allow", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "X-Refused"} {
+	for _, name := range [...]string{"Location", "Retry-After", "Allow", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "X-Refused", "X-Warnings"} {
 		if v := w.Header().Get(name); v != "" {
 			fmt.Fprintf(out, "%s: %s\n", name, v)
 		}

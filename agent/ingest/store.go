@@ -22,6 +22,9 @@ func (c *call) keep(e *protocol.Event) event.Reason {
 		c.encoded = c.encoded[:from]
 		return event.TooLarge
 	}
+	if e.Warnings != 0 {
+		c.h.metrics.warn(e.Warnings)
+	}
 	if n := len(c.chunks); n > 0 {
 		last, start := &c.chunks[n-1], 0
 		if n > 1 {

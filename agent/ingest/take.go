@@ -89,11 +89,13 @@ func (c *call) take(e *endpoint) *problem {
 			return p
 		}
 	}
-	c.maker.Begin(event.Request{App: c.app, Trusted: c.trusted(), Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes})
-	p := c.each(e)
-	if p != nil {
+	c.maker.Begin(event.Request{App: c.app, Trusted: c.trusted(), Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes,
+		KeyHash: c.key.Hash, Import: strings.HasSuffix(c.r.URL.Path, "/import"),
+		MayImport: c.trusted() && !c.key.NoImport, Foreign: e.rewrite != nil && e.app == nil})
+	if p := c.each(e); p != nil {
 		return p
 	}
+	c.warned = append(c.warned, c.maker.Warned...)
 	return c.persist()
 }
 
@@ -215,7 +217,7 @@ func (c *call) note(r event.Rejection) {
 func (c *call) rejectedProblem(r event.Rejection) *problem {
 	c.h.metrics.reject(r.Reason)
 	e := r.Reason.Explain()
-	p := &problem{status: http.StatusBadRequest, code: e.Code, text: e.Text, offset: r.Offset, placed: !c.converted}
+	p := &problem{status: http.StatusBadRequest, code: e.Code, text: r.Text(), offset: r.Offset, placed: !c.converted}
 	if r.Reason == event.TooLarge {
 		p.status = http.StatusRequestEntityTooLarge
 	}

@@ -15,6 +15,7 @@ func takeTouches(c *call) *problem {
 		return &problem{status: http.StatusForbidden, code: "server_key_required", text: "touches are taken with a server key only; client keys are public"}
 	}
 	d := &c.maker.Doc
+	c.maker.Batch() // what the touches share
 	list := d.Member(0, "touches")
 	if list == 0 {
 		return takeTouch(c)
@@ -57,6 +58,6 @@ func answerTouches(c *call, p *problem) *problem {
 		return p
 	}
 	b := append([]byte(`{"success":true`), c.ids...)
-	c.write(http.StatusOK, "application/json", append(c.appendRejected(b), '}'))
+	c.write(http.StatusOK, "application/json", append(appendWarnings(c.appendRejected(b), c.warned), '}'))
 	return nil
 }

@@ -45,7 +45,8 @@ func (c *call) rewrite(e *endpoint) *problem {
 
 func answerAdjust(c *call, p *problem) *problem {
 	if p == nil {
-		c.write(http.StatusOK, "application/json", []byte(`{"success":true,"status":"OK"}`))
+		warnInHeader(c.w.Header(), c.warned)
+		c.write(http.StatusOK, "application/json", append(appendWarnings([]byte(`{"success":true,"status":"OK"`), c.warned), '}'))
 	}
 	return p
 }
@@ -87,6 +88,7 @@ func answerGA4(c *call, p *problem) *problem {
 	case len(c.rejected) > 0:
 		header.Set("X-Refused", c.rejected[0].Reason.Explain().Code)
 	}
+	warnInHeader(header, c.warned)
 	header.Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -84,17 +84,20 @@ func Describe(out *strings.Builder, e *protocol.Event) {
 	line(out, "device", e.DeviceID, "gaid", e.GAID, "idfa", e.IDFA, "idfv", e.IDFV, "oaid", e.OAID)
 	line(out, "source", e.MediaSource, "medium", e.Medium, "campaign", e.Campaign, "adset", e.AdSet, "ad", e.Ad, "keyword", e.Keyword,
 		"sub1", e.Sub[0], "sub2", e.Sub[1], "sub5", e.Sub[4], "link", e.LinkID)
-	line(out, "click", e.ClickID, "referrer", e.Referrer)
+	line(out, "click", e.ClickID, "network", e.Network, "referrer", e.Referrer)
+	line(out, "stated", stated(e.Stated))
 	if e.Has(protocol.FlagHasRevenue) {
 		line(out, "revenue", fmt.Sprint(e.Revenue), "currency", e.Currency)
 	}
+	line(out, "order", e.OrderID)
 	if e.CostCurrency != "" {
 		line(out, "cost", fmt.Sprint(e.Cost), "currency", e.CostCurrency)
 	}
 	for _, f := range [...]struct {
 		flag protocol.Flags
 		name string
-	}{{protocol.FlagTrusted, "trusted"}, {protocol.FlagRetargeting, "retargeting"}, {protocol.FlagBot, "bot"}, {protocol.FlagClamped, "clamped"}, {protocol.FlagCrowd, "crowd"}} {
+	}{{protocol.FlagTrusted, "trusted"}, {protocol.FlagRetargeting, "retargeting"}, {protocol.FlagBot, "bot"}, {protocol.FlagClamped, "clamped"}, {protocol.FlagCrowd, "crowd"},
+		{protocol.FlagHistorical, "historical"}, {protocol.FlagRefund, "refund"}} {
 		if e.Has(f.flag) {
 			line(out, "flag", f.name)
 		}
@@ -105,6 +108,7 @@ func Describe(out *strings.Builder, e *protocol.Event) {
 			"ads", answers[e.Consent.Get(protocol.PurposeAds)])
 	}
 	line(out, "ip", e.IP, "agent", e.UserAgent)
+	line(out, "warnings", strings.Join(e.Warnings.Codes(), ","))
 	fmt.Fprintf(out, "  %s\n", e.Payload)
 }
 
@@ -119,6 +123,10 @@ func line(out *strings.Builder, pairs ...string) {
 	if b.Len() > 0 {
 		out.WriteString(" " + b.String() + "\n")
 	}
+}
+
+func stated(s protocol.Stated) string {
+	return [...]string{"", "by message", "by address", "by referrer", "by network", "by network's referrer", "by link", "by site"}[s]
 }
 
 func instant(ms int64) string {
