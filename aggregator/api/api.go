@@ -29,9 +29,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
+	"github.com/unmogrowp/unmogrowp/aggregator/deliveries"
 	"github.com/unmogrowp/unmogrowp/aggregator/oidc"
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 // base is where the API begins.
@@ -84,7 +86,10 @@ type Options struct {
 	Evidence      Evidence
 	Enroller      Enroller
 	Cluster       Cluster
-	Console       http.Handler // everything outside of /api/
+	Postbacks     *deliveries.Ledger
+	Tester        Tester
+	Outgoing      *guard.Outgoing // what may be called from here
+	Console       http.Handler    // everything outside of /api/
 	Now           func() time.Time
 	Registerer    prometheus.Registerer
 	Logger        *slog.Logger
@@ -148,8 +153,10 @@ func New(options Options) (http.Handler, error) {
 
 func (o *Options) check() error {
 	for name, missing := range map[string]bool{
-		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Costs": o.Costs == nil, "Studies": o.Studies == nil, "Evidence": o.Evidence == nil, "Enroller": o.Enroller == nil,
-		"Cluster": o.Cluster == nil, "Console": o.Console == nil, "Now": o.Now == nil, "Registerer": o.Registerer == nil, "Logger": o.Logger == nil,
+		"Accounts": o.Accounts == nil, "Authenticator": o.Authenticator == nil, "Reports": o.Reports == nil, "Costs": o.Costs == nil,
+		"Studies": o.Studies == nil, "Evidence": o.Evidence == nil, "Enroller": o.Enroller == nil,
+		"Cluster": o.Cluster == nil, "Postbacks": o.Postbacks == nil, "Tester": o.Tester == nil, "Outgoing": o.Outgoing == nil,
+		"Console": o.Console == nil, "Now": o.Now == nil, "Registerer": o.Registerer == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
 			return errors.New("option " + name + " is missing")

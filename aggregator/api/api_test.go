@@ -23,11 +23,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/deliveries"
 	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 	"github.com/unmogrowp/unmogrowp/protocol"
+	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
 const testPassword = "correct horse battery"
@@ -216,6 +218,7 @@ func (s *system) serve(o Options) {
 func (s *system) options() Options {
 	return Options{
 		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Costs: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{}, Cluster: cluster{},
+		Postbacks: deliveries.NewLedger(s.accounts.Pool), Tester: tester{}, Outgoing: guard.NewOutgoing(guard.Options{}),
 		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
 		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
 	}

@@ -98,7 +98,7 @@ func TestMatrix(t *testing.T) {
 // decision sends one request that cannot succeed in changing anything.
 func (s *system) decision(r *route, app string, who caller) string {
 	path := r.path
-	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}", "{token}", "{role}", "{identity}", "{provider}"} {
+	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}", "{token}", "{role}", "{identity}", "{provider}", "{postback}", "{delivery}"} {
 		path = strings.ReplaceAll(path, name, "00000000-0000-0000-0000-000000000000")
 	}
 	path = strings.ReplaceAll(path, "{app}", app)

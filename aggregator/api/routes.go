@@ -125,7 +125,8 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(),
+		postbackRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
 		table = append(table, part...)
 	}
 	return table

@@ -131,3 +131,11 @@ type Inputs struct {
 
 	graph *graph // of the links; with it Touches are distinct and ordered
 }
+
+// Change says that an attribution was stored: of which conversion, and when by the clock of the store, in
+// milliseconds since the Unix epoch.
+type Change struct {
+	App        string `json:"a"`
+	Conversion string `json:"c"`
+	Written    int64  `json:"w"`
+}

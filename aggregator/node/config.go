@@ -41,6 +41,7 @@ type Config struct {
 	SweepEvery    time.Duration `config:"sweep_every" help:"how often stored facts are compared with their attributions"`
 	AuditHeads    string        `config:"audit_heads" help:"file to which signed heads of the audit log are appended; keep it where the database's owner cannot write"`
 	Migrate       bool          `config:"migrate" help:"bring the schemas up to date at start"`
+	PostbacksHere bool          `config:"postbacks_here" help:"for development: postbacks go to this machine only, by http too, and to nobody else"`
 	LogLevel      string        `config:"log_level" help:"debug, info, warn or error"`
 	LogFormat     string        `config:"log_format" help:"json, text, or auto"`
 	ShutdownGrace time.Duration `config:"shutdown_grace" help:"how long readiness is withdrawn before anything stops"`

@@ -19,6 +19,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/authority"
 	"github.com/unmogrowp/unmogrowp/aggregator/cluster"
+	"github.com/unmogrowp/unmogrowp/aggregator/deliveries"
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
@@ -63,6 +64,8 @@ type Node struct {
 	conflicts  *finder
 	intake     *intake.Intake
 	runs       *runs.Runner
+	courier    *deliveries.Courier
+	outgoing   *guard.Outgoing
 	vitals     *vitals.Monitor
 	auth       *api.Authenticator
 	handler    http.Handler
@@ -247,6 +250,9 @@ func (n *Node) pipeline(ctx context.Context) error {
 	if n.runs, err = n.runner(); err != nil {
 		return err
 	}
+	if err := n.postbacks(ctx); err != nil {
+		return err
+	}
 	reset, err := n.accounts.Secret(ctx, "stateless-reset", randomKey)
 	if err != nil {
 		return fmt.Errorf("load reset key: %w", err)
@@ -278,6 +284,20 @@ func (n *Node) attribution(self string, fingerprints []byte) error {
 	return err
 }
 
+// postbacks is what tells others.
+func (n *Node) postbacks(ctx context.Context) error {
+	key, err := n.accounts.Secret(ctx, "deliveries", randomKey)
+	if err != nil {
+		return fmt.Errorf("load key of deliveries: %w", err)
+	}
+	n.outgoing = guard.NewOutgoing(guard.Options{Machine: n.o.Config.PostbacksHere, AnyPort: n.o.Config.PostbacksHere})
+	n.courier, err = deliveries.New(deliveries.Options{
+		Store: deliveries.NewLedger(n.accounts.Pool), Source: n.warehouse, Client: n.outgoing, Key: key,
+		Owner: n.cluster.Self().ID, Now: time.Now, Registerer: n.registry, Log: n.o.Log,
+	})
+	return err
+}
+
 // front is what people see: the API and the console.
 func (n *Node) front(ctx context.Context) error {
 	var err error
@@ -291,8 +311,9 @@ func (n *Node) front(ctx context.Context) error {
 	view := clusterView{n.cluster, n.attributor, n.accounts, n.cluster.Self().ID, time.Now}
 	n.view.Store(&view)
 	n.handler, err = api.New(api.Options{
-		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Costs: n.warehouse, Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
-		Cluster: view, Heads: copiedHeads(n.warehouse),
+		Accounts: n.accounts, Authenticator: n.auth, Reports: n.warehouse, Costs: n.warehouse,
+		Studies: studies{n.warehouse, n.accounts}, Evidence: evidence{n.warehouse, n.directory.At}, Enroller: n.authority,
+		Cluster: view, Postbacks: deliveries.NewLedger(n.accounts.Pool), Tester: n.courier, Outgoing: n.outgoing, Heads: copiedHeads(n.warehouse),
 		Console: console.Handler(), Now: time.Now, Registerer: n.registry, Logger: n.o.Log, TrustedProxies: proxies,
 	})
 	if err == nil {
@@ -323,6 +344,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("reconcile", n.reconciler)
 	group.Add("conflicts", n.conflicts)
 	group.Add("runs", n.runs)
+	group.Add("postbacks", n.courier)
 	group.Add("api", daemon.PartFunc(n.serve))
 	group.Add("sessions", n.auth)
 	group.Add("audit", &auditSigner{accounts: n.accounts, warehouse: n.warehouse, owner: n.cluster.Self().ID, file: n.o.Config.AuditHeads, log: n.o.Log})

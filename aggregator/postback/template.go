@@ -50,13 +50,7 @@ func (d *Definition) compileURL() ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	origin := d.URL
-	if i := strings.Index(origin, "://"); i >= 0 {
-		if j := strings.IndexAny(origin[i+3:], "/?#"); j >= 0 {
-			origin = origin[:i+3+j]
-		}
-	}
-	if strings.ContainsAny(origin, "{}") {
+	if strings.ContainsAny(Origin(d.URL), "{}") {
 		return nil, invalid("url", "a macro must not stand in the scheme, the host or the port: whoever sends the value would choose where the request goes")
 	}
 	u, err := url.Parse(fill(parts, func(*Macro) string { return "x" }))
@@ -73,6 +67,16 @@ func (d *Definition) compileURL() ([]part, error) {
 		return nil, invalid("url", "must not have a fragment: it would not be sent")
 	}
 	return parts, nil
+}
+
+// Origin is the part of an address template before its path: scheme, host and port.
+func Origin(address string) string {
+	if i := strings.Index(address, "://"); i >= 0 {
+		if j := strings.IndexAny(address[i+3:], "/?#"); j >= 0 {
+			return address[:i+3+j]
+		}
+	}
+	return address
 }
 
 // reserved are headers that the sender sets or that would change how the request is framed.

@@ -19,11 +19,15 @@ type sealedColumn struct {
 // FactorLabel is before the person in the name that their secret is sealed with.
 const FactorLabel = "totp/"
 
+// PostbackLabel is before the postback in the name that its secrets are sealed with.
+const PostbackLabel = "postback/"
+
 // sealedColumns are all of them; each column is called sealed.
 func sealedColumns() []sealedColumn {
 	return []sealedColumn{
 		{table: "secrets", key: "name"},
 		{table: "totp", key: "user_id", label: FactorLabel},
+		{table: "postbacks", key: "id", label: PostbackLabel},
 	}
 }
 

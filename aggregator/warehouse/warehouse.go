@@ -78,12 +78,13 @@ type Warehouse struct {
 	*Erasures
 	*AuditHeads
 	*Costs
+	*Told
 }
 
 func newWarehouse(s *server) *Warehouse {
 	return &Warehouse{
 		server: s, Intake: &Intake{s}, Facts: &Facts{s}, Changes: &Changes{s}, Results: &Results{s}, Disputes: &Disputes{s},
-		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s}, Costs: &Costs{s},
+		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s}, Costs: &Costs{s}, Told: &Told{s},
 	}
 }
 

@@ -45,8 +45,10 @@ func parts() map[string]Entry {
 			Beside: []string{"aggregator/attribution"}},
 		"aggregator/attribution/oracle": {Floor: 1, Pure: true, Test: true, Why: "the same results computed another way, to compare with",
 			Beside: []string{"aggregator/attribution"}},
-		"aggregator/report":   {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},
-		"aggregator/mcp":      {Floor: 1, Why: "the API's questions as tools for assistants; knows the API only by HTTP"},
+		"aggregator/report": {Floor: 1, Pure: true, Beside: []string{"aggregator/attribution"}, Why: "questions to SQL, tested as text; the models' names are attribution's"},
+		"aggregator/mcp":    {Floor: 1, Why: "the API's questions as tools for assistants; knows the API only by HTTP"},
+		"aggregator/deliveries": {Floor: 1, Why: "postbacks until they are taken: the outbox in Postgres and what sends",
+			Beside: []string{"aggregator/attribution", "aggregator/postback", "aggregator/postgres"}, Tried: []string{"aggregator/accounts", "aggregator/apps"}},
 		"aggregator/postback": {Floor: 1, Pure: true, Why: "what is told to a network or a webhook, and when again"},
 		"aggregator/access":   {Floor: 1, Pure: true, Why: "who may do what, as a table that can be read in one place"},
 
@@ -77,7 +79,7 @@ func parts() map[string]Entry {
 		"aggregator/authority": {Floor: 1, Why: "the certificates of agents and nodes"},
 		"aggregator/oidc":      {Floor: 1, Why: "logins at OpenID Connect providers; knows nobody's account"},
 		"aggregator/api": {Floor: 1, Why: "REST and the console; calls on what it shows",
-			Beside: []string{"aggregator/access", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/postgres", "aggregator/people", "aggregator/apps", "aggregator/agents", "aggregator/authority", "aggregator/oidc"}},
+			Beside: []string{"aggregator/access", "aggregator/deliveries", "aggregator/postback", "aggregator/report", "aggregator/attribution", "aggregator/accounts", "aggregator/postgres", "aggregator/people", "aggregator/apps", "aggregator/agents", "aggregator/authority", "aggregator/oidc"}},
 	}
 }
 
