@@ -60,7 +60,7 @@ func postbackRoutes() []route {
 
 // ownPostback is the id of the path. Postbacks tell of all sources of an app, so whoever sees only some
 // has nothing to do with them.
-func (c *call) ownPostback() (app, id string, err error) {
+func ownPostback(c *call) (app, id string, err error) {
 	whole, err := c.wholeApp()
 	return whole.ID, c.param("postback"), err
 }
@@ -89,7 +89,7 @@ func listTemplates(c *call) (any, error) {
 }
 
 // postbackBody reads a definition whose address may be called.
-func (c *call) postbackBody() (deliveries.Change, error) {
+func postbackBody(c *call) (deliveries.Change, error) {
 	var body deliveries.Change
 	if err := c.body(&body); err != nil {
 		return body, err
@@ -108,7 +108,7 @@ func createPostback(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.postbackBody()
+	body, err := postbackBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func previewPostback(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.postbackBody()
+	body, err := postbackBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func previewPostback(c *call) (any, error) {
 }
 
 func readPostback(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +137,11 @@ func readPostback(c *call) (any, error) {
 }
 
 func changePostback(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.postbackBody()
+	body, err := postbackBody(c)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func changePostback(c *call) (any, error) {
 }
 
 func removePostback(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func removePostback(c *call) (any, error) {
 }
 
 func testPostback(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func testPostback(c *call) (any, error) {
 }
 
 func listDeliveries(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func listDeliveries(c *call) (any, error) {
 }
 
 func readDelivery(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func readDelivery(c *call) (any, error) {
 }
 
 func resendDeliveries(c *call) (any, error) {
-	app, id, err := c.ownPostback()
+	app, id, err := ownPostback(c)
 	if err != nil {
 		return nil, err
 	}

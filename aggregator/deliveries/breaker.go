@@ -28,7 +28,7 @@ type hostState struct {
 func newBreaker() *breaker { return &breaker{hosts: make(map[string]*hostState)} }
 
 // enter lets a try through, or says how long to wait. After a pause one try is let through; the others
-// wait for what comes of it. Whoever is let through must leave.
+// wait for its outcome. Whoever is let through must leave.
 func (b *breaker) enter(host string, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

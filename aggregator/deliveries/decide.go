@@ -11,7 +11,7 @@ import (
 // leaseName is the lease and the watermark of deciding.
 const leaseName = "postbacks"
 
-// decide reads what was attributed since the watermark and stores what is to be sent. Between two
+// decide reads the attributions since the watermark and stores the deliveries that they make. Between two
 // readings of the whole margin it looks at the last seconds only.
 func (c *Courier) decide(ctx context.Context) error {
 	epoch, held, err := c.o.Store.Lease(ctx, leaseName, c.o.Owner, leaseFor)
@@ -31,7 +31,7 @@ func (c *Courier) decide(ctx context.Context) error {
 		return err
 	}
 	if len(postbacks) == 0 || done.IsZero() {
-		// Nobody is to be told, or nobody was ever: what was attributed up to now is past.
+		// There is no postback, or there never was one: all attributions up to now are past.
 		_, err := c.o.Store.Decide(ctx, nil, now, epoch)
 		return err
 	}

@@ -1,4 +1,4 @@
-// Package deliveries tells others what was attributed: it decides which conversions a postback
+// Package deliveries tells others of attributed conversions: it decides which conversions a postback
 // wants, and sends them until the receiver has taken each one.
 //
 //	attributed rows ──decide──► deliveries (Postgres) ──send──► receiver
@@ -9,12 +9,12 @@
 // What always holds:
 //
 //   - Nothing is lost: the rows since a watermark are read again with a margin that is longer than any
-//     insert takes, and the watermark is stored in the transaction that stores what was decided.
+//     insert takes, and the watermark is stored in the transaction that stores the decisions.
 //   - Nothing is decided twice: (postback, conversion, number) is a key. A node that lost its lease is
 //     fenced off by the epoch of the watermark.
 //   - A delivery has one id and one content over all its tries, so a receiver that knows the ids takes
 //     effect exactly once, however often we or they die in between.
-//   - The delivery log is the queue: any node takes what is due by a lease on the row.
+//   - The delivery log is the queue: any node takes a due row by a lease on it.
 package deliveries
 
 import (
@@ -41,7 +41,7 @@ const (
 	// LogDays is how long a delivery is kept after it was decided.
 	LogDays = 30
 	// eligible is how old a conversion may be, by when it was received, to be sent for the first time.
-	// It is less than LogDays, so that what was sent is always known.
+	// It is less than LogDays, so that every delivery that was sent is known.
 	eligible = (LogDays - 1) * 24 * time.Hour
 
 	// A row is stamped when its insert begins, and seen when it ends. The margin is read again every
@@ -71,7 +71,7 @@ type Secrets struct {
 	Named   map[string]string `json:"named,omitempty"`   // of {secret.NAME}
 }
 
-// Source reads what is attributed. The warehouse does.
+// Source reads attributions. The warehouse does.
 type Source interface {
 	// AttributedSince returns a page of the conversions whose attribution was stored in [since, until),
 	// and the cursor of the next page, "" after the last.
@@ -80,7 +80,7 @@ type Source interface {
 	Attributions(ctx context.Context, app string, conversions []string) ([]attribution.Row, error)
 	// EventsByID returns messages of an app.
 	EventsByID(ctx context.Context, app string, ids []string) (map[string]protocol.Event, error)
-	// Now is the source's own clock, which stamps what is stored.
+	// Now is the source's own clock, which stamps stored rows.
 	Now(ctx context.Context) (time.Time, error)
 }
 
@@ -102,7 +102,7 @@ func (d *Decision) ID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Sent is what is known of the newest delivery of a conversion to a postback.
+// Sent describes the newest delivery of a conversion to a postback.
 type Sent struct {
 	Number int
 	Digest string // of the request, with secrets masked

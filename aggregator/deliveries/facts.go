@@ -50,7 +50,7 @@ func (c *Courier) facts(ctx context.Context, app string, conversions []string) (
 	return facts, nil
 }
 
-// factOf puts together what is told of a conversion. The source is the winner's of the install that a
+// factOf puts together the fact that a postback tells of a conversion. The source is the winner's of the install that a
 // conversion belongs to, or of a retargeting touch within its window.
 func factOf(row *attribution.Row, message, winner *protocol.Event) attributed {
 	c, r := &row.Conversion, &row.Result

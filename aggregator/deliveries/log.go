@@ -93,7 +93,7 @@ func (l *Ledger) Entry(ctx context.Context, app, id string) (Entry, error) {
 }
 
 // Resend has deliveries of an app sent again, under the id that they had: one by its id, or all that the
-// filter selects. Only what is over and was not withdrawn is sent again, rendered anew. It returns how many.
+// filter selects. Only finished deliveries are sent again, rendered anew, and withdrawn ones are not. It returns how many.
 func (l *Ledger) Resend(ctx context.Context, app, id string, f Filter) (int64, error) {
 	var n int64
 	err := l.Change(ctx, "send deliveries again", func(tx pgx.Tx) error {

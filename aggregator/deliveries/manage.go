@@ -192,8 +192,8 @@ func (l *Ledger) One(ctx context.Context, app, id string) (Postback, error) {
 	return p, postgres.Wrap("read postback", err)
 }
 
-// Replace changes a postback of an app. What waits for its first try is sent as it is then; what was
-// tried is sent as it was.
+// Replace changes a postback of an app. A delivery that waits for its first try is sent by the new
+// definition, one that was tried as it was.
 func (l *Ledger) Replace(ctx context.Context, app, id string, c Change) (Item, error) {
 	if err := c.check(); err != nil {
 		return Item{}, err

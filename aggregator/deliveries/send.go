@@ -19,7 +19,7 @@ import (
 // keptAnswer is how much of a receiver's answer is kept, in bytes.
 const keptAnswer = 1 << 10
 
-// send takes what is due, as much as there are free slots for, until nothing more is due. It does not
+// send takes due deliveries, as many as there are free slots for, until no more are due. It does not
 // wait for the tries: a receiver that takes its time holds up a slot and nothing else.
 func (c *Courier) send(ctx context.Context) error {
 	for ctx.Err() == nil {

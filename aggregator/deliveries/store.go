@@ -177,7 +177,7 @@ func (l *Ledger) held(done interface{ RowsAffected() int64 }, err error) error {
 // sweepAtOnce bounds one transaction of Sweep.
 const sweepAtOnce = 5000
 
-// Sweep drops deliveries that were decided before a time, with what was never delivered among them.
+// Sweep drops deliveries that were decided before a time, undelivered ones among them.
 func (l *Ledger) Sweep(ctx context.Context, before time.Time) (int64, error) {
 	total := int64(0)
 	for {

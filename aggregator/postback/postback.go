@@ -1,5 +1,5 @@
-// Package postback says what is told to an ad network or to a webhook, of which
-// conversion, and when to try again. It is pure: it renders requests and judges
+// Package postback says which conversions an ad network or a webhook is told of, by which
+// request, and when to try again. It is pure: it renders requests and judges
 // answers, and package deliveries sends them.
 //
 // A definition is a template: a method, an address, headers and a body with macros
@@ -63,13 +63,13 @@ type Definition struct {
 
 	// SettleMinutes is how long a result must have stood before it is sent; 0 sends at once.
 	SettleMinutes int `json:"settle_minutes"`
-	// Corrections sends again, under a delivery id of its own, when what was sent has changed.
+	// Corrections sends again, under a delivery id of its own, when the request would differ from the one sent before.
 	Corrections bool `json:"corrections"`
 	// Unattributed sends conversions that no campaign won too.
 	Unattributed bool `json:"unattributed"`
 }
 
-// InvalidError says what of a definition is wrong, and where.
+// InvalidError names a fault of a definition and its place.
 type InvalidError struct {
 	Field  string
 	Reason string

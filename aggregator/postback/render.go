@@ -16,7 +16,7 @@ const (
 	HeaderSignature = "X-Unmogrowp-Signature" // t=UNIX SECONDS,v1=HEX
 )
 
-// Request is what is sent.
+// Request is an HTTP request to a receiver.
 type Request struct {
 	Method string            `json:"method"`
 	URL    string            `json:"url"`
