@@ -65,7 +65,7 @@ type Postback struct {
 	Secrets    Secrets
 }
 
-// Secrets are what a definition needs and nobody is shown.
+// Secrets are the values of a definition that nobody is shown.
 type Secrets struct {
 	Signing string            `json:"signing,omitempty"` // key of the HMAC
 	Named   map[string]string `json:"named,omitempty"`   // of {secret.NAME}
@@ -157,7 +157,7 @@ type Queue interface {
 	Sweep(ctx context.Context, before time.Time) (int64, error)
 }
 
-// Options are what a Courier works with. All are required except Log.
+// Options configure a Courier. All are required except Log.
 type Options struct {
 	Store  Store
 	Source Source

@@ -26,7 +26,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
-// world is a source in memory: what is attributed, and when it was stored.
+// world is a source in memory: attributions with the times of storing.
 type world struct {
 	mu      sync.Mutex
 	rows    map[string]attribution.Row
@@ -92,7 +92,7 @@ func (w *world) EventsByID(_ context.Context, app string, ids []string) (map[str
 	return events, nil
 }
 
-// Now runs a little ahead, so that what was just written is before it.
+// Now runs a little ahead, so that the last row is before it.
 func (w *world) Now(context.Context) (time.Time, error) { return time.Now().Add(time.Millisecond), nil }
 
 // ledger is Postgres with an app.
@@ -160,7 +160,7 @@ func newReceiver(t *testing.T, answer func(n int, r *http.Request) int) *receive
 		status := rec.answer(rec.tries, r)
 		id := r.Header.Get(postback.HeaderDelivery)
 		content := r.Method + " " + r.URL.String() + " " + string(body)
-		// What is answered 500 after the fact, or not at all, was effective nevertheless.
+		// A request answered 500 after the fact, or not at all, was effective nevertheless.
 		if status != 404 {
 			if before, again := rec.effective[id]; again && before != content {
 				t.Errorf("delivery %s changed between tries: %s, %s", id, before, content)
@@ -259,7 +259,7 @@ func TestEveryConversionIsToldOnce(t *testing.T) {
 	}
 	const conversions = 80
 	stops := []func(){running(t, courier(t, l, w, "a")), running(t, courier(t, l, w, "b"))}
-	// The first look says that what was attributed before is past.
+	// The first look says that earlier attributions are past.
 	until(t, l, "the first watermark", func() bool {
 		at, err := l.Watermark(t.Context(), leaseName)
 		return err == nil && !at.IsZero()
@@ -387,7 +387,7 @@ func TestRefusedIsDeadAndCanBeSentAgain(t *testing.T) {
 	}
 }
 
-// TestChangedSecretsStay holds that what is not named stays, and that nothing of it is shown.
+// TestChangedSecretsStay holds that secrets stay unless they are named, and are never shown.
 func TestChangedSecretsStay(t *testing.T) {
 	l, app := ledger(t)
 	rec := newReceiver(t, func(int, *http.Request) int { return 200 })

@@ -15,7 +15,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// Bounds of what an app may have.
+// Bounds of an app.
 const (
 	maxPostbacks  = 200
 	maxSecrets    = 10

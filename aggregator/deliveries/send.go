@@ -121,7 +121,7 @@ type shownRequest struct {
 }
 
 // request returns what to send: what the first try has fixed, or for the first try the conversion as it
-// is attributed now. Instead it may return what the delivery comes to without being sent.
+// is attributed now. Instead it may return the outcome of a delivery that is not sent.
 func (c *Courier) request(ctx context.Context, d Due, p *Postback) (postback.Request, shownRequest, *Outcome) {
 	var fixed struct{ Sent, Shown postback.Request }
 	later := func(err error) *Outcome {
@@ -198,7 +198,7 @@ func (c *Courier) exchange(ctx context.Context, r postback.Request) (status int,
 		return 0, 0, "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	head, _ := io.ReadAll(io.LimitReader(resp.Body, keptAnswer)) // the status has come: what follows of the body changes nothing
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, keptAnswer)) // the status decides, whatever becomes of the body
 	return resp.StatusCode, postback.RetryAfter(resp.Header.Get("Retry-After"), c.o.Now()), printable(head), nil
 }
 

@@ -18,7 +18,7 @@ type Ledger struct{ *postgres.Pool }
 // NewLedger returns the ledger of a database.
 func NewLedger(pool *postgres.Pool) *Ledger { return &Ledger{pool} }
 
-// sealName is what the secrets of a postback are sealed with.
+// sealName is the name under which the secrets of a postback are sealed.
 func sealName(id string) string { return postgres.PostbackLabel + id }
 
 // InForce returns the enabled postbacks of all apps that are not deleted, with their secrets.
