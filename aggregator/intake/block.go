@@ -14,12 +14,19 @@ import (
 // not be stored.
 const retryAfter = time.Second
 
+// heldAfter is what it waits while blocks are held: for a matter that takes an
+// operator, or hours.
+const heldAfter = 10 * time.Second
+
 // block reads one block, has it stored, and acknowledges it.
 func (s *session) block(ctx context.Context, stream *quic.Stream) {
 	defer stream.CancelRead(quic.StreamErrorCode(closeDone)) // gives the flow-control credit back if unread
 	_ = stream.SetReadDeadline(time.Now().Add(protocol.FrameTimeout))
-	reserved := 0
+	reserved, held := 0, ""
 	b, admitted, err := protocol.ReadBlockWithin(stream, func(bytes int) bool {
+		if held = s.in.held(); held != "" {
+			return false
+		}
 		if !s.in.coalescer.reserve(ctx, s.conn.Context(), bytes) {
 			return false
 		}
@@ -37,8 +44,11 @@ func (s *session) block(ctx context.Context, stream *quic.Stream) {
 		return
 	}
 	ack := retry("this node's memory budget is used up")
-	if admitted {
+	switch {
+	case admitted:
 		ack = s.store(ctx, &b)
+	case held != "":
+		ack = &protocol.Ack{Status: protocol.StatusRetry, RetryAfter: heldAfter.Milliseconds(), Reason: clip(held)}
 	}
 	ack.Epoch, ack.Seq = b.Epoch, b.Seq
 	s.in.metrics.answer(ack.Status, b.Count)

@@ -161,3 +161,20 @@ func TestReplayIsAskedForAndItsAnswerKept(t *testing.T) {
 		t.Errorf("kept %+v", m)
 	}
 }
+
+// While blocks are held, agents keep them; afterwards they are stored.
+func TestHeldBlocksWaitAtTheirAgents(t *testing.T) {
+	r := start(t)
+	r.held.Store("the disk is full")
+	conn, _ := r.connect(r.identity("one"), 5)
+	if ack := send(t, conn, blockOf(t, 1, events("x"), 1)); ack.Status != protocol.StatusRetry || ack.Reason != "the disk is full" || ack.RetryAfter != 10_000 {
+		t.Errorf("ack %+v", ack)
+	}
+	if rows, _ := r.sink.stored(); rows != 0 {
+		t.Errorf("%d rows are stored", rows)
+	}
+	r.held.Store("")
+	if ack := send(t, conn, blockOf(t, 1, events("x"), 1)); ack.Status != protocol.StatusStored {
+		t.Errorf("ack %+v", ack)
+	}
+}

@@ -115,6 +115,10 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 
+	// Held says why blocks are to wait at their agents for now; "" takes them. It does not
+	// block. Nil never holds.
+	Held func() string
+
 	InsertRows  int           // rows that make an insert due, 10,000 if zero
 	InsertDelay time.Duration // longest wait for more rows, 250 ms if zero
 	MemoryBytes int64         // what unanswered blocks may take, 256 MiB if zero
@@ -292,6 +296,14 @@ func (in *Intake) drain() {
 	for s := range in.sessions {
 		s.goodbye(&protocol.Goodbye{Code: "draining", Reason: "this node is stopping"})
 	}
+}
+
+// held says why nothing is taken at the moment.
+func (in *Intake) held() string {
+	if in.o.Held == nil {
+		return ""
+	}
+	return in.o.Held()
 }
 
 // watch ends the sessions of revoked agents and passes changes of settings and

@@ -13,6 +13,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,6 +254,7 @@ type rig struct {
 	state     *state
 	authority *authority.Authority
 	clock     *clock
+	held      atomic.Value // string: why blocks are held
 	stop      func()
 }
 
@@ -272,7 +274,7 @@ func start(t *testing.T) *rig {
 	r := &rig{t: t, addr: conn.LocalAddr(), sink: &sink{}, registry: reg, authority: a, clock: clock,
 		state: &state{settings: &protocol.Settings{Generation: 3}, changed: make(chan struct{})}}
 	in, err := New(Options{Node: "n1", Software: "test", Conn: conn, TLS: a.ServerTLS(), Sink: r.sink, Registry: reg, State: r.state,
-		Issuer: issuer{a}, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now, InsertDelay: 5 * time.Millisecond})
+		Issuer: issuer{a}, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: time.Now, Held: r.whyHeld, InsertDelay: 5 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,6 +292,11 @@ func start(t *testing.T) *rig {
 	})
 	t.Cleanup(r.stop)
 	return r
+}
+
+func (r *rig) whyHeld() string {
+	why, _ := r.held.Load().(string)
+	return why
 }
 
 // identity enrols an agent over the wire and returns its certificate.

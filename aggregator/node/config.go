@@ -38,6 +38,7 @@ type Config struct {
 	InsertRows    int           `config:"insert_rows" help:"rows that make an insert into ClickHouse due"`
 	InsertDelay   time.Duration `config:"insert_delay" help:"longest wait for more rows before an insert"`
 	IntakeMemory  daemon.Size   `config:"intake_memory" help:"bytes of blocks in memory, beyond which agents wait"`
+	DiskGuard     int           `config:"disk_guard" help:"percent of a disk of ClickHouse from which on events wait at the agents; 100 never"`
 	SweepEvery    time.Duration `config:"sweep_every" help:"how often stored facts are compared with their attributions"`
 	AuditHeads    string        `config:"audit_heads" help:"file to which signed heads of the audit log are appended; keep it where the database's owner cannot write"`
 	Migrate       bool          `config:"migrate" help:"bring the schemas up to date at start"`
@@ -58,6 +59,7 @@ func DefaultConfig() Config {
 		InsertRows:   10_000,
 		InsertDelay:  250 * time.Millisecond,
 		IntakeMemory: 256 << 20,
+		DiskGuard:    85,
 		SweepEvery:   5 * time.Second,
 		Migrate:      true,
 		LogLevel:     "info",
@@ -95,6 +97,9 @@ func (c *Config) Validate() error {
 	}
 	if c.SweepEvery < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("sweep_every: %s is less than 100ms", c.SweepEvery))
+	}
+	if c.DiskGuard < 50 || c.DiskGuard > 100 {
+		errs = append(errs, fmt.Errorf("disk_guard: %d percent is not between 50 and 100", c.DiskGuard))
 	}
 	return errors.Join(errs...)
 }

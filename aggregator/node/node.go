@@ -262,6 +262,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 		Sink:     &sink{warehouse: n.warehouse, attributor: n.attributor, directory: n.directory, secret: fingerprints},
 		Registry: registry{n.accounts.Agents, n.accounts.Pool, n.directory}, State: n.directory, Issuer: issuer{n.authority, n.accounts.Agents},
 		Logger: n.o.Log, Registerer: n.registry, Now: time.Now,
+		Held:       (&diskGuard{fullest: n.vitals.Fullest, limit: float64(c.DiskGuard) / 100, log: n.o.Log}).held,
 		InsertRows: c.InsertRows, InsertDelay: c.InsertDelay, MemoryBytes: int64(c.IntakeMemory),
 	})
 	return err

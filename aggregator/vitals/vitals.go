@@ -67,6 +67,24 @@ func New(o Options) (*Monitor, error) {
 	return m, errors.Join(o.Registerer.Register(m.read), o.Registerer.Register(collector{m}))
 }
 
+// Fullest is the disk of ClickHouse of which the largest part is used, as last read, and
+// how large that part is; 0 before the first reading.
+func (m *Monitor) Fullest() (disk string, used float64) {
+	v := m.clickhouse.Load()
+	if v == nil {
+		return "", 0
+	}
+	for _, d := range v.Disks {
+		if d.Total == 0 || d.Free > d.Total { // a disk that tells no size, as object storage
+			continue
+		}
+		if part := 1 - float64(d.Free)/float64(d.Total); part > used {
+			disk, used = d.Name, part
+		}
+	}
+	return disk, used
+}
+
 // Run reads until ctx ends.
 func (m *Monitor) Run(ctx context.Context) error {
 	ticker := time.NewTicker(m.o.Every)

@@ -199,7 +199,12 @@ func (s *system) masterKey() (string, error) {
 }
 
 func (s *system) aggregatorEnv(keyFile string) []string {
+	guard, set := os.LookupEnv("UNMOGROWP_DISK_GUARD")
+	if !set {
+		guard = "98" // disks of workstations are fuller than those of servers
+	}
 	return []string{
+		"UNMOGROWP_DISK_GUARD=" + guard,
 		"UNMOGROWP_CLICKHOUSE_DSN=" + s.env.get("CLICKHOUSE_DSN"),
 		"UNMOGROWP_POSTGRES_DSN=" + s.env.get("POSTGRES_DSN"),
 		"UNMOGROWP_MASTER_KEY_FILE=" + keyFile,
