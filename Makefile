@@ -8,6 +8,7 @@ PORT_OFFSET ?= 0
 DATA_DIR    ?= .data
 ARGS        ?=
 FUZZTIME    ?= 10s
+GOLANGCI    ?= github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -29,7 +30,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint reference race fuzz chaos powercut million sdk attack
+	check lint fmt golangci release images ops reference race fuzz chaos powercut million sdk attack
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -106,6 +107,21 @@ lint: console ## gofmt, vet, staticcheck and the house rules
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
 	@go test ./deploy/tidy ./deploy/reference
+
+fmt: ## format the Go sources and the console's
+	@gofmt -w $(GO_DIRS)
+
+golangci: console ## the linters that take longer: errors that are dropped or compared wrongly, contexts, security
+	@go run $(GOLANGCI) run ./...
+
+release: console ## build archives, deb and rpm, checksums, bills of materials and licences into dist/
+	@go run ./deploy/release -out dist -version "$(VERSION)" -revision "$$(git rev-parse HEAD)" -time "$$(git log -1 --format=%ct)" $(ARGS)
+
+images: console ## build the container images with buildah, podman or docker
+	@VERSION="$(VERSION)" deploy/docker/build $(ARGS)
+
+ops: console ## try out packages, units, images, charts, alerts, dashboards and proxies with the real programs
+	@deploy/ops/run $(ARGS)
 
 reference: ## write the reference pages of settings and metrics from the code
 	@go run ./deploy/reference

@@ -31,6 +31,7 @@ func Commands(root *cobra.Command) {
 		}),
 		adoptCommand(&config),
 		statusCommand(&config),
+		daemon.ReadyCommand(config.AdminListen),
 		bufferCommand(&config),
 		daemon.ValidateCommand(&config),
 		doctorCommand(&config),

@@ -44,6 +44,7 @@ func Commands(root *cobra.Command) {
 		eraseCommand(),
 		mcpCommand(),
 		validateCommand(),
+		daemon.ReadyCommand(config.AdminListen),
 		openapiCommand(),
 	)
 }

@@ -101,6 +101,8 @@ func wholes() map[string]Entry {
 		"deploy/system":               {Floor: 4, Beside: []string{"deploy/children"}, Why: "whole clusters, in one process or as processes that can be killed"},
 		"deploy/attack":               {Floor: 4, Beside: []string{"deploy/system"}, Why: "every attack of the security requirements, against a live system"},
 		"deploy/powercut":             {Floor: 4, Why: "a disk for tests that loses what was not flushed, or fails"},
+		"deploy/release":              {Floor: 4, Why: "binaries, packages and their papers"},
+		"deploy/ops":                  {Floor: 4, Beside: []string{"deploy/system", "deploy/children"}, Why: "what operators are given, tried out"},
 		"deploy/reference":            {Floor: 4, Why: "the reference pages, written from the code"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 

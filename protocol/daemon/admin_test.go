@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 )
 
 // runAdmin runs the group of an admin server until the returned stop, which answers Run's error.
@@ -292,5 +293,40 @@ func TestAnOccupiedAdminPortIsNamed(t *testing.T) {
 	err := (&Group{Admin: a}).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "part admin: serve http on 127.0.0.1:") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestReadyCommandAsksTheRunningProcess(t *testing.T) {
+	a := newAdmin(t, "")
+	var broken atomic.Bool
+	a.Check("postgres", func(context.Context) error {
+		if broken.Load() {
+			return errors.New("connection refused")
+		}
+		return nil
+	}, "console")
+	stop := runAdmin(t, &Group{}, a)
+	ask := func(args ...string) (int, string) {
+		var out strings.Builder
+		std := Streams{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(string) (string, bool) { return "", false }}
+		code := ExecuteArgs(t.Context(), "agent", func(root *cobra.Command) { root.AddCommand(ReadyCommand("127.0.0.1:1")) }, std, append([]string{"ready"}, args...))
+		return code, out.String()
+	}
+	admin := "--admin-listen=" + a.Addr().String()
+	if code, out := ask(admin); code != 0 || !strings.Contains(out, `"postgres":"ok"`) {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	broken.Store(true)
+	if code, out := ask(admin); code != 1 || !strings.Contains(out, "connection refused") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if code, out := ask(admin, "--for", "nothing"); code != 1 || !strings.Contains(out, "400") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if code, out := ask(admin); code != 1 || !strings.Contains(out, "is it running?") {
+		t.Errorf("exit %d: %s", code, out)
 	}
 }

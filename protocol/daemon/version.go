@@ -8,6 +8,9 @@ import (
 // version is stamped by the linker (-X github.com/unmogrowp/unmogrowp/protocol/daemon.version=…).
 var version string
 
+// revision is stamped by the linker likewise, for releases, which are built without the version control's own stamp.
+var revision string
+
 // Build says what a binary was made of.
 type Build struct {
 	Version  string `json:"version"`
@@ -19,11 +22,11 @@ type Build struct {
 // BuildInfo describes the running binary: the stamped version, else the module version, else
 // "dev".
 func BuildInfo() Build {
-	b := Build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := Build{Version: version, Revision: revision, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if ok {
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
+			if s.Key == "vcs.revision" && b.Revision == "" {
 				b.Revision = s.Value
 			}
 		}
