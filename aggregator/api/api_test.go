@@ -103,10 +103,10 @@ func rowsOf(s report.Statement) []report.Row {
 	switch {
 	case strings.HasPrefix(s.SQL, "SELECT uniqExact(event_id) FROM events"):
 		return []report.Row{fakeRow{uint64(3 - strings.Count(s.SQL, "country IN"))}}
-	case strings.HasPrefix(s.SQL, "SELECT conversion_id, name, time") && s.Args[len(s.Args)-1] == report.MaxLimit+1: // pages without end
+	case strings.HasPrefix(s.SQL, "SELECT conversion_id, lower(hex") && s.Args[len(s.Args)-1] == report.MaxLimit+1: // pages without end
 		rows := make([]report.Row, report.MaxLimit+1)
 		for i := range rows {
-			rows[i] = fakeRow{"=1+1", "Order Completed", int64(1), int64(-1_000_000), "EUR", "organic", "", "", "", "", uint64(0)}
+			rows[i] = fakeRow{"=1+1", "0a", "Order Completed", int64(1), int64(-1_000_000), "EUR", "organic", "", "", "", "", uint64(0)}
 		}
 		return rows
 	}

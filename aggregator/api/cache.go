@@ -147,6 +147,9 @@ func (c *call) kept() (any, error) {
 	if len(filter.MediaSources)+len(filter.Countries) > 0 {
 		key += fmt.Sprintf(" %q %q", filter.MediaSources, filter.Countries)
 	}
+	if c.route.ids && seesIDs(c) {
+		key += " ids"
+	}
 	answer, err := c.answers.get(key, func() (*keptAnswer, error) {
 		// Others wait for this answer: it must not end because one of them went away.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), requestTimeout)
@@ -175,7 +178,7 @@ func (s *server) answerKept(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	answer := s.answers.find(key)
-	if answer == nil || !answer.fresh(began) && !answer.renews.Load() {
+	if answer == nil || answer.route.ids || !answer.fresh(began) && !answer.renews.Load() {
 		return false
 	}
 	session, ok := s.Authenticator.remembered(r.Header.Get("Authorization"))

@@ -43,7 +43,7 @@ func putCosts(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.costsBody()
+	body, err := readCosts(c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func putCosts(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.ownSources(costs); err != nil {
+	if err := ownSources(c, costs); err != nil {
 		return nil, err
 	}
 	if body.DryRun {
@@ -75,8 +75,8 @@ func putCosts(c *call) (any, error) {
 	return answer, c.Accounts.Record(c.ctx, "costs.import", postgres.Success, c.name(), app.ID, detail)
 }
 
-// costsBody reads the body as JSON, or as a file whose settings are in the query string.
-func (c *call) costsBody() (costsBody, error) {
+// readCosts reads the body as JSON, or as a file whose settings are in the query string.
+func readCosts(c *call) (costsBody, error) {
 	var body costsBody
 	p, err := c.query()
 	if err != nil {
@@ -98,7 +98,7 @@ func (c *call) costsBody() (costsBody, error) {
 }
 
 // ownSources refuses costs of media sources and countries that whoever asks does not see.
-func (c *call) ownSources(costs []report.Cost) error {
+func ownSources(c *call, costs []report.Cost) error {
 	q, err := c.narrowed()
 	if err != nil {
 		return err

@@ -225,10 +225,10 @@ func TestRolesChangeMidSession(t *testing.T) {
 	app := s.app("Shop")
 	user := s.user("a@example.com", access.Assignment{Role: access.Analyst, AllApps: true})
 	c := s.login("a@example.com")
-	c.get("apps/" + app + "/conversions").want(200)
+	c.get("apps/" + app + "/conflicts").want(200)
 	owner.send("PUT", "users/"+user.ID+"/roles", map[string]any{"roles": []any{map[string]any{"role": "viewer", "apps": "*"}}}, nil).want(200)
 	s.clock.advance(5 * time.Second)
-	c.get("apps/" + app + "/conversions").want(403).problem()
+	c.get("apps/" + app + "/conflicts").want(403).problem()
 	c.get("apps/" + app + "/reports/overview").want(200)
 	owner.send("PATCH", "users/"+user.ID, map[string]any{"disabled": true}, nil).want(200)
 	s.clock.advance(5 * time.Second)
@@ -248,7 +248,9 @@ func TestNarrowedRolesNarrowTheQuestion(t *testing.T) {
 		access.Assignment{Role: access.Analyst, Apps: []string{app}, Countries: []string{"DE"}})
 	two := s.login("two@example.com")
 	two.get("apps/" + app + "/reports/overview").want(403)
-	two.get("apps/" + app + "/conversions").want(200)
+	two.get("apps/" + app + "/conversions").want(403)
+	s.user("three@example.com", access.Assignment{Role: access.Analyst, Apps: []string{app}, Countries: []string{"DE"}})
+	s.login("three@example.com").get("apps/" + app + "/conversions").want(200)
 	if s.reports.asked([]string{"mail"}) || !s.reports.asked([]string{"DE"}) {
 		t.Errorf("asked %+v", s.reports.last)
 	}

@@ -119,15 +119,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		c.get(at + "/reports/" + path).want(200)
 	}
 	c.get(at + "/reports/attribution?model=guess").want(400)
-	c.get(at + "/reports/performance?group_by=media_source,sub1,day&models=all&compare=year&filter=media_source:a,b&filter=country:!DE&sort=-roas&metrics=roas,cost").want(200)
-	for _, bad := range []string{"group_by=payload", "metrics=luck", "sort=luck", "compare=never", "filter=luck:1", "filter=media_source", "cursor=!", "models=one", "model=markov", "group_by=day,week,month,country,link,ad"} {
-		c.get(at + "/reports/performance?" + bad).want(400)
-	}
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "60"}}}).want(200)
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "19/11/2026", "media_source": "metaads", "cost": "60"}}}).want(400)
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "-60"}}}).want(400)
-	c.get(at + "/costs").want(200)
-	c.get(at + "/costs/coverage").want(200)
+	c.walkReports(at)
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	for _, path := range []string{"overview", "timeseries", "attribution", "compare", "sources", "paths", "performance?models=all&compare=previous"} {
 		c.get(at + "/reports/" + path + map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "format=csv").want(200)
@@ -224,4 +216,21 @@ func (c *checking) RoundTrip(request *http.Request) (*http.Response, error) {
 func firstLines(err error) string {
 	lines := strings.SplitN(err.Error(), "\n", 6)
 	return strings.Join(lines[:min(len(lines), 5)], "\n")
+}
+
+// walkReports asks what the pages of campaigns and costs ask, rightly and wrongly.
+func (c *client) walkReports(at string) {
+	c.get(at + "/reports/performance?group_by=media_source,sub1,day&models=all&compare=year&filter=media_source:a,b&filter=country:!DE&sort=-roas&metrics=roas,cost").want(200)
+	for _, bad := range []string{"group_by=payload", "metrics=luck", "sort=luck", "compare=never", "filter=luck:1", "filter=media_source", "cursor=!", "models=one", "model=markov", "group_by=day,week,month,country,link,ad"} {
+		c.get(at + "/reports/performance?" + bad).want(400)
+	}
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "60"}}}).want(200)
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "19/11/2026", "media_source": "metaads", "cost": "60"}}}).want(400)
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "-60"}}}).want(400)
+	c.get(at + "/reports/overview?compare=year&filter=media_source:a").want(200)
+	c.get(at + "/reports/overview?compare=never").want(400)
+	c.get(at + "/reports/why?filter=media_source:a&model=linear").want(200)
+	c.get(at + "/reports/insights").want(200)
+	c.get(at + "/costs").want(200)
+	c.get(at + "/costs/coverage").want(200)
 }

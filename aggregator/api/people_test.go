@@ -51,14 +51,14 @@ func TestCustomRolesOverHTTP(t *testing.T) {
 	c.post("users", map[string]any{"email": "ann@example.com", "name": "Ann", "password": testPassword,
 		"roles": []any{map[string]any{"role": "reader", "apps": []string{app}}}}).want(201).decode(&made)
 	ann := s.login("ann@example.com")
-	ann.get("apps/" + app + "/conversions").want(200)
+	ann.get("apps/" + app + "/conflicts").want(200)
 	ann.get("apps/" + app + "/reports/overview").want(403)
 	if len(ann.user.Permissions) != 2 || made.Roles[0].Role != "reader" {
 		t.Errorf("ann = %+v, %+v", ann.user, made)
 	}
 	c.send("PUT", "roles/reader", map[string]any{"permissions": []string{"reports.read", "apps.read"}}, nil).want(200)
 	s.clock.advance(5 * time.Second)
-	ann.get("apps/" + app + "/conversions").want(403)
+	ann.get("apps/" + app + "/conflicts").want(403)
 	ann.get("apps/" + app + "/reports/overview").want(200)
 	if got := c.send("DELETE", "roles/reader", nil, nil).want(409); got.problem().Code != "role_in_use" {
 		t.Errorf("%s", got.body)

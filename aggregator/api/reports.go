@@ -67,11 +67,11 @@ func moment(name, text string, zone *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t.UTC(), nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, zone)
+	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return t, badRequest(name + " must be a time such as 2026-01-31T00:00:00Z or a date such as 2026-01-31.")
 	}
-	return t.UTC(), nil
+	return report.DayStart(t.Year(), t.Month(), t.Day(), zone).UTC(), nil
 }
 
 // span reads from and to.
@@ -92,8 +92,8 @@ func (p parameters) span(now time.Time, zone *time.Location) (from, to time.Time
 }
 
 // asks is the line of a report: what it is called, what it tells, how it is answered,
-// and the parameters that it takes besides from, to and tz.
-func asks[T any](path, summary string, answer func(context.Context, report.Store, report.Query) (T, error), query ...string) route {
+// and the parameters that it takes.
+func asks[T any](path, summary string, answer func(context.Context, report.Store, report.Query) (T, error), query string) route {
 	var reply T
 	handle := func(c *call) (any, error) {
 		q, err := c.question()
@@ -103,7 +103,7 @@ func asks[T any](path, summary string, answer func(context.Context, report.Store
 		return answerOf(answer(c.ctx, c.Reports, q))
 	}
 	return route{method: "GET", path: "apps/{app}/" + path, rule: needs(access.ReportsRead), handle: handle, summary: summary,
-		query: append([]string{"from", "to", "tz"}, query...), reply: reply}
+		query: with(query), reply: reply}
 }
 
 // question makes a valid report query of the request: the app of the path, the range, what was asked,
@@ -127,7 +127,7 @@ func (c *call) question() (report.Query, error) {
 	}
 	q.TZ, q.Currency, q.AppCurrency, q.Settings = cmp.Or(p.get("tz"), app.Timezone), p.get("currency"), app.Currency, &versions[0].Settings
 	q.Interval, q.Metric = report.Interval(cmp.Or(p.get("interval"), string(report.Day))), report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
-	q.Cursor, q.All, q.Given = p.get("cursor"), c.exporting, p.values
+	q.Cursor, q.All, q.Given, q.IDs = p.get("cursor"), c.exporting, p.values, seesIDs(c)
 	if c.route.converts {
 		q.Currency = cmp.Or(q.Currency, q.AppCurrency)
 	}
@@ -224,6 +224,17 @@ func compareReport(c *call) (any, error) {
 	return answerOf(report.Compare(sides[0], sides[1]))
 }
 
+// seesIDs says whether whoever asks may see the ids of people, devices and messages.
+func seesIDs(c *call) bool { return access.Can(c.principal, access.RawRead, c.param("app")) }
+
+func why(c *call) (any, error) {
+	q, err := c.question()
+	if err != nil {
+		return nil, err
+	}
+	return answerOf(report.Why(c.ctx, c.Reports, q))
+}
+
 func conversion(c *call) (any, error) {
 	q, err := c.question()
 	if err != nil {
@@ -234,36 +245,4 @@ func conversion(c *call) (any, error) {
 		err = errNoRoute()
 	}
 	return result, err
-}
-
-func reportRoutes() []route {
-	conversions := asks("conversions", "Conversions, newest first", report.ListConversions, "fraud", "limit", "cursor", "format")
-	conversions.rule = needs(access.RawRead)
-	performance := asks("reports/performance", "The grid: what came of which source, campaign, day and so on. Installs go by their winner, events and "+
-		"revenue by the credit of one model, or of all", report.Performance,
-		"group_by", "metrics", "event", "model", "models", "compare", "filter", "fraud", "currency", "as_of", "sort", "limit", "cursor", "format")
-	performance.converts = true
-	return []route{
-		asks("reports/overview", "Exact counts and revenue of a range", report.Overview, "currency", "format"),
-		asks("reports/timeseries", "One metric over time", report.Timeseries, "interval", "metric", "currency", "format"),
-		asks("reports/attribution", "Conversions and revenue credited under one model", report.Attribution, "fraud", "model", "group_by", "currency", "format"),
-		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport,
-			summary: "Two models side by side, with the difference in credit and in rank",
-			query:   []string{"from", "to", "tz", "fraud", "a", "b", "run", "group_by", "currency", "format"}, reply: report.CompareResult{}},
-		asks("reports/sources", "Media sources and campaigns under last touch", report.Sources, "fraud", "currency", "format"),
-		asks("reports/paths", "The most frequent paths to conversions, and how long all were in touches and days", report.Paths, "fraud", "currency",
-			"limit", "format"),
-		asks("reports/late", "Touches that came too late to change credit, and message ids with several contents", report.Late),
-		conversions,
-		performance,
-		asks("costs", "What advertising cost, as it was imported; of each day, source, campaign, ad set, ad and country the latest", report.ListCosts,
-			"filter", "as_of", "limit", "cursor", "format"),
-		asks("costs/coverage", "Sources and campaigns that cost something and brought nothing, and those of which no cost is known", report.Coverage, "filter"),
-		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite), handle: putCosts,
-			summary: "Import costs, as rows, or as a file (text/csv, or in the field file) with our columns or those of an export of Google Ads, Meta, TikTok " +
-				"or Apple Search Ads; a later import of the same key replaces",
-			query: []string{"currency", "media_source", "dry_run"}, body: costsBody{}, reply: costsAnswer{}, text: true},
-		{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.RawRead), handle: conversion,
-			summary: "One conversion and why it was credited so", reply: report.ConversionResult{}},
-	}
 }

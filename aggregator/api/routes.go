@@ -76,6 +76,7 @@ type route struct {
 
 	converts bool // without a currency its money is converted to the app's
 	text     bool // its body may be text/csv too
+	ids      bool // its answer has ids for those who may see them, and is another for others
 }
 
 // name is the route in metrics and the audit log; no route has one, too.

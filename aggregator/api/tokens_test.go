@@ -28,7 +28,7 @@ func TestAPITokensOverHTTP(t *testing.T) {
 	script.token = token.Secret
 	script.get("apps/" + own + "/reports/overview").want(200)
 	script.get("apps/" + foreign + "/reports/overview").want(404)
-	script.get("apps/" + own + "/conversions").want(403)
+	script.get("apps/" + own + "/conflicts").want(403)
 	script.post("users", map[string]any{"email": "x@example.com", "name": "X", "roles": []any{}}).want(403) // it reaches one app only
 	var who person
 	script.get("me").want(200).decode(&who)
@@ -58,7 +58,7 @@ func TestServiceAccountsOverHTTP(t *testing.T) {
 	c.post("users/"+s.user("ann@example.com").ID+"/tokens", body).want(400)
 	script := s.client()
 	script.token = token.Secret
-	script.get("apps/" + s.app("Shop") + "/conversions").want(200)
+	script.get("apps/" + s.app("Shop") + "/conflicts").want(200)
 	c.send("DELETE", "users/"+c.user.ID+"/tokens/"+token.ID, nil, nil).want(404)
 	c.send("DELETE", "users/"+robot.ID+"/tokens/"+token.ID, nil, nil).want(204)
 	var left page[people.Token]

@@ -52,6 +52,14 @@ func (l *amounts) add(a amount) {
 	}
 }
 
+// addAll adds the amounts of another list.
+func (l *amounts) addAll(other *amounts) {
+	for currency, n := range other.revenue {
+		l.add(amount{currency, n, other.unknown[currency], new(big.Int)})
+	}
+	l.exact.Add(&l.exact, &other.exact)
+}
+
 // in returns what there is in a currency, without any conversion.
 func (l *amounts) in(currency string) Decimal {
 	if n := l.revenue[currency]; n != nil {

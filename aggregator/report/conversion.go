@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -18,6 +20,10 @@ type Ledger interface {
 // Conversion returns one conversion of the app of a valid query in full, whatever
 // its time, and false if there is none that the person may see.
 func Conversion(ctx context.Context, ledger Ledger, q Query, id string) (ConversionResult, bool, error) {
+	id, err := idOf(ctx, ledger, &q, id)
+	if err != nil {
+		return ConversionResult{}, false, err
+	}
 	rows, err := ledger.Attributions(ctx, q.App, []string{id})
 	if err != nil || len(rows) == 0 || !q.sees(&rows[0]) {
 		return ConversionResult{}, false, err
@@ -29,7 +35,40 @@ func Conversion(ctx context.Context, ledger Ledger, q Query, id string) (Convers
 			return ConversionResult{}, false, err
 		}
 	}
-	return conversionOf(&rows[0]), true, nil
+	result := conversionOf(&rows[0])
+	if !q.IDs {
+		result.hideIDs()
+	}
+	return result, true, nil
+}
+
+// idOf is the id of a conversion that is named by its handle.
+func idOf(ctx context.Context, store Store, q *Query, name string) (id string, err error) {
+	handle, found := strings.CutPrefix(name, handlePrefix)
+	hash, bad := strconv.ParseUint(handle, 16, 64)
+	if !found || bad != nil {
+		return name, nil
+	}
+	var s Statement
+	s.add("SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash = ? LIMIT 1", q.App, hash)
+	if err := store.Read(ctx, Part{s, func(r Row) error { return r.Scan(&id) }}); err != nil {
+		return "", fmt.Errorf("find a conversion: %w", err)
+	}
+	return id, nil
+}
+
+// hideIDs leaves the journey and takes away what names people, devices and messages.
+func (r *ConversionResult) hideIDs() {
+	r.ID, r.InputDigest, r.Install.ID, r.Install.TouchID = "", "", "", ""
+	for i := range r.Candidates {
+		r.Candidates[i].TouchID, r.Candidates[i].Claim = "", ""
+	}
+	for i := range r.Touches {
+		r.Touches[i].TouchID = ""
+	}
+	if r.Reengagement != nil {
+		r.Reengagement.OpenID, r.Reengagement.TouchID = "", ""
+	}
 }
 
 // sees reports whether a person whose view is narrowed to media sources may see

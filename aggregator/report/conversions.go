@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
@@ -72,7 +74,7 @@ func ListConversions(ctx context.Context, store Store, q Query) (ConversionsResu
 func (q *Query) page(ctx context.Context, store Store) (ConversionsResult, error) {
 	var list []ConversionRow
 	err := store.Read(ctx, into(&list, conversionsSQL(q), func(r Row, c *ConversionRow) error {
-		return r.Scan(&c.ID, &c.Name, &c.Time, &c.Revenue, &c.Currency, &c.Outcome, &c.InstallSource, &c.InstallName, &c.LastSource, &c.LastName, &c.Touches)
+		return r.Scan(&c.ID, &c.Handle, &c.Name, &c.Time, &c.Revenue, &c.Currency, &c.Outcome, &c.InstallSource, &c.Installed, &c.Source, &c.Campaign, &c.Touches)
 	}))
 	if err != nil {
 		return ConversionsResult{}, fmt.Errorf("read conversions: %w", err)
@@ -80,52 +82,83 @@ func (q *Query) page(ctx context.Context, store Store) (ConversionsResult, error
 	return q.conversionsOf(list), nil
 }
 
-// conversions asks for one row more than a page has.
+// conversionsSQL asks for one row more than a page has.
 func conversionsSQL(q *Query) Statement {
 	var s Statement
-	s.add("SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,\n" +
-		"    touches_media_source[-1], touches_campaign[-1], length(touches_id)\nFROM attributions FINAL\n").within(q).madeIn(q)
+	credit := "credit_" + q.Model.String()
+	at := "[indexOf(" + credit + ", arrayMax(" + credit + "))]"
+	s.add("SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue, currency, outcome, media_source, campaign,\n" +
+		"    touches_media_source" + at + ", touches_campaign" + at + ", length(touches_id)\nFROM attributions FINAL\n").within(q).madeIn(q)
+	if event := q.Given.Get("event"); event == AnyEvent {
+		s.add("\n    AND NOT install")
+	} else if event != "" {
+		s.add("\n    AND name = ?", event)
+	}
 	if len(q.MediaSources) > 0 {
 		s.add("\n    AND hasAny("+orOrganic("touches_media_source")+", ?)", q.MediaSources)
 	}
 	if m, err := q.after(); err == nil && m != nil {
-		s.add("\n    AND (time, conversion_id) < (?, ?)", m.Time, m.ID)
+		s.add("\n    AND (time, lower(hex(cityHash64(conversion_id)))) < (?, ?)", m.Time, m.ID)
 	}
-	return *s.add("\nORDER BY time DESC, conversion_id DESC LIMIT ?", q.limit()+1)
+	return *s.add("\nORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?", q.limit()+1)
 }
 
 // ConversionRow is a row of the statement of a page.
 type ConversionRow struct {
-	ID, Name                   string
-	Time, Revenue              int64
-	Currency                   string
-	Outcome                    string
-	InstallSource, InstallName string // media source and campaign of the install's winner
-	LastSource, LastName       string // and of the last touch
-	Touches                    uint64
+	ID, Handle, Name         string
+	Time, Revenue            int64
+	Currency                 string
+	Outcome                  string
+	InstallSource, Installed string // media source and campaign of the install's winner
+	Source, Campaign         string // and of the touch with most credit
+	Touches                  uint64
 }
+
+// handlePrefix begins what names a conversion to those who may not see ids.
+const handlePrefix = "j_"
 
 // conversionsOf makes the page.
 func (q *Query) conversionsOf(rows []ConversionRow) ConversionsResult {
 	result := ConversionsResult{Data: []ConversionItem{}}
 	for i, r := range rows {
 		if i == q.limit() {
-			result.NextCursor = mark{rows[i-1].Time, rows[i-1].ID}.cursor()
+			result.NextCursor = mark{rows[i-1].Time, rows[i-1].Handle}.cursor()
 			break
 		}
+		o := attribution.Outcome(r.Outcome)
 		item := ConversionItem{
-			ID: r.ID, Event: r.Name, Time: time.UnixMilli(r.Time).UTC(), Revenue: Millionths(r.Revenue), Currency: r.Currency,
-			Result: outcome(attribution.Outcome(r.Outcome), r.Touches > 0), MediaSource: r.InstallSource, Campaign: r.InstallName, Touches: int(r.Touches),
+			ID: handlePrefix + r.Handle, Event: r.Name, Time: time.UnixMilli(r.Time).UTC(), Revenue: Millionths(r.Revenue), Currency: r.Currency,
+			Refund: r.Revenue < 0,
+			Result: outcome(o, r.Touches > 0), MediaSource: r.InstallSource, Campaign: r.Installed, Touches: int(r.Touches),
+			InstallFrom: InstallFrom{r.Outcome, cmp.Or(q.alias(r.InstallSource), unsourced(o)), r.Installed},
+			CreditedTo:  CreditedTo{q.Model.String(), cmp.Or(q.alias(r.Source), attribution.Organic), r.Campaign},
+		}
+		if o == attribution.NoInstall {
+			item.InstallFrom.MediaSource = ""
+		}
+		if o == attribution.Unattributed {
+			item.InstallFrom.MediaSource = string(o)
+		}
+		if q.IDs {
+			item.ID = r.ID
 		}
 		if item.MediaSource == "" {
-			item.MediaSource, item.Campaign = r.LastSource, r.LastName
+			item.MediaSource, item.Campaign = r.Source, r.Campaign
 		}
 		if item.MediaSource == "" {
-			item.MediaSource = unsourced(attribution.Outcome(r.Outcome))
+			item.MediaSource = unsourced(o)
 		}
 		result.Data = append(result.Data, item)
 	}
 	return result
+}
+
+// alias is a media source as people are shown it.
+func (q *Query) alias(name string) string {
+	if shown, ok := q.Aliases[strings.ToLower(name)]; ok {
+		return shown
+	}
+	return name
 }
 
 // unsourced is what stands for a media source where there is none: unattributed

@@ -13,7 +13,7 @@ import (
 func costDimensions() []Dimension { return []Dimension{MediaSource, Campaign, AdSet, Ad, Country} }
 
 // knowsCost reports whether costs can be told apart, and filtered, as was asked.
-func (g *Grid) knowsCost() bool {
+func (g *Query) knowsCost() bool {
 	st := stream{has: costDimensions()}
 	for _, d := range g.GroupBy {
 		if !st.knows(d) {
@@ -28,21 +28,21 @@ func (g *Grid) knowsCost() bool {
 	return true
 }
 
-// costs are what was imported, and what clicks say that they cost where nothing was
+// costs are the imported ones, and those that clicks state where nothing was
 // imported for their source and day.
-func (g *Grid) costs() []summing {
+func costsOf(g *Query) []summing {
 	if !g.knowsCost() {
 		return nil
 	}
-	stated := touchStream(&g.Query)
+	stated := touchStream(g)
 	day := "toString(toDate(fromUnixTimestamp64Milli(x_at, '" + g.zoneName() + "')))"
 	inner := stated.base
 	stated.base = Statement{}
 	stated.base.add("SELECT * FROM (").append(inner).add(") WHERE x_cost != 0 AND (" + day + ", x_media_source) NOT IN (SELECT toString(date), " +
 		"x_media_source FROM (").
-		append(costRows(&g.Query)).add("))")
+		append(costRows(g)).add("))")
 	return []summing{
-		{st: costStream(&g.Query), money: []measure{{"cost", "x_cost"}}},
+		{st: costStream(g), money: []measure{{"cost", "x_cost"}}},
 		{st: stated, money: []measure{{"cost", "x_cost"}}},
 	}
 }
@@ -56,7 +56,7 @@ func costStream(q *Query) *stream {
 	return st
 }
 
-// costRows are the costs of the days of the range, of each key what was imported last.
+// costRows are the costs of the days of the range, of each key the last import.
 func costRows(q *Query) Statement {
 	var s Statement
 	first, last := q.days()

@@ -15,7 +15,7 @@ import (
 // MaxCosts bounds the costs of one import.
 const MaxCosts = 50_000
 
-// Cost is what one day of advertising cost, as far down as it is known. Country is a code
+// Cost is the price of one day of advertising, as far down as it is known. Country is a code
 // of two capital letters.
 type Cost struct {
 	Date        string  `json:"date"` // 2026-01-31, in the app's calendar
@@ -40,9 +40,9 @@ func (c *Cost) Key() CostKey {
 	return CostKey{c.Date, c.MediaSource, c.Campaign, c.AdSet, c.Ad, c.Country}
 }
 
-// CheckCosts completes what was given and says what is wrong with it; currency and source
+// CheckCosts completes rows and reports their faults; currency and source
 // are for rows that name none. Rows of one key are added up, for an export can be finer
-// than what is kept.
+// than our key.
 func CheckCosts(costs []Cost, currency, source string) ([]Cost, error) {
 	if len(costs) == 0 || len(costs) > MaxCosts {
 		return nil, invalid("give 1 to %d costs at once, not %d", MaxCosts, len(costs))
@@ -139,7 +139,7 @@ func readMoney(text string) (int64, error) {
 	return n.Int64(), nil
 }
 
-// CostFile is what a file of costs holds.
+// CostFile holds the costs of a file.
 type CostFile struct {
 	Costs   []Cost
 	Format  string // ours, google_ads, meta, tiktok or apple_search_ads

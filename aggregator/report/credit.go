@@ -46,32 +46,23 @@ func Sources(ctx context.Context, store Store, q Query) (AttributionResult, erro
 	return Attribution(ctx, store, q)
 }
 
-// attribution answers with the dimensions, whether there is revenue, its currency,
+// attributionSQL answers with the dimensions, whether there is revenue, its currency,
 // and the sums of credit and of revenue in millionths as text.
 func attributionSQL(q *Query) Statement {
-	model := q.Model.String()
 	var s Statement
-	s.add("SELECT "+names(q.dimensions())+", paid, currency, toString(sum(credits)), toString(sum(shares))").exact(q, "shares").
-		add("\nFROM (SELECT " + names(q.dimensions()) + ", paid, currency, " + q.day("time") + ", sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS " +
-			"shares FROM (\n" +
-			"    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time")
-	for _, d := range q.dimensions() {
-		s.add(", path_" + string(d) + " AS " + string(d))
+	model, groups := q.Model.String(), ""
+	for i := range q.dimensions() {
+		groups += fmt.Sprintf("g%d, ", i)
 	}
-	s.add(", credit, share\n    FROM (SELECT * FROM attributions FINAL ").within(q).madeIn(q).add(")\n    ARRAY JOIN")
-	for _, d := range q.dimensions() {
-		empty := "['']"
-		if d == MediaSource {
-			empty = "['organic']"
-		}
-		s.add(" if(empty(touches_id), " + empty + ", touches_" + string(d) + ") AS path_" + string(d) + ",")
+	s.add("SELECT "+groups+"paid, currency, toString(sum(credits)), toString(sum(shares))").exact(q, "shares").add("\nFROM (SELECT ")
+	for i, d := range q.dimensions() {
+		s.add(q.expression(d) + fmt.Sprintf(" AS g%d, ", i))
 	}
-	s.add("\n        if(empty(touches_id), [1000000], credit_" + model + ") AS credit, if(empty(touches_id), [revenue], revenue_" + model + ") AS share")
-	if len(q.MediaSources) > 0 {
-		s.add(",\n        "+orOrganic("touches_media_source")+" AS source_of\n    WHERE source_of IN (?)", q.MediaSources)
-	}
-	s.add(")\n    GROUP BY " + names(q.dimensions()) + ", paid, currency, day)").rates(q)
-	return *s.add("\nGROUP BY "+names(q.dimensions())+", paid, currency LIMIT ?", maxGroups)
+	st := creditStream(q, "", []string{model})
+	s.add("x_paid AS paid, x_currency AS currency, "+q.day("x_at")+", sum(toInt128(credit_"+model+"_of)) AS credits, sum(toInt128(revenue_"+model+"_of)) "+
+		"AS shares\n").
+		joined(q, st, q.dimensions(), false).add("\nGROUP BY " + groups + "paid, currency, day)").rates(q)
+	return *s.add("\nGROUP BY "+groups+"paid, currency LIMIT ?", maxGroups)
 }
 
 // dimensions are those asked for, the media source if none is.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Filter keeps what has one of the values in a field, or with Not what has none of
+// Filter keeps rows with one of the values in a field, or with Not rows with none of
 // them. The empty value is "has none".
 type Filter struct {
 	Field  Dimension
@@ -18,7 +18,7 @@ const maxFilters = 20
 
 // ParseFilters reads filters as people write them: "field:value", several values of a
 // field after commas or in a filter each (any of them will do), and "field:!value" or
-// "!field:value" for what is to be left out. A comma, an exclamation mark or a
+// "!field:value" to leave rows out. A comma, an exclamation mark or a
 // backslash that belongs to a value has a backslash before it.
 func ParseFilters(texts []string) ([]Filter, error) {
 	var list []Filter
@@ -81,7 +81,7 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// filters are what the question asks for and what the person may see: the one place
+// filters are those of the question and those of the person's view: the one place
 // in which a narrowed view becomes a filter.
 func (q *Query) filters() []Filter {
 	list := slices.Clip(q.Filters)
@@ -114,4 +114,9 @@ func (q *Query) validateFields() error {
 // SeesCost reports whether a cost is one that the person asking may see.
 func (q *Query) SeesCost(c *Cost) bool {
 	return (len(q.MediaSources) == 0 || slices.Contains(q.MediaSources, c.MediaSource)) && (len(q.Countries) == 0 || slices.Contains(q.Countries, c.Country))
+}
+
+// escape writes a value as ParseFilters reads it.
+func escape(value string) string {
+	return strings.NewReplacer(`\`, `\\`, ",", `\,`, "!", `\!`).Replace(value)
 }

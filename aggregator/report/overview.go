@@ -1,8 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math/big"
+	"slices"
 	"time"
 )
 
@@ -11,35 +14,97 @@ import (
 type overviewSQL struct {
 	Events      Statement // count
 	Touches     Statement // kind, count
-	Conversions Statement // installs, conversions
-	Revenue     Statement // currency, sum of millionths as text
+	Conversions Statement // installs of which nothing is known yet, conversions
+	Installs    Statement // new, attributed, view-through, organic, unattributed, reinstalls, re-attributions
+	Reengaged   Statement // count
+	Names       Statement // conversion event, count
+	Revenue     Statement // currency, sum of millionths as text, converted, without a rate, gross, untrusted
 	Fresh       Statement // newest received stamp, 0 if nothing is stored
 }
 
-// Overview counts what is stored in the range of a valid query, every message once.
+// Overview counts the facts in the range of a valid query, every message once,
+// beside the period that it is compared with.
 func Overview(ctx context.Context, store Store, q Query) (OverviewResult, error) {
-	result := OverviewResult{Revenue: []Money{}}
+	compare := q.Given.Get("compare")
+	if !slices.Contains([]string{"", "previous", "year"}, compare) {
+		return OverviewResult{}, invalid("compare must be previous or year")
+	}
+	result, err := overview(ctx, store, q)
+	if err != nil || compare == "" {
+		return result, err
+	}
+	earlier := q
+	earlier.From, earlier.To = q.before(compare)
+	before, err := overview(ctx, store, earlier)
+	before.FreshUntil = nil
+	result.Previous, result.PreviousRange = &before, &Period{earlier.From, earlier.To}
+	return result, err
+}
+
+func overview(ctx context.Context, store Store, q Query) (OverviewResult, error) {
+	result := OverviewResult{Revenue: []Earnings{}, EventsBy: []EventCount{}, Cost: []Money{}}
 	if err := q.settle(ctx, store); err != nil {
 		return result, fmt.Errorf("read overview: %w", err)
 	}
 	sql := overviewStatements(&q)
 	var revenue []CurrencySum
-	err := store.Read(ctx,
-		Part{sql.Events, func(r Row) error { return r.Scan(&result.Events) }},
-		Part{sql.Touches, result.scanTouches},
-		Part{sql.Conversions, func(r Row) error { return r.Scan(&result.Installs, &result.Conversions) }},
-		into(&revenue, sql.Revenue, func(r Row, s *CurrencySum) error { return r.Scan(&s.Currency, &s.Sum, &s.Exact, &s.Unknown) }),
-		Part{sql.Fresh, func(r Row) error {
+	var pending uint64
+	by := &result.InstallsBy
+	parts := []Part{
+		{sql.Events, func(r Row) error { return r.Scan(&result.Events) }},
+		{sql.Touches, result.scanTouches},
+		{sql.Conversions, func(r Row) error { return r.Scan(&pending, &result.Conversions) }},
+		{sql.Installs, func(r Row) error {
+			return r.Scan(&result.Installs, &by.Attributed, &by.ViewThrough, &by.Organic, &by.Unattributed, &result.Reinstalls, &result.Reattributions)
+		}},
+		{sql.Reengaged, func(r Row) error { return r.Scan(&result.Reengagements) }},
+		into(&result.EventsBy, sql.Names, func(r Row, n *EventCount) error { return r.Scan(&n.Event, &n.Count) }),
+		into(&revenue, sql.Revenue, func(r Row, s *CurrencySum) error {
+			return r.Scan(&s.Currency, &s.Sum, &s.Exact, &s.Unknown, &s.Gross, &s.Untrusted)
+		}),
+		{sql.Fresh, func(r Row) error {
 			var newest int64
 			err := r.Scan(&newest)
 			result.FreshUntil = stamp(newest)
 			return err
-		}})
-	if err != nil {
+		}},
+	}
+	costs := make([]amounts, len(costsOf(&q)))
+	for i, c := range costsOf(&q) {
+		parts = append(parts, costs[i].part(&q, c))
+	}
+	if err := store.Read(ctx, parts...); err != nil {
 		return result, fmt.Errorf("read overview: %w", err)
 	}
-	result.Revenue, result.Converted, err = q.moneyOf(revenue)
+	result.Installs += pending
+	var spent amounts
+	for i := range costs {
+		spent.addAll(&costs[i])
+	}
+	result.Cost = spent.byCurrency()
+	var err error
+	if result.Converted, err = q.convertedOf(revenue); err != nil {
+		return result, err
+	}
+	result.Revenue, err = revenueOf(revenue)
 	return result, err
+}
+
+// part adds costs up by currency.
+func (l *amounts) part(q *Query, c summing) Part {
+	var s Statement
+	s.add("SELECT x_currency, toString(sum(toInt128(x_cost)))\n").joined(q, c.st, nil, false).add("\nGROUP BY x_currency LIMIT ?", maxGroups)
+	return Part{s, func(r Row) error {
+		var currency, sum string
+		if err := r.Scan(&currency, &sum); err != nil {
+			return err
+		}
+		a, err := amountOf(currency, sum, "0", "0")
+		if err == nil {
+			l.add(a)
+		}
+		return err
+	}}
 }
 
 func (o *OverviewResult) scanTouches(r Row) error {
@@ -57,19 +122,31 @@ func (o *OverviewResult) scanTouches(r Row) error {
 
 func overviewStatements(q *Query) overviewSQL {
 	var o overviewSQL
-	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q)
+	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q).only(q, "event_id", eventStream)
 
 	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
-		within(q).sources(q).countries(q).decided(q, "touch").add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
+		within(q).sources(q).countries(q).decided(q, "touch").only(q, "touch_id", touchStream).add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
 
-	o.Conversions.add("SELECT countIf(install), count() FROM (\n    SELECT argMax(install, version) AS install FROM conversions FINAL\n    ").
+	o.Conversions.add("SELECT countIf(install AND conversion_id NOT IN (SELECT conversion_id FROM attributions ").within(q).
+		add(")), count() FROM (\n    SELECT conversion_id, argMax(install, version) AS install FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)")
 
-	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").
-		add("\nFROM (SELECT currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount FROM (\n"+
-			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, "+
-			"version) AS at\n"+
-			"    FROM conversions FINAL\n    ").
+	o.Installs.add("SELECT countIf(x_new), countIf(x_new AND x_outcome = 'non_organic' AND NOT x_view), countIf(x_new AND x_view), countIf(x_new AND "+
+		"x_outcome = 'organic'),\n"+
+		"    countIf(x_new AND x_outcome = 'unattributed'), countIf(x_outcome = 'reinstall'), countIf(x_outcome = 're_attribution')\n").
+		joined(q, installStream(q), nil, false)
+
+	o.Reengaged.add("SELECT count()\n").joined(q, reengagedStream(q), nil, false)
+
+	o.Names.add("SELECT called, count() AS n FROM (\n    SELECT argMax(name, version) AS called, argMax(install, version) AS new FROM conversions FINAL\n    ").
+		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)\nWHERE NOT new GROUP BY called ORDER BY n DESC, "+
+		"called LIMIT ?", maxNames)
+
+	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").add(", toString(sum(above)), toString(sum(claimed))").
+		add("\nFROM (SELECT currency, "+q.day("at")+", sum(toInt128(revenue)) AS amount, sum(toInt128(greatest(revenue, 0))) AS above, "+
+			"sumIf(toInt128(revenue), claim) AS claimed FROM (\n"+
+			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,\n"+
+			"        argMax(untrusted, version) AS claim, argMax(time, version) AS at\n    FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").
 		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q).
 		add("\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
@@ -84,23 +161,46 @@ type CurrencySum struct {
 	Sum      string
 	Exact    string // as in CreditSum
 	Unknown  string
+
+	Gross, Untrusted string
 }
 
-// moneyOf returns the amounts, by currency, and together in the currency that the
-// query names, nil if it names none.
-func (q *Query) moneyOf(sums []CurrencySum) ([]Money, *Converted, error) {
+// maxNames bounds the conversion events that an overview tells of.
+const maxNames = 200
+
+// convertedOf returns the amounts together in the currency that the query names, nil if
+// it names none.
+func (q *Query) convertedOf(sums []CurrencySum) (*Converted, error) {
 	var all amounts
 	for _, s := range sums {
 		a, err := amountOf(s.Currency, s.Sum, s.Exact, s.Unknown)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		all.add(a)
 	}
 	if q.Currency == "" {
-		return all.byCurrency(), nil, nil
+		return nil, nil
 	}
-	return all.byCurrency(), &Converted{Money{q.Currency, all.converted()}, all.unconverted()}, nil
+	return &Converted{Money{q.Currency, all.converted()}, all.unconverted()}, nil
+}
+
+// revenueOf tells the amounts of each currency apart.
+func revenueOf(sums []CurrencySum) ([]Earnings, error) {
+	list := []Earnings{}
+	for _, s := range sums {
+		var n [3]*big.Int
+		for i, text := range []string{s.Sum, cmp.Or(s.Gross, "0"), cmp.Or(s.Untrusted, "0")} {
+			var err error
+			if n[i], err = integer(text); err != nil {
+				return nil, err
+			}
+		}
+		refunds := new(big.Int).Sub(n[1], n[0])
+		list = append(list, Earnings{Money{s.Currency, millionths(n[0])}, millionths(n[1]), millionths(refunds), millionths(n[2])})
+	}
+	slices.SortFunc(list, func(a, b Earnings) int { return cmp.Compare(a.Currency, b.Currency) })
+	return list, nil
 }
 
 // stamp returns the time of a stamp in milliseconds, nil for 0.

@@ -143,7 +143,7 @@ func (q *Query) Earliest() time.Time {
 	return q.From
 }
 
-// gridRow is what is summed up for a row. Sums of money are exact, in 10^-24 units of
+// gridRow holds the sums of a row. Sums of money are exact, in 10^-24 units of
 // the currency of the question, as in CreditSum.
 type gridRow struct {
 	names  []string
@@ -176,10 +176,10 @@ func sumOf(sums map[string]*big.Int, name string) *big.Int {
 	return new(big.Int)
 }
 
-// measure is a figure of a stream: what it is summed into, and what is summed.
+// measure is a figure of a stream: the name of the sum, and the summed expression.
 type measure struct{ name, sql string }
 
-// summing is what is read of a stream.
+// summing says which sums are read of a stream.
 type summing struct {
 	st     *stream
 	counts []measure // sums of integers
@@ -205,7 +205,7 @@ func (g *Grid) summings() []summing {
 		list = append(list, g.crediting())
 	}
 	if g.wants("cost", "cpc", "cpi", "roas") {
-		list = append(list, g.costs()...)
+		list = append(list, costsOf(&g.Query)...)
 	}
 	return list
 }
@@ -341,7 +341,7 @@ func (t *gridTable) add(s summing, row sumRow) error {
 	if len(s.money) == 0 {
 		return nil
 	}
-	// The whole of what has no rate is told once: of the first amount, the others are parts of it.
+	// The whole amount without a rate is told once: of the first amount, the others are parts of it.
 	amount, err := amountOf(row.currency, "0", "0", row.unknown[0])
 	if err == nil {
 		t.unconverted.add(amount)

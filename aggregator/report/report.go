@@ -54,6 +54,9 @@ type Query struct {
 	// Given are the parameters of the request, for what only one report knows.
 	Given url.Values
 
+	// IDs says that whoever asks may see ids of people, devices and messages.
+	IDs bool
+
 	// Net leaves out conversions whose install is marked as fraud, also where the mark
 	// changed nothing.
 	Net bool

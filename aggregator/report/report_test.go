@@ -56,7 +56,7 @@ func TestSQL(t *testing.T) {
 	cases := map[string]func(q Query) []Statement{
 		"overview": func(q Query) []Statement {
 			o := overviewStatements(&q)
-			return []Statement{o.Events, o.Touches, o.Conversions, o.Revenue, o.Fresh}
+			return []Statement{o.Events, o.Touches, o.Conversions, o.Installs, o.Reengaged, o.Names, o.Revenue, o.Fresh}
 		},
 		"timeseries": func(q Query) []Statement {
 			var list []Statement
@@ -191,12 +191,11 @@ func TestDecimals(t *testing.T) {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
-	q := january()
-	sums, whole, err := q.moneyOf([]CurrencySum{{Currency: "USD", Sum: "170141183460469231731687303715884105727"}, {Currency: "EUR", Sum: "-5"}})
-	if err != nil || whole != nil || sums[0] != (Money{"EUR", "-0.000005"}) || sums[1].Amount != "170141183460469231731687303715884.105727" {
+	sums, err := revenueOf([]CurrencySum{{Currency: "USD", Sum: "170141183460469231731687303715884105727"}, {Currency: "EUR", Sum: "-5"}})
+	if err != nil || sums[0].Money != (Money{"EUR", "-0.000005"}) || sums[0].Refunds != "0.000005" || sums[1].Amount != "170141183460469231731687303715884.105727" {
 		t.Errorf("%v %v", sums, err)
 	}
-	if _, _, err := q.moneyOf([]CurrencySum{{Currency: "EUR", Sum: "1e3"}}); err == nil {
+	if _, err := revenueOf([]CurrencySum{{Currency: "EUR", Sum: "1e3"}}); err == nil {
 		t.Error("1e3 was taken for an integer")
 	}
 }
@@ -210,11 +209,14 @@ func TestBucketsFollowTheClockOfTheZone(t *testing.T) {
 		from, to string
 		want     string
 	}{
-		"spring in Berlin":    {"Europe/Berlin", Day, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z", "27T23 28T23 29T22"},
-		"autumn in Berlin":    {"Europe/Berlin", Day, "2026-10-24T22:00:00Z", "2026-10-26T23:00:00Z", "24T22 25T23"},
-		"weeks begin Mondays": {"UTC", Week, "2026-01-01T00:00:00Z", "2026-01-12T00:00:01Z", "29T00 05T00 12T00"},
-		"Sunday":              {"UTC", Week, "2026-01-11T23:59:59Z", "2026-01-12T00:00:00Z", "05T00"},
-		"half hours":          {"Asia/Kolkata", Hour, "2026-01-01T00:45:00Z", "2026-01-01T02:00:00Z", "01T00 01T01"},
+		"spring in Berlin":            {"Europe/Berlin", Day, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z", "27T23 28T23 29T22"},
+		"autumn in Berlin":            {"Europe/Berlin", Day, "2026-10-24T22:00:00Z", "2026-10-26T23:00:00Z", "24T22 25T23"},
+		"weeks begin Mondays":         {"UTC", Week, "2026-01-01T00:00:00Z", "2026-01-12T00:00:01Z", "29T00 05T00 12T00"},
+		"Sunday":                      {"UTC", Week, "2026-01-11T23:59:59Z", "2026-01-12T00:00:00Z", "05T00"},
+		"a midnight that is skipped":  {"America/Santiago", Day, "2026-09-05T04:00:00Z", "2026-09-08T03:00:00Z", "05T04 06T04 07T03"},
+		"a midnight that comes twice": {"America/Havana", Day, "2026-10-31T04:00:00Z", "2026-11-03T05:00:00Z", "31T04 01T04 02T05"},
+		"a day that is left out":      {"Pacific/Apia", Day, "2011-12-29T10:00:00Z", "2011-12-31T10:00:00Z", "29T10 30T10"},
+		"half hours":                  {"Asia/Kolkata", Hour, "2026-01-01T00:45:00Z", "2026-01-01T02:00:00Z", "01T00 01T01"},
 	} {
 		zone, err := time.LoadLocation(c.zone)
 		if err != nil {

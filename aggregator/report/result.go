@@ -15,16 +15,52 @@ type Converted struct {
 	Unconverted []Money `json:"unconverted,omitempty"`
 }
 
-// OverviewResult counts distinct messages exactly.
+// Earnings are the revenue in one currency: Amount is net, Gross less Refunds, and
+// Untrusted is as much of it as no server has stated.
+type Earnings struct {
+	Money
+	Gross     Decimal `json:"gross"`
+	Refunds   Decimal `json:"refunds"`
+	Untrusted Decimal `json:"untrusted"`
+}
+
+// InstallsBy tells new installs apart by how they came: with a winner that was clicked
+// or visited, or only seen, with nothing that names a campaign, or with evidence that
+// cannot be used.
+type InstallsBy struct {
+	Attributed   uint64 `json:"attributed"`
+	ViewThrough  uint64 `json:"view_through"`
+	Organic      uint64 `json:"organic"`
+	Unattributed uint64 `json:"unattributed"`
+}
+
+// EventCount counts one conversion event.
+type EventCount struct {
+	Event string `json:"event"`
+	Count uint64 `json:"count"`
+}
+
+// OverviewResult counts distinct messages exactly. Installs are new ones; those of before
+// and those that retargeting brought back are figures of their own. Conversions are all
+// conversion events together, installs among them; EventsBy tells the others apart.
 type OverviewResult struct {
-	Events      uint64     `json:"events"`
-	Clicks      uint64     `json:"clicks"`
-	Impressions uint64     `json:"impressions"`
-	Installs    uint64     `json:"installs"`
-	Conversions uint64     `json:"conversions"`
-	Revenue     []Money    `json:"revenue"`
-	Converted   *Converted `json:"converted,omitempty"` // the revenue in the currency that was asked for
-	FreshUntil  *time.Time `json:"fresh_until"`         // newest agent stamp stored; nil when nothing is
+	Events         uint64       `json:"events"`
+	Clicks         uint64       `json:"clicks"`
+	Impressions    uint64       `json:"impressions"`
+	Installs       uint64       `json:"installs"`
+	InstallsBy     InstallsBy   `json:"installs_by"`
+	Reinstalls     uint64       `json:"reinstalls"`
+	Reattributions uint64       `json:"re_attributions"`
+	Reengagements  uint64       `json:"re_engagements"`
+	Conversions    uint64       `json:"conversions"`
+	EventsBy       []EventCount `json:"events_by"`
+	Revenue        []Earnings   `json:"revenue"`
+	Converted      *Converted   `json:"converted,omitempty"` // the net revenue in the currency that was asked for
+	Cost           []Money      `json:"cost"`
+	FreshUntil     *time.Time   `json:"fresh_until"` // newest agent stamp stored; nil when nothing is
+
+	Previous      *OverviewResult `json:"previous,omitempty"`
+	PreviousRange *Period         `json:"previous_range,omitempty"`
 }
 
 // Point is one bucket of a time series; Time is its beginning.
@@ -88,6 +124,17 @@ type ConversionItem struct {
 	MediaSource string    `json:"media_source"`
 	Campaign    string    `json:"campaign"`
 	Touches     int       `json:"touches"`
+	Refund      bool      `json:"refund"`
+
+	InstallFrom InstallFrom `json:"install_from"` // the install's winner
+	CreditedTo  CreditedTo  `json:"credited_to"`  // the touch with most credit of this conversion
+}
+
+// CreditedTo is whom a model gives most of a conversion.
+type CreditedTo struct {
+	Model       string `json:"model"`
+	MediaSource string `json:"media_source"`
+	Campaign    string `json:"campaign"`
 }
 
 // ConversionsResult is a page of conversions, newest first.

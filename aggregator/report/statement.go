@@ -77,7 +77,7 @@ func (s *Statement) creditedTo(q *Query) *Statement {
 		s.add("\n    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL ").within(q)
 		s.add(" AND hasAny("+orOrganic("touches_media_source")+", ?))", q.MediaSources)
 	}
-	return s
+	return s.only(q, "conversion_id", anyCredit)
 }
 
 // madeIn keeps the attributions of conversions that were made in the countries of
@@ -86,6 +86,7 @@ func (s *Statement) madeIn(q *Query) *Statement {
 	if q.Net {
 		s.add("\n    AND fraud_rule = ''")
 	}
+	s.only(q, "conversion_id", anyCredit)
 	if len(q.Countries) > 0 {
 		s.add("\n    AND conversion_id IN (SELECT conversion_id FROM conversions FINAL ").within(q).countries(q).add(")")
 	}

@@ -82,7 +82,7 @@ func (q *Query) zoneName() string {
 	return q.TZ
 }
 
-// platformOf tells the platform of an event: by what the SDK says of the system, else
+// platformOf tells the platform of an event: by the system that the SDK states, else
 // by the user agent.
 const platformOf = `multiIf(lower(JSONExtractString(payload, 'context', 'os', 'name')) AS x_os IN ('ios', 'ipados', 'iphone os'), 'ios', x_os = 'android', 'android',
             positionCaseInsensitive(user_agent, 'android') > 0, 'android', match(user_agent, 'iPhone|iPad|iPod|CFNetwork'), 'ios', user_agent = '' AND x_os = '', '', 'web')`
@@ -119,7 +119,7 @@ func (s *Statement) joined(q *Query, st *stream, asked []Dimension, trust bool) 
 	return s.filtered(q, st)
 }
 
-// filtered keeps the rows that the filters let through; what a stream cannot know has
+// filtered keeps the rows that the filters let through; a field that a stream cannot know has
 // no value.
 func (s *Statement) filtered(q *Query, st *stream) *Statement {
 	word := "\nWHERE "
@@ -139,7 +139,7 @@ func (s *Statement) filtered(q *Query, st *stream) *Statement {
 
 func (s *Statement) append(other Statement) *Statement { return s.add(other.SQL, other.Args...) }
 
-// touchStream are clicks, impressions and visits, with what they cost.
+// touchStream are clicks, impressions and visits, with their cost.
 func touchStream(q *Query) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, Sub1, ByLink, Country}, sent: true}
 	st.base.add("SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, "+q.named("argMax(media_source, version)",
@@ -177,21 +177,25 @@ func installStream(q *Query) *stream {
 func creditStream(q *Query, event string, models []string) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, ByLink}, made: true, by: true, sent: true}
 	b := &st.base
-	b.add("SELECT conversion_id AS x_id, time AS x_at, if(has_revenue, currency, '') AS x_currency, x_touch, " + q.named("y_source", "'direct'") +
+	b.add("SELECT conversion_id AS x_id, time AS x_at, has_revenue AS x_paid, if(has_revenue, currency, '') AS x_currency, " +
+		"touches_media_source AS x_path, length(touches_id) AS x_steps, x_place, x_touch, " + q.named("y_source", "'direct'") +
 		" AS x_media_source, x_campaign, x_adset, x_ad, x_keyword, x_link")
 	for _, m := range models {
 		b.add(", credit_" + m + "_of, revenue_" + m + "_of")
 	}
 	b.add("\nFROM (SELECT * FROM attributions FINAL ").within(q)
-	if event == AnyEvent {
+	switch event {
+	case "":
+	case AnyEvent:
 		b.add(" AND NOT install")
-	} else {
+	default:
 		b.add(" AND name = ?", event)
 	}
 	if q.Net {
 		b.add(" AND fraud_rule = ''")
 	}
-	b.add(")\nARRAY JOIN if(empty(touches_id), [''], touches_id) AS x_touch, " + orOrganic("touches_media_source") + " AS y_source")
+	b.add(")\nARRAY JOIN if(empty(touches_id), [''], touches_id) AS x_touch, " + orOrganic("touches_media_source") + " AS y_source, " +
+		"if(empty(touches_id), [1], arrayEnumerate(touches_id)) AS x_place")
 	for _, d := range []string{"campaign", "adset", "ad", "keyword", "link"} {
 		column := "touches_" + d
 		if d == "link" {
@@ -205,6 +209,28 @@ func creditStream(q *Query, event string, models []string) *stream {
 	}
 	return st
 }
+
+// eventStream are messages with the fields that they state.
+func eventStream(q *Query) *stream {
+	st := &stream{has: fields()}
+	st.base.add("SELECT event_id AS x_id, time AS x_at, " + q.named("media_source", "''") + " AS x_media_source, campaign AS x_campaign, adset AS " +
+		"x_adset, ad AS x_ad,\n" +
+		"    keyword AS x_keyword, sub AS x_sub, link_id AS x_link, country AS x_country, " + platformOf + " AS x_platform,\n" +
+		"    JSONExtractString(payload, 'context', 'app', 'version') AS x_app_version\nFROM events FINAL ").within(q).undisputed(q)
+	return st
+}
+
+// only keeps the rows of a table whose id is one of a stream that the filters of the
+// question let through.
+func (s *Statement) only(q *Query, id string, of func(*Query) *stream) *Statement {
+	if len(q.Filters) == 0 {
+		return s
+	}
+	return s.add("\n    AND "+id+" IN (SELECT x_id\n").joined(q, of(q), nil, false).add(")")
+}
+
+// anyCredit are all touches that have credit of anything.
+func anyCredit(q *Query) *stream { return creditStream(q, "", nil) }
 
 // reengagedStream are openings of the app that a retargeting touch led to, as far as a
 // conversion lies in their window.

@@ -50,13 +50,17 @@ func moment(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // Table has one row.
 func (r OverviewResult) Table() Table {
-	t := Table{Header: []string{"events", "clicks", "impressions", "installs", "conversions"}}
+	t := Table{Header: []string{"events", "clicks", "impressions", "installs", "reinstalls", "re_attributions", "re_engagements", "conversions"}}
 	row := []string{}
-	for _, n := range []uint64{r.Events, r.Clicks, r.Impressions, r.Installs, r.Conversions} {
+	for _, n := range []uint64{r.Events, r.Clicks, r.Impressions, r.Installs, r.Reinstalls, r.Reattributions, r.Reengagements, r.Conversions} {
 		row = append(row, strconv.FormatUint(n, 10))
 	}
 	for _, m := range r.Revenue {
-		t.Header, row = append(t.Header, "revenue_"+m.Currency), append(row, string(m.Amount))
+		t.Header = append(t.Header, "revenue_"+m.Currency, "gross_"+m.Currency, "refunds_"+m.Currency, "untrusted_"+m.Currency)
+		row = append(row, string(m.Amount), string(m.Gross), string(m.Refunds), string(m.Untrusted))
+	}
+	for _, m := range r.Cost {
+		t.Header, row = append(t.Header, "cost_"+m.Currency), append(row, string(m.Amount))
 	}
 	if c := r.Converted; c != nil {
 		t.Header = append(t.Header, "converted_"+c.Currency, "unconverted")

@@ -33,7 +33,7 @@ func TestFormulasAreText(t *testing.T) {
 			A: CompareSide{Conversions: "-1.000000"}}}}.Table(),
 		"paths":      PathsResult{Paths: []PathRow{{Path: []string{evil, "b"}, Conversions: 3, Share: 1}}}.Table(),
 		"timeseries": TimeseriesResult{Metric: Revenue, Points: []Point{{Time: at, Value: "-1.000000"}}}.Table(),
-		"overview":   OverviewResult{Events: 7, Revenue: []Money{{Currency: "EUR", Amount: "-1.000000"}}}.Table(),
+		"overview":   OverviewResult{Events: 7, Revenue: []Earnings{{Money: Money{Currency: "EUR", Amount: "-1.000000"}}}}.Table(),
 	} {
 		var text bytes.Buffer
 		if err := table.WriteCSV(&text); err != nil {

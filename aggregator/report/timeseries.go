@@ -35,9 +35,7 @@ func timeseriesSQL(q *Query) Statement {
 	var s Statement
 	count := func(table, id string) *Statement {
 		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (\n    SELECT argMax(time, version) AS at", quarter)
-		if q.Metric == Installs {
-			s.add(", argMax(install, version) AS wanted")
-		} else if q.Metric == Clicks || q.Metric == Impressions {
+		if q.Metric == Clicks || q.Metric == Impressions {
 			s.add(", argMax(kind, version) AS kind_of")
 		}
 		s.add(" FROM " + table + " FINAL\n    ").within(q)
@@ -46,9 +44,9 @@ func timeseriesSQL(q *Query) Statement {
 		}
 		s.sources(q).countries(q)
 		if table == "touches" {
-			s.decided(q, "touch")
+			s.decided(q, "touch").only(q, id, touchStream)
 		} else {
-			s.undisputed(q)
+			s.undisputed(q).only(q, id, eventStream)
 		}
 		return s.add("\n    GROUP BY " + id)
 	}
@@ -58,7 +56,7 @@ func timeseriesSQL(q *Query) Statement {
 	case Impressions:
 		count("touches", "touch_id").add(" HAVING kind_of = 'impression')")
 	case Installs:
-		count("conversions", "conversion_id").add(" HAVING wanted)")
+		s.add("SELECT intDiv(x_at, ?) AS quarter, '' AS currency, toString(countIf(x_new)), '0', '0'\n", quarter).joined(q, installStream(q), nil, false)
 	case Conversions:
 		count("conversions", "conversion_id").add(")")
 	case Revenue:
@@ -167,21 +165,47 @@ func floor(t time.Time, interval Interval, zone *time.Location) time.Time {
 		return t.Add(local.UTC().Truncate(time.Hour).Sub(local.UTC()))
 	case Week:
 		back := (int(t.Weekday()) + 6) % 7
-		return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, zone)
+		return DayStart(t.Year(), t.Month(), t.Day()-back, zone)
 	}
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone)
+	return DayStart(t.Year(), t.Month(), t.Day(), zone)
 }
 
 // following is the beginning of the next bucket.
 func following(t time.Time, interval Interval, zone *time.Location) time.Time {
 	t = t.In(zone)
+	days := 1
 	switch interval {
 	case Hour:
 		return t.Add(time.Hour)
 	case Week:
-		return time.Date(t.Year(), t.Month(), t.Day()+7, 0, 0, 0, 0, zone)
+		days = 7
 	}
-	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone)
+	return DayStart(t.Year(), t.Month(), t.Day()+days, zone)
+}
+
+// DayStart is the first instant of a day of a zone: midnight, or, where clocks skip that,
+// what comes instead; of two midnights the first. A day that a zone has left out begins
+// with the next one.
+func DayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
+	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	want := time.Date(year, month, day, 0, 0, 0, 0, time.UTC) // normalised
+	if date := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC); date.Before(want) {
+		_, t = t.ZoneBounds() // the clock is put forward over midnight
+		return t.In(zone)
+	}
+	start, _ := t.ZoneBounds()
+	if start.IsZero() {
+		return t
+	}
+	before := start.Add(-time.Nanosecond).In(zone)
+	if before.Day() != want.Day() || t.Sub(start) > 24*time.Hour {
+		return t
+	}
+	_, offset := before.Zone() // the clock was put back on this day, perhaps over midnight
+	if first := want.Add(-time.Duration(offset) * time.Second); first.Before(start) && first.Before(t) {
+		return first.In(zone)
+	}
+	return t
 }
 
 // pickCurrency chooses the currency of a report from those in range and how

@@ -223,6 +223,7 @@ func TestPerformanceIsWhatTheRowsSay(t *testing.T) {
 	t.Run("pages", func(t *testing.T) { testGridPages(t, w, m.q) })
 	t.Run("dimensions", func(t *testing.T) { testGridDimensions(t, w, m.q) })
 	t.Run("models", func(t *testing.T) { testGridModels(t, w, m.q) })
+	t.Run("why", func(t *testing.T) { testWhy(t, w, m) })
 	t.Run("costs", func(t *testing.T) { testGridCosts(t, w, m.q) })
 }
 
@@ -403,5 +404,74 @@ func testGridCosts(t *testing.T, w *Warehouse, q report.Query) {
 	q.Cursor = *list.NextCursor
 	if list, err = report.ListCosts(t.Context(), w, q); err != nil || len(list.Data) != 1 || list.Data[0].MediaSource != "nowhere" || list.NextCursor != nil {
 		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// testWhy holds the explanation of a source against its rows.
+func testWhy(t *testing.T, w *Warehouse, m *market) {
+	q := m.q
+	q.Given = url.Values{"filter": {"media_source:tiktok"}}
+	q.Filters = []report.Filter{{Field: report.MediaSource, Values: []string{"tiktok"}}}
+	got, err := report.Why(t.Context(), w, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var opens, assists, closes, alone, any int
+	credit := big.NewRat(0, 1)
+	for i := range m.rows {
+		touches := m.rows[i].Result.Touches
+		if m.rows[i].Conversion.Name != "Order Completed" {
+			continue
+		}
+		mine := func(from, to int) bool {
+			return slices.ContainsFunc(touches[max(from, 0):max(to, 0)], func(c attribution.Credited) bool { return c.Touch.MediaSource == "tiktok" })
+		}
+		n := len(touches)
+		count := func(is bool, into *int) {
+			if is {
+				*into++
+			}
+		}
+		count(mine(0, n), &any)
+		count(n == 1 && mine(0, 1), &alone)
+		if n > 1 {
+			count(mine(0, 1), &opens)
+			count(mine(1, n-1), &assists)
+			count(mine(n-1, n), &closes)
+		}
+		for _, c := range touches {
+			if c.Touch.MediaSource == "tiktok" {
+				credit.Add(credit, big.NewRat(c.Credit[attribution.Linear], 1_000_000))
+			}
+		}
+	}
+	role := fmt.Sprint(got.Role.Opens, got.Role.Assists, got.Role.Closes, got.Role.Alone, got.Role.Conversions)
+	if want := fmt.Sprint(report.Decimal(fmt.Sprint(opens)), report.Decimal(fmt.Sprint(assists)), report.Decimal(fmt.Sprint(closes)),
+		report.Decimal(fmt.Sprint(alone)), report.Decimal(fmt.Sprint(any))); role != want || any == 0 {
+		t.Errorf("roles %s, by hand %s", role, want)
+	}
+	if len(got.Models) != 5 || got.Models[2].Model != "linear" || string(got.Models[2].Events) != credit.FloatString(6) {
+		t.Errorf("models %+v, linear by hand %s", got.Models, credit.FloatString(6))
+	}
+	if len(got.Paths) == 0 || len(got.Paths) > 5 || len(got.Journeys) == 0 || len(got.Journeys) > 3 {
+		t.Fatalf("%d paths, %d journeys", len(got.Paths), len(got.Journeys))
+	}
+	for _, j := range got.Journeys {
+		if j.ID != "" || !slices.ContainsFunc(j.Touches, func(c report.WhyTouch) bool { return c.Mine && c.MediaSource == "tiktok" }) {
+			t.Errorf("a journey of another, or with an id: %+v", j)
+		}
+	}
+	q.IDs = true
+	if got, err = report.Why(t.Context(), w, q); err != nil || got.Journeys[0].ID == "" {
+		t.Errorf("with ids: %+v %v", got.Journeys, err)
+	}
+	q.Given = url.Values{}
+	q.Filters = nil
+	told, err := report.Insights(t.Context(), w, q)
+	if err != nil || len(told.Sentences) == 0 || len(told.Sentences) > 5 {
+		t.Errorf("%+v %v", told, err)
+	}
+	for _, s := range told.Sentences {
+		t.Log(s.Kind, s.Text)
 	}
 }

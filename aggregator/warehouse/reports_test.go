@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +52,8 @@ func shop(t testing.TB) (*Warehouse, report.Query) {
 	alone.Currency, alone.Country = "USD", "US"
 	small := order("o3", "u1", base+110*60_000, 1)
 	small.Flags = 0
-	install := protocol.Event{ID: "i1", Kind: protocol.KindTrack, Name: attribution.InstallEvent, Original: base + 60*60_000, Time: base + 60*60_000, UserID: "u3", Digest: 1}
+	install := protocol.Event{ID: "i1", Kind: protocol.KindTrack, Name: attribution.InstallEvent, Original: base + 60*60_000, Time: base + 60*60_000,
+		UserID: "u3", Digest: 1}
 	seen := touch("v1", "u9", "TikTok", 5)
 	seen.Kind = protocol.KindImpression
 	events := []protocol.Event{
@@ -99,8 +101,10 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, got, `{"events":10,"clicks":4,"impressions":1,"installs":1,"conversions":4,`+
-			`"revenue":[{"currency":"EUR","amount":"140.000000"},{"currency":"USD","amount":"20.500000"}],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+		same(t, got, `{"events":10,"clicks":4,"impressions":1,"installs":1,"installs_by":{"attributed":1,"view_through":0,"organic":0,"unattributed":0},`+
+			`"reinstalls":0,"re_attributions":0,"re_engagements":0,"conversions":4,"events_by":[{"event":"Order Completed","count":3}],`+
+			`"revenue":[{"currency":"EUR","amount":"140.000000","gross":"140.000000","refunds":"0.000000","untrusted":"140.000000"},`+
+			`{"currency":"USD","amount":"20.500000","gross":"20.500000","refunds":"0.000000","untrusted":"20.500000"}],"cost":[],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
 	})
 	t.Run("overview narrowed to a country", func(t *testing.T) {
 		q := q
@@ -109,8 +113,9 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, got, `{"events":6,"clicks":4,"impressions":1,"installs":0,"conversions":1,`+
-			`"revenue":[{"currency":"EUR","amount":"140.000000"}],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+		same(t, got, `{"events":6,"clicks":4,"impressions":1,"installs":0,"installs_by":{"attributed":0,"view_through":0,"organic":0,"unattributed":0},`+
+			`"reinstalls":0,"re_attributions":0,"re_engagements":0,"conversions":1,"events_by":[{"event":"Order Completed","count":1}],`+
+			`"revenue":[{"currency":"EUR","amount":"140.000000","gross":"140.000000","refunds":"0.000000","untrusted":"140.000000"}],"cost":[],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
 	})
 	t.Run("overview narrowed to a media source", func(t *testing.T) {
 		q := q
@@ -119,7 +124,8 @@ func testCounts(t *testing.T, w *Warehouse, q report.Query) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, got, `{"events":2,"clicks":1,"impressions":1,"installs":1,"conversions":1,"revenue":[],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
+		same(t, got, `{"events":2,"clicks":1,"impressions":1,"installs":1,"installs_by":{"attributed":1,"view_through":0,"organic":0,"unattributed":0},`+
+			`"reinstalls":0,"re_attributions":0,"re_engagements":0,"conversions":1,"events_by":[],"revenue":[],"cost":[],"fresh_until":"2026-02-01T23:30:00.1Z"}`)
 	})
 	for metric, want := range map[report.Metric]string{
 		report.Events:      `["0","9","1","0"]`,
@@ -314,17 +320,20 @@ func testLate(t *testing.T, w *Warehouse, q report.Query) {
 	q.App, q.Apps = "late", report.Apps{IDs: []string{"late"}}
 	at := q.From.UnixMilli() + attribution.Day
 	touch := func(id, key string, delay int64) attribution.Touch {
-		return attribution.Touch{App: "late", ID: id, Original: at, Time: at, Received: at + delay, Digest: 1, Kind: attribution.Click, MediaSource: "google", Keys: []string{key}}
+		return attribution.Touch{App: "late", ID: id, Original: at, Time: at, Received: at + delay, Digest: 1, Kind: attribution.Click,
+			MediaSource: "google", Keys: []string{key}}
 	}
 	conversion := func(id string, made, known int64) attribution.Conversion {
-		return attribution.Conversion{App: "late", ID: id, Original: made, Time: made, Received: known, Digest: 1, Name: "Order Completed", Keys: []string{"user:u"}}
+		return attribution.Conversion{App: "late", ID: id, Original: made, Time: made, Received: known, Digest: 1, Name: "Order Completed",
+			Keys: []string{"user:u"}}
 	}
 	storeFacts(t, w, &attribution.Facts{
 		Touches: []attribution.Touch{touch("in", "user:u", s.Lateness), touch("late", "user:u", s.Lateness+2), touch("other", "user:v", s.Lateness+1)},
 		Conversions: []attribution.Conversion{conversion("missed", at+1, at+1), conversion("met", at+2, at+2), conversion("before", at-1, at),
 			conversion("out", at+s.Lookback, at+1)},
 	})
-	if err := w.RecordConflicts(t.Context(), []attribution.Variant{{App: "late", ID: "x", Digest: 1, Received: at}, {App: "late", ID: "x", Digest: 2, Received: at + 1}}); err != nil {
+	if err := w.RecordConflicts(t.Context(), []attribution.Variant{{App: "late", ID: "x", Digest: 1, Received: at}, {App: "late", ID: "x", Digest: 2,
+		Received: at + 1}}); err != nil {
 		t.Fatal(err)
 	}
 	q.Settings = &s
@@ -361,7 +370,7 @@ func testPaths(t *testing.T, w *Warehouse, q report.Query) {
 }
 
 func testPages(t *testing.T, w *Warehouse, q report.Query) {
-	q.Limit = 3
+	q.Limit, q.IDs = 3, true
 	var ids []string
 	for {
 		page, err := report.ListConversions(t.Context(), w, q)
@@ -386,6 +395,15 @@ func testPages(t *testing.T, w *Warehouse, q report.Query) {
 }
 
 func testConversion(t *testing.T, w *Warehouse, q report.Query) {
+	page, err := report.ListConversions(t.Context(), w, q)
+	if err != nil || !strings.HasPrefix(page.Data[0].ID, "j_") {
+		t.Fatalf("%+v %v", page, err)
+	}
+	hidden, found, err := report.Conversion(t.Context(), w, q, page.Data[0].ID)
+	if err != nil || !found || hidden.ID != "" || hidden.Event != page.Data[0].Event || !hidden.Time.Equal(page.Data[0].Time) {
+		t.Errorf("by its handle: %+v %v %v", hidden, found, err)
+	}
+	q.IDs = true
 	got, found, err := report.Conversion(t.Context(), w, q, "o1")
 	if err != nil || !found {
 		t.Fatal(found, err)

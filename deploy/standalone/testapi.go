@@ -103,6 +103,8 @@ func walkApp(unique string) []step {
 		{method: "GET", path: "apps/{app}/reports/paths", query: "limit=10&currency=USD", want: 200},
 		{method: "GET", path: "apps/{app}/reports/sources", query: "format=csv", want: 200, lines: true},
 		{method: "GET", path: "apps/{app}/reports/performance", query: "group_by=media_source,campaign,day&models=all&compare=previous", want: 200},
+		{method: "GET", path: "apps/{app}/reports/why", query: "filter=media_source:organic", want: 200},
+		{method: "GET", path: "apps/{app}/reports/insights", query: "compare=previous", want: 200},
 		{method: "POST", path: "apps/{app}/costs", body: map[string]any{"rows": []map[string]any{{"date": "2026-01-31", "media_source": "walk", "cost": "1.50"}}}, want: 200},
 		{method: "GET", path: "apps/{app}/costs", query: "from=2026-01-01&to=2026-02-01", want: 200},
 		{method: "GET", path: "apps/{app}/costs/coverage", query: "from=2026-01-01&to=2026-02-01", want: 200},

@@ -1,19 +1,19 @@
-SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,
-    touches_media_source[-1], touches_campaign[-1], length(touches_id)
+SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue, currency, outcome, media_source, campaign,
+    touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
-ORDER BY time DESC, conversion_id DESC LIMIT ?
+ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
   ← 51
 
-SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,
-    touches_media_source[-1], touches_campaign[-1], length(touches_id)
+SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue, currency, outcome, media_source, campaign,
+    touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
-    AND (time, conversion_id) < (?, ?)
-ORDER BY time DESC, conversion_id DESC LIMIT ?
+    AND (time, lower(hex(cityHash64(conversion_id)))) < (?, ?)
+ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

@@ -1,6 +1,7 @@
-SELECT currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(amount, currency != ? AND rate = 0)) AS unknown
-FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenue)) AS amount FROM (
-    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid, argMax(time, version) AS at
+SELECT currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(amount, currency != ? AND rate = 0)) AS unknown, toString(sum(above)), toString(sum(claimed))
+FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenue)) AS amount, sum(toInt128(greatest(revenue, 0))) AS above, sumIf(toInt128(revenue), claim) AS claimed FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,
+        argMax(untrusted, version) AS claim, argMax(time, version) AS at
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
     AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
@@ -47,15 +48,15 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), toString(sum(toInt256(shares) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(shares, currency != ? AND rate = 0)) AS unknown
-FROM (SELECT media_source, paid, currency, toInt32(intDiv(time, 86400000)) AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
-    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, credit, share
-    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?)
-    ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source,
-        if(empty(touches_id), [1000000], credit_linear) AS credit, if(empty(touches_id), [revenue], revenue_linear) AS share)
-    GROUP BY media_source, paid, currency, day) AS summed
+SELECT g0, paid, currency, toString(sum(credits)), toString(sum(shares)), toString(sum(toInt256(shares) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(shares, currency != ? AND rate = 0)) AS unknown
+FROM (SELECT x_media_source AS g0, x_paid AS paid, x_currency AS currency, toInt32(intDiv(x_at, 86400000)) AS day, sum(toInt128(credit_linear_of)) AS credits, sum(toInt128(revenue_linear_of)) AS shares
+FROM (SELECT conversion_id AS x_id, time AS x_at, has_revenue AS x_paid, if(has_revenue, currency, '') AS x_currency, touches_media_source AS x_path, length(touches_id) AS x_steps, x_place, x_touch, if(y_source = '', 'direct', y_source) AS x_media_source, x_campaign, x_adset, x_ad, x_keyword, x_link, credit_linear_of, revenue_linear_of
+FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?)
+ARRAY JOIN if(empty(touches_id), [''], touches_id) AS x_touch, if(empty(touches_id), ['organic'], touches_media_source) AS y_source, if(empty(touches_id), [1], arrayEnumerate(touches_id)) AS x_place, if(empty(touches_id), [''], touches_campaign) AS x_campaign, if(empty(touches_id), [''], touches_adset) AS x_adset, if(empty(touches_id), [''], touches_ad) AS x_ad, if(empty(touches_id), [''], touches_keyword) AS x_keyword, if(empty(touches_id), [''], touches_link_id) AS x_link,
+    if(empty(touches_id), [1000000], credit_linear) AS credit_linear_of, if(empty(touches_id), [revenue], revenue_linear) AS revenue_linear_of) AS b
+GROUP BY g0, paid, currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
-GROUP BY media_source, paid, currency LIMIT ?
+GROUP BY g0, paid, currency LIMIT ?
   ← "USD"
   ← "USD"
   ← "app-1"

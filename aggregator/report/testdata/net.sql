@@ -1,12 +1,11 @@
-SELECT media_source, paid, currency, toString(sum(credits)), toString(sum(shares)), '0' AS exact, '0' AS unknown
-FROM (SELECT media_source, paid, currency, 0 AS day, sum(toInt128(credit)) AS credits, sum(toInt128(share)) AS shares FROM (
-    SELECT has_revenue AS paid, if(has_revenue, currency, '') AS currency, time, path_media_source AS media_source, credit, share
-    FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
-    AND fraud_rule = '')
-    ARRAY JOIN if(empty(touches_id), ['organic'], touches_media_source) AS path_media_source,
-        if(empty(touches_id), [1000000], credit_linear) AS credit, if(empty(touches_id), [revenue], revenue_linear) AS share)
-    GROUP BY media_source, paid, currency, day)
-GROUP BY media_source, paid, currency LIMIT ?
+SELECT g0, paid, currency, toString(sum(credits)), toString(sum(shares)), '0' AS exact, '0' AS unknown
+FROM (SELECT x_media_source AS g0, x_paid AS paid, x_currency AS currency, 0 AS day, sum(toInt128(credit_linear_of)) AS credits, sum(toInt128(revenue_linear_of)) AS shares
+FROM (SELECT conversion_id AS x_id, time AS x_at, has_revenue AS x_paid, if(has_revenue, currency, '') AS x_currency, touches_media_source AS x_path, length(touches_id) AS x_steps, x_place, x_touch, if(y_source = '', 'direct', y_source) AS x_media_source, x_campaign, x_adset, x_ad, x_keyword, x_link, credit_linear_of, revenue_linear_of
+FROM (SELECT * FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND fraud_rule = '')
+ARRAY JOIN if(empty(touches_id), [''], touches_id) AS x_touch, if(empty(touches_id), ['organic'], touches_media_source) AS y_source, if(empty(touches_id), [1], arrayEnumerate(touches_id)) AS x_place, if(empty(touches_id), [''], touches_campaign) AS x_campaign, if(empty(touches_id), [''], touches_adset) AS x_adset, if(empty(touches_id), [''], touches_ad) AS x_ad, if(empty(touches_id), [''], touches_keyword) AS x_keyword, if(empty(touches_id), [''], touches_link_id) AS x_link,
+    if(empty(touches_id), [1000000], credit_linear) AS credit_linear_of, if(empty(touches_id), [revenue], revenue_linear) AS revenue_linear_of) AS b
+GROUP BY g0, paid, currency, day)
+GROUP BY g0, paid, currency LIMIT ?
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -22,12 +21,12 @@ GROUP BY days ORDER BY days LIMIT ?
   ← 1769904000000
   ← 50000
 
-SELECT conversion_id, name, time, revenue, currency, outcome, media_source, campaign,
-    touches_media_source[-1], touches_campaign[-1], length(touches_id)
+SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue, currency, outcome, media_source, campaign,
+    touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
     AND fraud_rule = ''
-ORDER BY time DESC, conversion_id DESC LIMIT ?
+ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

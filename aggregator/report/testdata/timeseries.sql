@@ -47,20 +47,13 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 1769904000000
   ← 1000000
 
-SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
-    SELECT argMax(time, version) AS at, argMax(install, version) AS wanted FROM conversions FINAL
-    WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
-    GROUP BY conversion_id HAVING wanted)
+SELECT intDiv(x_at, ?) AS quarter, '' AS currency, toString(countIf(x_new)), '0', '0'
+FROM (SELECT conversion_id AS x_id, time AS x_at, touch_id AS x_touch, if(outcome = 'unattributed', 'unattributed', if(media_source = '', 'organic', media_source)) AS x_media_source,
+    campaign AS x_campaign, adset AS x_adset, ad AS x_ad, keyword AS x_keyword, link_id AS x_link, toString(outcome) AS x_outcome, fraud_rule AS x_fraud,
+    candidates_kind[indexOf(candidates_verdict, 'won')] = 'impression' AS x_view, outcome NOT IN ('reinstall', 're_attribution', 're_engagement') AS x_new
+FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND install) AS b
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
-  ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
-  ← "app-1"
-  ← "app-1"
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
