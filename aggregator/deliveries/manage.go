@@ -222,7 +222,7 @@ func (l *Ledger) Replace(ctx context.Context, app, id string, c Change) (Item, e
 		if err != nil {
 			return err
 		}
-		return postgres.Audit(ctx, tx, postgres.Happened{Action: "postback.update", Target: id, App: app, Detail: postgres.Diff{Before: before, After: c.Definition}})
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "postback.change", Target: id, App: app, Detail: postgres.Diff{Before: before, After: c.Definition}})
 	})
 	if err != nil {
 		return Item{}, err

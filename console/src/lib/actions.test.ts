@@ -7,9 +7,10 @@ const NOUNS = [...new Set(ACTIONS.map((action) => action.split('.')[0]))].join('
 /** Words of the server's source that are written like an action: of a noun that has one. */
 function written(): Set<string> {
   const found = new Set(['login']);
-  for (const directory of ['accounts', 'api', 'node']) {
-    const at = new URL(`../../../aggregator/${directory}/`, import.meta.url);
-    for (const file of readdirSync(at).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))) {
+  const at = new URL('../../../aggregator/', import.meta.url);
+  for (const file of readdirSync(at, { recursive: true, encoding: 'utf8' })) {
+    // What the package access names are permissions.
+    if (file.endsWith('.go') && !file.endsWith('_test.go') && !file.startsWith('access/')) {
       for (const [, action] of readFileSync(new URL(file, at), 'utf8').matchAll(new RegExp(`"((?:${NOUNS})\\.[a-z_.]+)"`, 'g')))
         found.add(action ?? '');
     }
