@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/agent/document"
@@ -46,6 +47,36 @@ func (m *Maker) readAddresses() {
 		}
 	}
 	q.fill(&m.Event, protocol.StatedByAddress, protocol.StatedByNetwork)
+	if visits(&m.Event) && m.Link != nil && len(m.App.LinkHosts) > 0 {
+		m.openedLink()
+	}
+}
+
+// openedLink takes what a tracking link says that the app was opened by: a system that knows the
+// app's link hosts opens it without asking us, so that the opening is all there is of the click.
+func (m *Maker) openedLink() {
+	e := &m.Event
+	for _, address := range &m.pages.address {
+		host, scheme := hostOf(address)
+		if scheme != "https" && scheme != "http" || !slices.Contains(m.App.LinkHosts, host) && !slices.Contains(m.App.LinkHosts, "www."+host) {
+			continue
+		}
+		_, path, _ := strings.Cut(address[len(scheme)+len("://"):], "/")
+		slug, found := strings.CutPrefix(path, "c/")
+		if end := strings.IndexAny(slug, "/?#"); end >= 0 {
+			slug = slug[:end]
+		}
+		link, ok := m.Link(slug)
+		if !found || !ok || link.App != e.App {
+			continue
+		}
+		e.LinkID, e.MediaSource, e.Stated = link.ID, link.MediaSource, protocol.StatedByLink
+		e.Campaign, e.AdSet, e.Ad, e.Keyword = first(e.Campaign, link.Campaign), first(e.AdSet, link.AdSet), first(e.Ad, link.Ad), first(e.Keyword, link.Keyword)
+		if link.Retargeting {
+			e.Flags |= protocol.FlagRetargeting
+		}
+		return
+	}
 }
 
 // visits reports whether an event is a visit itself, if it names a campaign.

@@ -42,32 +42,35 @@ func serverLibrary(name string) bool {
 	return false
 }
 
-// agentCache remembers the verdict on the last user agent: the events of a batch
-// mostly have the same.
+// maxAgents bounds the user agents that are remembered.
+const maxAgents = 512
+
+// agentCache remembers the verdicts on user agents: those of the events of a batch, and of many
+// clicks, are mostly the same few.
 type agentCache struct {
-	agent string
-	isBot bool
+	last  string
+	known map[string]agentVerdict
+	agentVerdict
+}
+
+type agentVerdict struct {
+	robot bool
 	class protocol.Class
 }
 
-func (a *agentCache) verdict(agent string) (bot bool, class protocol.Class) {
-	if agent != a.agent {
-		a.agent, a.isBot, a.class = strings.Clone(agent), botAgent(agent), agentClass(agent)
+func (a *agentCache) verdict(agent string, robot func(string) bool) agentVerdict {
+	if agent == a.last {
+		return a.agentVerdict
 	}
-	return a.isBot, a.class
-}
-
-// botAgent knows crawlers, link previews and programs by what they call
-// themselves.
-func botAgent(agent string) bool {
-	if agent == "" {
-		return false
-	}
-	for _, part := range [...]string{"bot", "crawl", "spider", "slurp", "facebookexternalhit", "whatsapp/", "preview",
-		"phantomjs", "curl/", "wget/", "python-requests", "lighthouse", "pingdom", "uptimerobot"} {
-		if containsFold(agent, part) {
-			return true
+	v, ok := a.known[agent]
+	if !ok {
+		if a.known == nil || len(a.known) >= maxAgents {
+			a.known = make(map[string]agentVerdict)
 		}
+		agent = strings.Clone(agent)
+		v = agentVerdict{robot: robot != nil && robot(agent), class: agentClass(agent)}
+		a.known[agent] = v
 	}
-	return false
+	a.last, a.agentVerdict = strings.Clone(agent), v
+	return v
 }

@@ -37,11 +37,11 @@ func CountryCode(text string) string {
 
 // classify sets what kind of program the user agent is.
 func (m *Maker) classify() Reason {
-	bot, class := m.agents.verdict(m.Event.UserAgent)
-	if bot {
+	v := m.agents.verdict(m.Event.UserAgent, m.Robot)
+	if v.robot {
 		m.Event.Flags |= protocol.FlagBot
 	}
-	m.Event.Flags = m.Event.Flags.WithClass(class)
+	m.Event.Flags = m.Event.Flags.WithClass(v.class)
 	return Accepted
 }
 

@@ -28,8 +28,11 @@ type Request struct {
 	Trusted    bool  // sent with a server key
 	Received   int64 // the agent's clock, in milliseconds since the epoch
 	Client     Client
-	NewID      func() string // mints a message id
-	EventBytes int           // of one event, at most
+	NewID      func() string           // mints a message id
+	EventBytes int                     // of one event, at most
+	Robot      func(agent string) bool // always the same one; nil knows none
+
+	Link func(slug string) (protocol.Link, bool) // tracking links, which an app can open by itself; may be nil
 
 	KeyHash   []byte // of the write key
 	Import    bool   // sent to be imported as history

@@ -40,7 +40,8 @@ func TestScripts(t *testing.T) {
 			for _, b := range script.Split(string(data)) {
 				m.Begin(Request{App: protocol.App{ID: "app1", Name: "One"}, Trusted: b.Header("Key") == "server", Received: noon(),
 					Client: someone{b.Header("User-Agent")}, NewID: func() string { minted++; return fmt.Sprintf("minted-%d", minted) }, EventBytes: 32 << 10,
-					Import: strings.HasSuffix(b.Target, "/import"), MayImport: b.Header("Key") == "server"})
+					Import: strings.HasSuffix(b.Target, "/import"), MayImport: b.Header("Key") == "server",
+					Robot: func(agent string) bool { return strings.Contains(strings.ToLower(agent), "bot/") }})
 				events, refused := play(t, m, &b)
 				if events != b.Events() {
 					t.Errorf("%s\ngot:\n%s\nwant:\n%s", b.Text, events, b.Events())

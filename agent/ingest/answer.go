@@ -86,7 +86,7 @@ func (c *call) answer() {
 		c.write(http.StatusOK, "application/json", []byte(`{"success":true}`))
 		return
 	}
-	b := c.appendRejected([]byte(`{"success":true`))
+	b := appendRejected([]byte(`{"success":true`), c.rejected)
 	if len(c.minted) > 0 {
 		b = append(b, `,"message_ids":[`...)
 		for i, m := range c.minted {
@@ -132,12 +132,12 @@ func warnInHeader(header http.Header, warned []event.Warned) {
 }
 
 // appendRejected appends the list of what was refused, if anything was.
-func (c *call) appendRejected(b []byte) []byte {
-	if len(c.rejected) == 0 {
+func appendRejected(b []byte, rejected []event.Rejection) []byte {
+	if len(rejected) == 0 {
 		return b
 	}
 	b = append(b, `,"rejected":[`...)
-	for i, r := range c.rejected {
+	for i, r := range rejected {
 		b = appendRejection(appendComma(b, i), r)
 	}
 	return append(b, ']')
@@ -184,7 +184,8 @@ func (h *Handler) typeHeader(contentType string) []string {
 }
 
 // gifPixel is the smallest GIF: one transparent pixel.
-const gifPixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+const gifPixel = "" +
+	"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
 func writeGIF(c *call) {
 	c.w.Header().Set("Cache-Control", "no-store")

@@ -50,13 +50,13 @@ func (c *call) read() *problem {
 	// A JSON object that is called msgpack by mistake starts with a brace, which in msgpack is
 	// the number 123 and no body.
 	if strings.Contains(c.r.Header.Get("Content-Type"), "msgpack") && len(c.body) > 0 && c.body[0] != '{' {
-		return c.fromMsgpack()
+		return fromMsgpack(c)
 	}
 	return nil
 }
 
 // fromMsgpack replaces the body by the same in JSON.
-func (c *call) fromMsgpack() *problem {
+func fromMsgpack(c *call) *problem {
 	json, err := vendor.Msgpack(c.raw.bytes[:0], c.body, c.h.Limits.BodyBytes)
 	if errors.Is(err, vendor.ErrTooLarge) {
 		return c.h.Limits.problem(errTooLarge)

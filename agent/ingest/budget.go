@@ -79,7 +79,8 @@ func (l *Limits) problem(err error) *problem {
 			text: "the body did not arrive within " + readTimeout.String() + "; send it again, in smaller parts"}
 	case errors.Is(err, errTooLarge):
 		return &problem{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
-			text: "a body may have " + itoa(l.WireBytes) + " bytes as sent, " + itoa(l.BodyBytes) + " uncompressed, and may grow " + itoa(l.Ratio) + "-fold; send smaller batches"}
+			text: "a body may have " + itoa(l.WireBytes) + " bytes as sent, " +
+				itoa(l.BodyBytes) + " uncompressed, and may grow " + itoa(l.Ratio) + "-fold; send smaller batches"}
 	case errors.Is(err, errBusy):
 		return &problem{status: http.StatusTooManyRequests, code: "busy", retryAfter: time.Second,
 			text: "this agent is reading as many large bodies as it has memory for; send the request again later"}

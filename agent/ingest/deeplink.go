@@ -104,8 +104,10 @@ func noDeepLink() *problem {
 func writeDeepLink(c *call, link *protocol.Link, id string, at time.Time) *problem {
 	all := make(map[string]string, len(link.DeepLinks))
 	for platform, registered := range link.DeepLinks {
-		if u, ok := usable(registered, id); ok {
-			all[platform] = u.String()
+		v := visitor{platform: platform, link: link, event: &protocol.Event{ID: id, MediaSource: link.MediaSource, Campaign: link.Campaign,
+			AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword}}
+		if address := v.usable(registered); address != "" {
+			all[platform] = address
 		}
 	}
 	name := c.r.URL.Query().Get("platform")

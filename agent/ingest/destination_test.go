@@ -18,7 +18,8 @@ func TestClicksLeadToNothingHarmful(t *testing.T) {
 		"https://user:secret@evil.example/", " https://evil.example", "java\tscript:alert(1)", "evil.example", "/evil", "https://shop.example.com\\@evil.example/", "%6aavascript:alert(1)",
 	} {
 		link := protocol.Link{ID: "l", Redirects: map[string]string{"web": registered}, Fallback: fallback}
-		if got := destination(&link, "web", "", "c1"); got != fallback {
+		v := visitor{platform: "web", event: &protocol.Event{ID: "c1"}, link: &link}
+		if got := v.lead(); got != (way{to: fallback + "?umcid=c1"}) {
 			t.Errorf("%q leads to %q", registered, got)
 		}
 	}
@@ -26,7 +27,7 @@ func TestClicksLeadToNothingHarmful(t *testing.T) {
 	d.book.links["a"] = protocol.Link{ID: "l", Slug: "a", App: "app1", Fallback: fallback}
 	for _, parameters := range [...]string{"url=//evil.example", "redirect=https://evil.example", "fallback=javascript:alert(1)", "click_id=%0d%0aLocation:%20https://evil.example", "@evil.example"} {
 		w := d.send("GET", "/c/a?"+parameters, "")
-		if got := w.Header().Get("Location"); w.Code != 302 || got != fallback || len(w.Header().Values("Location")) != 1 {
+		if got := w.Header().Get("Location"); w.Code != 302 || !strings.HasPrefix(got, fallback+"?umcid=minted-") || len(w.Header().Values("Location")) != 1 {
 			t.Errorf("%s: %d to %q", parameters, w.Code, got)
 		}
 	}

@@ -64,6 +64,9 @@ func endpoints(l *Limits) []endpoint {
 		{paths: []string{"/v1/edges"}, method: http.MethodGet, keyless: true, serve: serveEdges},
 		{paths: []string{"/c/{slug}"}, method: http.MethodGet, keyless: true, serve: serveClick},
 		{paths: []string{"/i/{slug}"}, method: http.MethodGet, keyless: true, serve: serveImpression},
+		{paths: []string{"/.well-known/apple-app-site-association", "/apple-app-site-association"}, method: http.MethodGet,
+			keyless: true, serve: serveAppleAssociation},
+		{paths: []string{"/.well-known/assetlinks.json"}, method: http.MethodGet, keyless: true, serve: serveAssetLinks},
 		{paths: []string{"/"}, keyless: true, serve: serveNotFound},
 	}
 	for _, k := range [...]protocol.Kind{protocol.KindTrack, protocol.KindIdentify, protocol.KindPage,

@@ -91,17 +91,18 @@ func TestLinksLeadByPlatformAndCountry(t *testing.T) {
 		Redirects: map[string]string{"ios": "https://example.com/ios", "*/FR": "https://example.com/fr", "android/FR": "https://example.com/fr/android"},
 		Stores:    map[string]string{"android": "https://store.example.com/"}}
 	for _, c := range []struct{ platform, country, want string }{
-		{"ios", "DE", "shop://de"}, {"ios", "FR", "https://example.com/fr"}, {"ios", "US", "https://example.com/ios"}, {"ios", "", "https://example.com/ios"},
+		{"ios", "DE", "https://example.com/ios"}, {"ios", "FR", "https://example.com/fr"}, {"ios", "US", "https://example.com/ios"}, {"ios", "", "https://example.com/ios"},
 		{"android", "FR", "https://example.com/fr/android"}, {"android", "DE", "https://store.example.com/"},
 		{"web", "FR", "https://example.com/fr"}, {"web", "DE", "https://example.com/"},
 	} {
-		if got := destination(&link, c.platform, c.country, "id"); got != c.want {
+		v := visitor{platform: c.platform, country: c.country, link: &link, event: &protocol.Event{ID: "id"}}
+		if got := v.lead().to; got != c.want+"?umcid=id" {
 			t.Errorf("%s in %q leads to %s, want %s", c.platform, c.country, got, c.want)
 		}
 	}
 	d := newDoor(t, func(o *Options) { o.Locator = atlas{"198.51.100.7": "FR"} })
 	d.book.links["a"] = link
-	if w := d.send("GET", "/c/a", ""); w.Header().Get("Location") != "https://example.com/fr" || d.last(t).Country != "FR" {
+	if w := d.send("GET", "/c/a", ""); w.Header().Get("Location") != "https://example.com/fr?umcid=minted-1.a" || d.last(t).Country != "FR" {
 		t.Errorf("a click from France leads to %s", w.Header().Get("Location"))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,8 +96,16 @@ func newBook() *book {
 func (b *book) Key(hash [sha256.Size]byte) (protocol.Key, bool) { k, ok := b.keys[hash]; return k, ok }
 func (b *book) App(id string) (protocol.App, bool)              { a, ok := b.apps[id]; return a, ok }
 func (b *book) Link(slug string) (protocol.Link, bool)          { l, ok := b.links[slug]; return l, ok }
-func (b *book) Edges() []protocol.Edge                          { return b.edges }
-func (b *book) Fresh() bool                                     { return !b.stale }
+func (b *book) Host(name string) (protocol.App, bool) {
+	for _, a := range b.apps {
+		if slices.Contains(a.LinkHosts, name) {
+			return a, true
+		}
+	}
+	return protocol.App{}, false
+}
+func (b *book) Edges() []protocol.Edge { return b.edges }
+func (b *book) Fresh() bool            { return !b.stale }
 
 // noon is the agent's clock in these tests.
 func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }

@@ -37,6 +37,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/unmogrowp/unmogrowp/agent/robots"
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
@@ -55,6 +56,7 @@ type Directory interface {
 	Key(hash [sha256.Size]byte) (protocol.Key, bool)
 	App(id string) (protocol.App, bool)
 	Link(slug string) (protocol.Link, bool)
+	Host(name string) (protocol.App, bool) // whose link host that is
 	Edges() []protocol.Edge
 	Fresh() bool // whether what it does not know does not exist
 }
@@ -98,6 +100,8 @@ type Handler struct {
 	addresses addresses
 	crowds    crowds
 	opened    opened
+	robot     func(agent string) bool
+	link      func(slug string) (protocol.Link, bool)
 
 	complained atomic.Int64 // when the log said last that events cannot be stored, in nanoseconds
 
@@ -130,7 +134,11 @@ func New(o Options) (*Handler, error) {
 	h.scratches.New = func() any { return new(scratch) }
 	h.wires.New = func() any { return new(wire) }
 	h.decoders.New = h.newDecoder
-	var err error
+	list, err := robots.Load()
+	if err != nil {
+		return nil, err
+	}
+	h.robot, h.link = list.Has, o.Directory.Link
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register ingest metrics: %w", err)
 	}

@@ -16,18 +16,21 @@ func serveClick(c *call) *problem {
 	if p != nil {
 		return p
 	}
-	id := c.h.clickID(&link)
-	destination := destination(&link, platform(c.r.UserAgent()), c.Country(c.Address()), id)
-	if destination == "" {
+	c.makeTouch(&link, protocol.KindClick, c.h.clickID(&link))
+	v := visitor{platform: platform(c.Agent()), country: c.maker.Event.Country, event: &c.maker.Event, link: &link, parameters: event.ParseQuery(c.r.URL.RawQuery)}
+	w := v.lead()
+	if w.to == "" {
 		return &problem{status: http.StatusNotFound, code: "no_destination", text: "this link has no usable destination; set its fallback"}
 	}
-	if c.r.Method != http.MethodHead { // a HEAD looks where the link leads, nobody has clicked
-		c.storeTouch(&link, protocol.KindClick, id)
-	}
+	c.storeTouch()
 	header := c.w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer-when-downgrade")
-	header.Set("Location", destination)
+	if w.app != "" {
+		writeTryPage(c, w)
+		return nil
+	}
+	header.Set("Location", w.to)
 	c.write(http.StatusFound, "text/plain; charset=utf-8", nil)
 	return nil
 }
@@ -38,9 +41,8 @@ func serveImpression(c *call) *problem {
 	if p != nil {
 		return p
 	}
-	if c.r.Method != http.MethodHead {
-		c.storeTouch(&link, protocol.KindImpression, c.h.NewID())
-	}
+	c.makeTouch(&link, protocol.KindImpression, c.h.NewID())
+	c.storeTouch()
 	accept := c.r.Header.Get("Accept")
 	if accept == "" || strings.Contains(accept, "image/") || strings.Contains(accept, "*/*") {
 		writeGIF(c)
@@ -54,6 +56,9 @@ func serveImpression(c *call) *problem {
 // link finds the link of the path and the app that it belongs to.
 func (c *call) link() (protocol.Link, *problem) {
 	link, ok := c.h.Directory.Link(c.r.PathValue("slug"))
+	if owner, known := linkHost(c); known && owner.ID != link.App { // a host of its own shows an app's links only
+		ok = false
+	}
 	if ok {
 		if c.app, ok = c.h.Directory.App(link.App); ok && !c.app.Blocked {
 			return link, nil
@@ -70,12 +75,38 @@ func cutOffProblem() *problem {
 		text: "this agent is cut off from its aggregators and does not know the link; try again later"}
 }
 
-// storeTouch makes a click or an impression durable.
-func (c *call) storeTouch(link *protocol.Link, kind protocol.Kind, id string) {
+// makeTouch makes an event of a click or an impression.
+func (c *call) makeTouch(link *protocol.Link, kind protocol.Kind, id string) {
 	c.compute()
-	c.maker.Begin(event.Request{App: c.app, Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes})
+	c.maker.Begin(c.request())
+	watch := c.watchClicks
+	if c.looksOnly() {
+		watch = func(*protocol.Event) {}
+	}
 	c.maker.MakeClick(&event.Click{Link: link, Kind: kind, ID: id, Parameters: event.ParseQuery(c.r.URL.RawQuery), Referrer: c.r.Referer(),
-		Keys: c.h.Limits.Keys, Value: c.h.Limits.StringBytes}, c.watchClicks)
+		Keys: c.h.Limits.Keys, Value: c.h.Limits.StringBytes}, watch)
+}
+
+// looksOnly says whether nobody has clicked: a HEAD looks where the link leads, and a browser that
+// fetches ahead fetches what nobody may ever open.
+func (c *call) looksOnly() bool {
+	if c.r.Method == http.MethodHead {
+		return true
+	}
+	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		purpose := strings.ToLower(c.r.Header.Get(name))
+		if strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") || strings.Contains(purpose, "preview") {
+			return true
+		}
+	}
+	return false
+}
+
+// storeTouch makes the event of a click or an impression durable.
+func (c *call) storeTouch() {
+	if c.looksOnly() {
+		return
+	}
 	if c.keep(&c.maker.Event) != event.Accepted {
 		c.h.metrics.lost.Inc()
 		return

@@ -89,14 +89,22 @@ func (c *call) take(e *endpoint) *problem {
 			return p
 		}
 	}
-	c.maker.Begin(event.Request{App: c.app, Trusted: c.trusted(), Received: c.received, Client: c, NewID: c.h.NewID, EventBytes: c.h.Limits.EventBytes,
-		KeyHash: c.key.Hash, Import: strings.HasSuffix(c.r.URL.Path, "/import"),
-		MayImport: c.trusted() && !c.key.NoImport, Foreign: e.rewrite != nil && e.app == nil})
+	r := c.request()
+	r.Trusted, r.Import, r.MayImport = c.trusted(), strings.HasSuffix(c.r.URL.Path, "/import"), c.trusted() && !c.key.NoImport
+	r.Foreign = e.rewrite != nil && e.app == nil
+	c.maker.Begin(r)
 	if p := c.each(e); p != nil {
 		return p
 	}
 	c.warned = append(c.warned, c.maker.Warned...)
 	return c.persist()
+}
+
+// request is what the messages of this request have in common.
+func (c *call) request() event.Request {
+	h := c.h
+	return event.Request{App: c.app, Received: c.received, Client: c, NewID: h.NewID, EventBytes: h.Limits.EventBytes,
+		KeyHash: c.key.Hash, Robot: h.robot, Link: h.link}
 }
 
 // admit finds the write key and the app that it writes to. A key that may be in the body is looked

@@ -58,6 +58,6 @@ func answerTouches(c *call, p *problem) *problem {
 		return p
 	}
 	b := append([]byte(`{"success":true`), c.ids...)
-	c.write(http.StatusOK, "application/json", append(appendWarnings(c.appendRejected(b), c.warned), '}'))
+	c.write(http.StatusOK, "application/json", append(appendWarnings(appendRejected(b, c.rejected), c.warned), '}'))
 	return nil
 }

@@ -38,6 +38,7 @@ type snapshot struct {
 	apps    map[string]protocol.App
 	keys    map[[sha256.Size]byte]protocol.Key
 	links   map[string]protocol.Link
+	hosts   map[string]string // link host to app
 	edges   []protocol.Edge
 }
 
@@ -109,6 +110,15 @@ func (t *Table) Link(slug string) (protocol.Link, bool) {
 	return l, ok
 }
 
+// Host returns the app that has a link host of this name, in lower case and without a port.
+func (t *Table) Host(name string) (protocol.App, bool) {
+	s := t.current.Load()
+	if id, ok := s.hosts[name]; ok {
+		return s.apps[id], true
+	}
+	return protocol.App{}, false
+}
+
 // Edges are the agents that SDKs can reach. The caller changes nothing in the list.
 func (t *Table) Edges() []protocol.Edge { return t.current.Load().edges }
 
@@ -139,6 +149,7 @@ func index(s *protocol.Settings) *snapshot {
 		apps:    make(map[string]protocol.App, len(s.Apps)),
 		keys:    make(map[[sha256.Size]byte]protocol.Key, len(s.Keys)),
 		links:   make(map[string]protocol.Link, len(s.Links)),
+		hosts:   make(map[string]string),
 		edges:   s.Edges,
 	}
 	for _, a := range s.Apps {
@@ -147,6 +158,9 @@ func index(s *protocol.Settings) *snapshot {
 			continue
 		}
 		n.apps[a.ID] = a
+		for _, host := range a.LinkHosts {
+			n.hosts[host] = a.ID
+		}
 	}
 	for _, k := range s.Keys {
 		if len(k.Hash) != sha256.Size {

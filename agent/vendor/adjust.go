@@ -29,6 +29,7 @@ func (r *Rewriter) Adjust(request *Request) *Refusal {
 	w.Begin("properties")
 	w.Text("revenue", q.Get("revenue"))
 	w.Text("currency", q.Get("currency"))
+	w.Text("transaction_id", q.Get("transaction_id"))
 	r.object("callback_params", q.Get("callback_params"))
 	r.object("partner_params", q.Get("partner_params"))
 	w.End()

@@ -2,9 +2,11 @@ package vendor
 
 import (
 	"cmp"
+	"net/url"
 	"strconv"
 
 	"github.com/unmogrowp/unmogrowp/agent/document"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // GA4 writes a request of the Measurement Protocol of Google Analytics 4 as a batch.
@@ -52,6 +54,9 @@ func (r *Rewriter) ga4Event(d *document.Document, i ga4Item) {
 	order := d.Scalar(d.Named(params, "transaction_id"))
 	w.Begin("")
 	switch name {
+	case "campaign_details": // what GA4 knows of where a visit came from: here, a visit
+		w.Literal("type", `"page"`)
+		w.Text("name", name)
 	case "page_view":
 		w.Literal("type", `"page"`)
 		w.Text("name", d.Scalar(d.Named(params, "page_title")))
@@ -89,18 +94,32 @@ func (r *Rewriter) ga4Event(d *document.Document, i ga4Item) {
 	w.End()
 }
 
+// ga4ClickID is the click id of a network among the parameters of an event, as a query.
+func ga4ClickID(d *document.Document, params document.Ref) string {
+	if params == 0 {
+		return ""
+	}
+	for _, name := range protocol.NetworkParameters() {
+		if id := d.Scalar(d.Member(params, name)); id != "" {
+			return "?" + name + "=" + url.QueryEscape(id)
+		}
+	}
+	return ""
+}
+
 // ga4Context writes the page and the campaign that an event names.
 func ga4Context(w *document.Writer, d *document.Document, name string, params document.Ref) {
 	w.Begin("page")
 	for _, f := range [...][2]string{{"url", "page_location"}, {"referrer", "page_referrer"}, {"title", "page_title"}} {
 		w.Text(f[0], d.Scalar(d.Named(params, f[1])))
 	}
+	w.Text("search", ga4ClickID(d, params))
 	w.End()
 	if name != "campaign_details" && ownName(name) != installed {
 		return
 	}
 	w.Begin("campaign")
-	for _, f := range [...][2]string{{"source", "source"}, {"medium", "medium"}, {"name", "campaign"}, {"term", "term"}, {"content", "content"}} {
+	for _, f := range [...][2]string{{"source", "source"}, {"medium", "medium"}, {"name", "campaign"}, {"term", "term"}, {"content", "content"}, {"id", "campaign_id"}} {
 		w.Text(f[0], d.Scalar(d.Named(params, f[1])))
 	}
 	w.End()

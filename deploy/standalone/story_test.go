@@ -46,6 +46,7 @@ func (d *door) App(id string) (protocol.App, bool) { return protocol.App{ID: id}
 func (d *door) Link(string) (protocol.Link, bool)  { return protocol.Link{}, false }
 func (d *door) Fresh() bool                        { return true }
 func (d *door) Edges() []protocol.Edge             { return nil }
+func (d *door) Host(string) (protocol.App, bool)   { return protocol.App{}, false }
 
 // TestSampleTellsAStory sends the sample traffic to the agent's real door and attributes what
 // comes out, without servers: the console must have something to show under each model.

@@ -6,7 +6,6 @@ func today() allowances {
 		methods: map[string]int{"agent/buffer.Queue": 60},
 		lines: map[string]int{
 			"agent/buffer":           2,
-			"agent/ingest":           4,
 			"agent/node":             3,
 			"aggregator/accounts":    1,
 			"aggregator/api":         12,
