@@ -23,6 +23,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/intake"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
+	"github.com/unmogrowp/unmogrowp/aggregator/rollup"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/vitals"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
@@ -62,6 +63,7 @@ type Node struct {
 	attributor *recompute.Attributor
 	reconciler *reconcile.Reconciler
 	conflicts  *finder
+	rollups    *rollup.Keeper
 	intake     *intake.Intake
 	runs       *runs.Runner
 	courier    *deliveries.Courier
@@ -247,6 +249,8 @@ func (n *Node) pipeline(ctx context.Context) error {
 		return err
 	}
 	n.conflicts = newFinder(finder{warehouse: n.warehouse, leases: n.accounts, repair: n.attributor.Recompute, owner: self, log: n.o.Log}, n.registry)
+	n.rollups = rollup.New(rollup.Options{Store: n.warehouse, Leases: n.accounts, Owner: self, Margin: warehouse.RollupMargin,
+		Registerer: n.registry, Logger: n.o.Log})
 	if n.runs, err = n.runner(); err != nil {
 		return err
 	}
@@ -344,6 +348,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)
 	group.Add("conflicts", n.conflicts)
+	group.Add("rollups", n.rollups)
 	group.Add("runs", n.runs)
 	group.Add("postbacks", n.courier)
 	group.Add("api", daemon.PartFunc(n.serve))

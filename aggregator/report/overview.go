@@ -122,21 +122,40 @@ func (o *OverviewResult) scanTouches(r Row) error {
 
 func overviewStatements(q *Query) overviewSQL {
 	var o overviewSQL
-	o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q).only(q, "event_id", eventStream)
-
-	o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
-		within(q).sources(q).countries(q).decided(q, "touch").only(q, "touch_id", touchStream).add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
-
-	o.Conversions.add("SELECT countIf(install AND conversion_id NOT IN (SELECT conversion_id FROM attributions ").within(q).
-		add(")), count() FROM (\n    SELECT conversion_id, argMax(install, version) AS install FROM conversions FINAL\n    ").
-		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)")
-
+	if fromSums(q, EventFact) {
+		o.Events.add("SELECT sum(n) FROM (").summed(q, EventFact).add(")")
+	} else {
+		o.Events.add("SELECT uniqExact(event_id) FROM events FINAL\n").within(q).sources(q).countries(q).undisputed(q).only(q, "event_id", eventStream)
+	}
+	if fromSums(q, TouchFact) {
+		o.Touches.add("SELECT kind, sum(n) FROM (").summed(q, TouchFact).add(")\nGROUP BY kind ORDER BY kind")
+	} else {
+		o.Touches.add("SELECT kind_of, count() FROM (\n    SELECT argMax(kind, version) AS kind_of FROM touches FINAL\n    ").
+			within(q).sources(q).countries(q).decided(q, "touch").only(q, "touch_id", touchStream).
+			add("\n    GROUP BY touch_id)\nGROUP BY kind_of ORDER BY kind_of")
+	}
+	if fromSums(q, ConversionFact) {
+		o.summedConversions(q)
+	} else {
+		o.countedConversions(q)
+	}
+	o.Revenue.add("\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
 	o.Installs.add("SELECT countIf(x_new), countIf(x_new AND x_outcome = 'non_organic' AND NOT x_view), countIf(x_new AND x_view), countIf(x_new AND "+
 		"x_outcome = 'organic'),\n"+
 		"    countIf(x_new AND x_outcome = 'unattributed'), countIf(x_outcome = 'reinstall'), countIf(x_outcome = 're_attribution')\n").
 		joined(q, installStream(q), nil, false)
 
 	o.Reengaged.add("SELECT count()\n").joined(q, reengagedStream(q), nil, false)
+
+	o.Fresh.add("SELECT max(newest) FROM changed_hours\nWHERE app_id = ? AND fact = 0", q.App)
+	return o
+}
+
+// countedConversions reads rows.
+func (o *overviewSQL) countedConversions(q *Query) {
+	o.Conversions.add("SELECT countIf(install AND conversion_id NOT IN (SELECT conversion_id FROM attributions ").within(q).
+		add(")), count() FROM (\n    SELECT conversion_id, argMax(install, version) AS install FROM conversions FINAL\n    ").
+		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)")
 
 	o.Names.add("SELECT called, count() AS n FROM (\n    SELECT argMax(name, version) AS called, argMax(install, version) AS new FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").add("\n    GROUP BY conversion_id)\nWHERE NOT new GROUP BY called ORDER BY n DESC, "+
@@ -148,11 +167,19 @@ func overviewStatements(q *Query) overviewSQL {
 			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,\n"+
 			"        argMax(untrusted, version) AS claim, argMax(time, version) AS at\n    FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").
-		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q).
-		add("\nGROUP BY currency ORDER BY currency LIMIT ?", maxGroups)
+		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q)
+}
 
-	o.Fresh.add("SELECT max(received) FROM events\nWHERE app_id = ?", q.App)
-	return o
+// summedConversions reads sums, and rows only of installs that may have no attribution yet.
+func (o *overviewSQL) summedConversions(q *Query) {
+	o.Conversions.add("SELECT (SELECT count() FROM conversions FINAL ").within(q).countries(q).decided(q, "conversion").
+		add(" AND install AND conversion_id NOT IN (SELECT conversion_id FROM attributions ").within(q).add(" AND install)),\n    sum(n) FROM (").
+		summed(q, ConversionFact).add(")")
+	o.Names.add("SELECT name, sum(n) AS total FROM (").summed(q, ConversionFact).
+		add(")\nWHERE kind != 'install' GROUP BY name ORDER BY total DESC, name LIMIT ?", maxNames)
+	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").add(", toString(sum(above)), toString(sum(claimed))").
+		add("\nFROM (SELECT currency, "+q.day("quarter * 900000")+", sum(revenue) AS amount, sum(gross) AS above, sum(untrusted) AS claimed FROM (").
+		summed(q, ConversionFact).add(")\n    WHERE paid > 0 GROUP BY currency, day)").rates(q)
 }
 
 // CurrencySum is an amount in millionths as SQL gives it.

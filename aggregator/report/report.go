@@ -65,6 +65,11 @@ type Query struct {
 	// of an event only the variant that counts is one.
 	Disputed bool
 
+	// Buckets are the hours with events of the app, with sums or without. FromRows reads every
+	// row all the same, to compare sums with.
+	Buckets  []Bucket
+	FromRows bool
+
 	// Settings are those of the app as they stand, for reports that go by them.
 	Settings *attribution.Settings
 

@@ -12,6 +12,10 @@ type Statement struct {
 	// String, rate Int128), which holds Rates.
 	Converts bool
 	Rates    []DayRate
+
+	// Buckets are the rows of a table buckets (fact UInt8, hour UInt32, as_of Int64) that the
+	// statement reads, if there are any.
+	Buckets []Bucket
 }
 
 // exact adds the columns that tell of amounts what they are in the currency of the
@@ -94,13 +98,13 @@ func (s *Statement) madeIn(q *Query) *Statement {
 }
 
 // decided leaves out the losing variants of message ids that were used for several
-// contents, where the one that counts lies outside of the range. A fact is a touch
-// or a conversion.
+// contents, each perhaps in another hour. A fact is a touch or a conversion.
 func (s *Statement) decided(q *Query, fact string) *Statement {
-	id := fact + "_id"
-	return s.add("\n    AND ("+id+" NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)\n        OR "+
-		id+" IN (SELECT "+id+" FROM "+fact+"_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)\n"+
-		"            GROUP BY "+id+" HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))", q.App, q.App, q.App, q.From.UnixMilli(), q.To.UnixMilli())
+	f := TouchFact
+	if fact == "conversion" {
+		f = ConversionFact
+	}
+	return s.add("\n    AND "+Counting(f), q.App, q.App, q.App)
 }
 
 // undisputed is decided for plain events, where there are such message ids at all.

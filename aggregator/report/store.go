@@ -30,9 +30,12 @@ func into[T any](list *[]T, s Statement, read func(Row, *T) error) Part {
 }
 
 // settle finds out what a question needs to know before it can be put: whether
-// message ids of the app were used for several contents.
+// message ids of the app were used for several contents, and which of its hours have sums.
 func (q *Query) settle(ctx context.Context, store Store) error {
 	var s Statement
 	s.add("SELECT 1 FROM event_id_conflicts WHERE app_id = ? LIMIT 1", q.App)
-	return store.Read(ctx, Part{s, func(Row) error { q.Disputed = true; return nil }})
+	if err := store.Read(ctx, Part{s, func(Row) error { q.Disputed = true; return nil }}); err != nil || q.FromRows {
+		return err
+	}
+	return readBuckets(ctx, store, q)
 }

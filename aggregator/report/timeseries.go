@@ -15,10 +15,8 @@ const quarter = 15 * 60 * 1000
 
 // Timeseries counts or sums per interval of the time zone of a valid query.
 func Timeseries(ctx context.Context, store Store, q Query) (TimeseriesResult, error) {
-	if q.Metric == Events {
-		if err := q.settle(ctx, store); err != nil {
-			return TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
-		}
+	if err := q.settle(ctx, store); err != nil {
+		return TimeseriesResult{}, fmt.Errorf("read time series: %w", err)
 	}
 	var sums []QuarterSum
 	err := store.Read(ctx, into(&sums, timeseriesSQL(&q), func(r Row, s *QuarterSum) error {
@@ -32,6 +30,9 @@ func Timeseries(ctx context.Context, store Store, q Query) (TimeseriesResult, er
 
 // timeseries answers with quarter, currency ("" for counts) and a value as text.
 func timeseriesSQL(q *Query) Statement {
+	if q.Metric != Installs && fromSums(q, q.Metric.fact()) { // new installs are told by their attributions
+		return timeseriesOfSums(q)
+	}
 	var s Statement
 	count := func(table, id string) *Statement {
 		s.add("SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (\n    SELECT argMax(time, version) AS at", quarter)
@@ -71,6 +72,37 @@ func timeseriesSQL(q *Query) Statement {
 	}
 	s.add("\nGROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?", maxQuarters)
 	return s
+}
+
+// fact is the kind of rows that a metric counts.
+func (m Metric) fact() Fact {
+	switch m {
+	case Clicks, Impressions:
+		return TouchFact
+	case Conversions, Revenue:
+		return ConversionFact
+	}
+	return EventFact
+}
+
+// timeseriesOfSums is the same where there are sums.
+func timeseriesOfSums(q *Query) Statement {
+	var s Statement
+	if q.Metric == Revenue {
+		s.add("SELECT quarter, currency, toString(sum(amount))").exact(q, "amount").
+			add("\nFROM (SELECT quarter, currency, "+q.day("quarter * 900000")+", sum(revenue) AS amount FROM (").summed(q, ConversionFact).
+			add(")\n    WHERE paid > 0 GROUP BY quarter, currency, day)").rates(q).add("\nGROUP BY quarter, currency")
+	} else {
+		s.add("SELECT quarter, '' AS currency, toString(sum(n)), '0', '0' FROM (").summed(q, q.Metric.fact()).add(")")
+		switch q.Metric {
+		case Clicks:
+			s.add("\nWHERE kind = 'click'")
+		case Impressions:
+			s.add("\nWHERE kind = 'impression'")
+		}
+		s.add("\nGROUP BY quarter")
+	}
+	return *s.add(" ORDER BY quarter, currency LIMIT ?", maxQuarters)
 }
 
 // maxQuarters is how many rows a statement of a time series may answer with.

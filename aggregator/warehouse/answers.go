@@ -27,12 +27,23 @@ func (w *server) Read(ctx context.Context, parts ...report.Part) error {
 }
 
 func (w *server) answer(ctx context.Context, p report.Part) error {
+	var tables []*ext.Table
 	if p.Converts {
 		table, err := dayRates(p.Rates)
 		if err != nil {
 			return err
 		}
-		ctx = clickhouse.Context(ctx, clickhouse.WithExternalTable(table))
+		tables = append(tables, table)
+	}
+	if len(p.Buckets) > 0 {
+		table, err := bucketTable(p.Buckets)
+		if err != nil {
+			return err
+		}
+		tables = append(tables, table)
+	}
+	if len(tables) > 0 {
+		ctx = clickhouse.Context(ctx, clickhouse.WithExternalTable(tables...))
 	}
 	return each(ctx, w.read, func(rows driver.Rows) error { return p.Row(rows) }, p.SQL, p.Args...)
 }
@@ -50,6 +61,24 @@ func dayRates(rates []report.DayRate) (*ext.Table, error) {
 	for _, r := range rates {
 		if err := table.Append(r.Day, r.Currency, r.Rate); err != nil {
 			return nil, fmt.Errorf("fill table of rates: %w", err)
+		}
+	}
+	return table, nil
+}
+
+// bucketTable is the table of the buckets that a statement reads.
+func bucketTable(buckets []report.Bucket) (*ext.Table, error) {
+	table, err := ext.NewTable("buckets", ext.Column("fact", "UInt8"), ext.Column("hour", "UInt32"), ext.Column("as_of", "Int64"))
+	if err != nil {
+		return nil, fmt.Errorf("make table of buckets: %w", err)
+	}
+	facts, hours, versions := make([]uint8, len(buckets)), make([]uint32, len(buckets)), make([]int64, len(buckets))
+	for i, b := range buckets {
+		facts[i], hours[i], versions[i] = uint8(b.Fact), b.Hour, b.AsOf
+	}
+	for i, values := range []any{facts, hours, versions} {
+		if _, err := table.Block().Columns[i].Append(values); err != nil {
+			return nil, fmt.Errorf("fill table of buckets: %w", err)
 		}
 	}
 	return table, nil

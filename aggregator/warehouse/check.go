@@ -12,7 +12,7 @@ func tables() []string {
 	return []string{
 		"events", "event_ids", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "conversions", "conversion_keys", "conversion_ids",
 		"identity_links", "attributions", "quarantine", "event_id_conflicts", "erasures", "audit_heads", "event_warnings",
-		"what_if_runs", "what_if_attributions", "costs",
+		"what_if_runs", "what_if_attributions", "changed_hours", "rollups", "rollup_hours", "costs",
 	}
 }
 

@@ -17,6 +17,15 @@ type Disputes struct{ *server }
 // RecordConflicts stores the variants of message ids that were used for more than
 // one content. Recording them again changes nothing.
 func (w *Disputes) RecordConflicts(ctx context.Context, variants []attribution.Variant) error {
+	ids := make(map[string][]string)
+	for i := range variants {
+		ids[variants[i].App] = append(ids[variants[i].App], variants[i].ID)
+	}
+	for app, list := range ids { // before they are recorded, so that no sums count another content meanwhile
+		if err := w.deciding(ctx, app, list, RollupMargin); err != nil {
+			return err
+		}
+	}
 	all := pointers(variants)
 	for len(all) > 0 {
 		n := min(len(all), maxInsertRows)

@@ -141,6 +141,9 @@ func (e *erasure) delete(ctx context.Context) error {
 	for _, table := range []string{"attributions", "what_if_attributions"} {
 		add(table, "conversion_id", conversions, " AND received <= ?", e.at)
 	}
+	if err := e.w.deciding(ctx, e.app, append(slices.Clone(touches), conversions...), changingFor); err != nil {
+		return err
+	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -163,7 +166,11 @@ func (e *erasure) deleteEvents(ctx context.Context) error {
 			case attribution.KeyGAID, attribution.KeyIDFA, attribution.KeyIDFV, attribution.KeyOAID:
 				as = "lower(" + as + ")"
 			}
-			if err := e.w.write.Exec(ctx, "DELETE FROM events WHERE app_id = ? AND "+as+" = ? AND received <= ?", e.app, id, e.at); err != nil {
+			condition := "app_id = ? AND " + as + " = ? AND received <= ?"
+			if err := e.w.changing(ctx, "events", condition, e.app, id, e.at); err != nil {
+				return err
+			}
+			if err := e.w.write.Exec(ctx, "DELETE FROM events WHERE "+condition, e.app, id, e.at); err != nil {
 				return err
 			}
 		}
@@ -173,7 +180,11 @@ func (e *erasure) deleteEvents(ctx context.Context) error {
 
 func (e *erasure) deleteIn(ctx context.Context, table, column string, ids []string, and string, args ...any) error {
 	for chunk := range slices.Chunk(ids, eraseChunk) {
-		if err := e.w.write.Exec(ctx, "DELETE FROM "+table+" WHERE app_id = ? AND "+column+" IN (?)"+and, append([]any{e.app, chunk}, args...)...); err != nil {
+		condition, given := "app_id = ? AND "+column+" IN (?)"+and, append([]any{e.app, chunk}, args...)
+		if err := e.w.changing(ctx, table, condition, given...); err != nil {
+			return err
+		}
+		if err := e.w.write.Exec(ctx, "DELETE FROM "+table+" WHERE "+condition, given...); err != nil {
 			return err
 		}
 	}

@@ -107,13 +107,19 @@ func (w *server) dropFacts(ctx context.Context, app string, touches, conversions
 			for i, m := range chunk {
 				ids[i], versions[i] = m.id, m.version
 			}
+			if err := w.deciding(ctx, app, ids, changingFor); err != nil {
+				return err
+			}
 			var of any = ids
 			if step.column == "id_hash" {
 				of = hashesOf(ids)
 			}
 			for _, table := range step.tables {
-				err := w.write.Exec(ctx, "DELETE FROM "+table+" WHERE app_id = ? AND "+step.column+" IN (?) AND toString(version) IN (?)", app, of, versions)
-				if err != nil {
+				condition := "app_id = ? AND " + step.column + " IN (?) AND toString(version) IN (?)"
+				if err := w.changing(ctx, table, condition, app, of, versions); err != nil {
+					return err
+				}
+				if err := w.write.Exec(ctx, "DELETE FROM "+table+" WHERE "+condition, app, of, versions); err != nil {
 					return err
 				}
 			}

@@ -77,6 +77,7 @@ type Warehouse struct {
 	*Statements
 	*Erasures
 	*AuditHeads
+	*Rollups
 	*Costs
 	*Told
 }
@@ -84,7 +85,7 @@ type Warehouse struct {
 func newWarehouse(s *server) *Warehouse {
 	return &Warehouse{
 		server: s, Intake: &Intake{s}, Facts: &Facts{s}, Changes: &Changes{s}, Results: &Results{s}, Disputes: &Disputes{s},
-		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s}, Costs: &Costs{s}, Told: &Told{s},
+		Statements: &Statements{s}, Erasures: &Erasures{s}, AuditHeads: &AuditHeads{s}, Rollups: &Rollups{s}, Costs: &Costs{s}, Told: &Told{s},
 	}
 }
 

@@ -57,6 +57,7 @@ func parts() map[string]Entry {
 
 		"aggregator/intake": {Floor: 1, Why: "agents' sessions and blocks; knows its sink only by an interface",
 			Tried: []string{"aggregator/authority"}},
+		"aggregator/rollup": {Floor: 1, Why: "keeps the sums that reports read; knows the warehouse only by an interface"},
 		"aggregator/recompute": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "finds what to compute and has it computed",
 			Tried: []string{"aggregator/warehouse"}},
 		"aggregator/reconcile": {Floor: 1, Beside: []string{"aggregator/attribution"}, Why: "holds what is stored against a second computation",

@@ -4,9 +4,7 @@ FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenu
         argMax(untrusted, version) AS claim, argMax(time, version) AS at
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
@@ -19,8 +17,6 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 50000
 
 SELECT quarter, currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(amount, currency != ? AND rate = 0)) AS unknown
@@ -28,9 +24,7 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, toInt32(intDiv(at, 86400000)) A
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
@@ -44,8 +38,6 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 1000000
 
 SELECT g0, paid, currency, toString(sum(credits)), toString(sum(shares)), toString(sum(toInt256(shares) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(shares, currency != ? AND rate = 0)) AS unknown

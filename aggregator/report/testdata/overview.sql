@@ -7,9 +7,7 @@ WHERE app_id = ? AND time >= ? AND time < ?
 SELECT kind_of, count() FROM (
     SELECT argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
     GROUP BY touch_id)
 GROUP BY kind_of ORDER BY kind_of
   ← "app-1"
@@ -18,15 +16,11 @@ GROUP BY kind_of ORDER BY kind_of
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
 
 SELECT countIf(install AND conversion_id NOT IN (SELECT conversion_id FROM attributions WHERE app_id = ? AND time >= ? AND time < ?)), count() FROM (
     SELECT conversion_id, argMax(install, version) AS install FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id)
   ← "app-1"
   ← 1767225600000
@@ -37,8 +31,6 @@ SELECT countIf(install AND conversion_id NOT IN (SELECT conversion_id FROM attri
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
 
 SELECT countIf(x_new), countIf(x_new AND x_outcome = 'non_organic' AND NOT x_view), countIf(x_new AND x_view), countIf(x_new AND x_outcome = 'organic'),
     countIf(x_new AND x_outcome = 'unattributed'), countIf(x_outcome = 'reinstall'), countIf(x_outcome = 're_attribution')
@@ -64,9 +56,7 @@ GROUP BY retargeting_open_id HAVING x_at >= ? AND x_at < ?) AS b
 SELECT called, count() AS n FROM (
     SELECT argMax(name, version) AS called, argMax(install, version) AS new FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id)
 WHERE NOT new GROUP BY called ORDER BY n DESC, called LIMIT ?
   ← "app-1"
@@ -75,8 +65,6 @@ WHERE NOT new GROUP BY called ORDER BY n DESC, called LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 200
 
 SELECT currency, toString(sum(amount)), '0' AS exact, '0' AS unknown, toString(sum(above)), toString(sum(claimed))
@@ -85,9 +73,7 @@ FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount, sum(toInt128(
         argMax(untrusted, version) AS claim, argMax(time, version) AS at
     FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day)
 GROUP BY currency ORDER BY currency LIMIT ?
@@ -97,11 +83,9 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 50000
 
-SELECT max(received) FROM events
-WHERE app_id = ?
+SELECT max(newest) FROM changed_hours
+WHERE app_id = ? AND fact = 0
   ← "app-1"
 

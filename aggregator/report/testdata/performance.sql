@@ -4,9 +4,7 @@ FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, versi
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
     argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open') AS b
 LEFT ANY JOIN (SELECT event_id AS x_id, any(multiIf(lower(JSONExtractString(payload, 'context', 'os', 'name')) AS x_os IN ('ios', 'ipados', 'iphone os'), 'ios', x_os = 'android', 'android',
             positionCaseInsensitive(user_agent, 'android') > 0, 'android', match(user_agent, 'iPhone|iPad|iPod|CFNetwork'), 'ios', user_agent = '' AND x_os = '', '', 'web')) AS x_platform, any(JSONExtractString(payload, 'context', 'app', 'version')) AS x_app_version FROM events FINAL WHERE app_id = ? AND time >= ? AND time < ? GROUP BY event_id) AS e USING x_id
@@ -19,8 +17,6 @@ GROUP BY g0, g1, g2, g3, y_currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
@@ -119,9 +115,7 @@ FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, versi
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
     argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open' AND x_marks = 0) AS b
 GROUP BY g0, g1, currency, day) AS summed)
 GROUP BY g0, g1, y_currency LIMIT ?
@@ -131,8 +125,6 @@ GROUP BY g0, g1, y_currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 50000
 
 SELECT g0, g1, y_currency, toString(sum(n0)), toString(sum(n1)), toString(sum(n2)), toString(sum(n3)), toString(sum(n4))
@@ -209,9 +201,7 @@ FROM (SELECT * FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, arg
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
     argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open' AND x_marks = 0) WHERE x_cost != 0 AND (toString(toDate(fromUnixTimestamp64Milli(x_at, 'Europe/Berlin'))), x_media_source) NOT IN (SELECT toString(date), x_media_source FROM (SELECT date, transform(lower(if(media_source = '', 'direct', media_source)), ['fb', 'x\'\x3F'], ['facebook', 'y'], if(media_source = '', 'direct', media_source)) AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad, country AS x_country,
     argMax(cost, as_of) AS x_cost, argMax(currency, as_of) AS x_currency, argMax(impressions, as_of) AS x_impressions, argMax(clicks, as_of) AS x_clicks, max(as_of) AS x_as_of
 FROM costs WHERE app_id = ? AND date >= toDate(?) AND date <= toDate(?)
@@ -227,8 +217,6 @@ GROUP BY g0, g1, y_currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← "app-1"
   ← "2026-01-01"
   ← "2026-02-01"

@@ -12,9 +12,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
     GROUP BY touch_id HAVING kind_of = 'click')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -24,16 +22,12 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 1000000
 
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at, argMax(kind, version) AS kind_of FROM touches FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR touch_id IN (SELECT touch_id FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY touch_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
     GROUP BY touch_id HAVING kind_of = 'impression')
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -43,8 +37,6 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 1000000
 
 SELECT intDiv(x_at, ?) AS quarter, '' AS currency, toString(countIf(x_new)), '0', '0'
@@ -62,9 +54,7 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
 SELECT intDiv(at, ?) AS quarter, '' AS currency, toString(count()), '0', '0' FROM (
     SELECT argMax(time, version) AS at FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← 900000
@@ -74,8 +64,6 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 1000000
 
 SELECT quarter, currency, toString(sum(amount)), '0' AS exact, '0' AS unknown
@@ -83,9 +71,7 @@ FROM (SELECT intDiv(at, ?) AS quarter, currency, 0 AS day, sum(toInt128(revenue)
     SELECT argMax(time, version) AS at, argMax(currency, version) AS currency, argMax(revenue, version) AS revenue,
         argMax(has_revenue, version) AS paid FROM conversions FINAL
     WHERE app_id = ? AND time >= ? AND time < ?
-    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?)
-        OR conversion_id IN (SELECT conversion_id FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?)
-            GROUP BY conversion_id HAVING argMax(time, version) >= ? AND argMax(time, version) < ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
     GROUP BY quarter, currency, day)
 GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
@@ -96,7 +82,5 @@ GROUP BY quarter, currency ORDER BY quarter, currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
-  ← 1767225600000
-  ← 1769904000000
   ← 1000000
 
