@@ -122,7 +122,7 @@ func Permissions() []Permission {
 func (r Role) Valid() bool { return slices.Contains(Roles(), r) }
 
 // Custom says whether the name is one that a role beside the five may have: 2 to 40 small letters,
-// digits and dashes, a letter first. Whether there is such a role, and what it grants, is not known here.
+// digits and dashes, a letter first. This package does not know whether there is such a role, nor its permissions.
 func (r Role) Custom() bool {
 	if r.Valid() || len(r) < 2 || len(r) > 40 || r[0] < 'a' || r[0] > 'z' {
 		return false
@@ -143,7 +143,7 @@ func (r Role) Grants(permission Permission) bool {
 	return false
 }
 
-// Permissions lists what the role may do, in the order of the grid.
+// Permissions lists the role's permissions in the order of the grid.
 func (r Role) Permissions() []Permission {
 	var list []Permission
 	for _, row := range grid() {

@@ -3,7 +3,7 @@ package access
 import "slices"
 
 // MayGrant says whether the principal holds everything that the assignment gives: nobody can grant,
-// or take away, what they do not hold themselves.
+// or take away, permissions beyond their own.
 func MayGrant(p Principal, grant Assignment) bool {
 	scopes := grant.Apps
 	if grant.AllApps {

@@ -33,14 +33,14 @@ func (l *AppList) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Limit is what an API token may do at most. It gives nothing by itself: what counts is what its owner
+// Limit bounds an API token. It gives nothing by itself: the token has those permissions that its owner
 // holds at that moment, within the limit.
 type Limit struct {
 	Permissions []Permission
 	Apps        AppList
 }
 
-// Validate says what is wrong with a limit that came from outside.
+// Validate lists the faults of a limit that came from outside.
 func (l Limit) Validate() error {
 	if len(l.Permissions) == 0 || len(l.Permissions) > len(Permissions()) {
 		return fmt.Errorf("permissions must be between 1 and %d of %v", len(Permissions()), Permissions())

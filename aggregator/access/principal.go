@@ -22,7 +22,7 @@ type Assignment struct {
 	MediaSources []string // empty means all
 	Countries    []string // empty means all
 
-	// Granted, if not nil, is what the assignment grants in place of what its role does. It is never
+	// Granted, if not nil, are the assignment's permissions in place of its role's. It is never
 	// read from outside.
 	Granted []Permission
 }
@@ -52,7 +52,7 @@ func (a *Assignment) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Grants says whether the assignment gives the permission, for what it reaches.
+// Grants says whether the assignment gives the permission within its reach.
 func (a Assignment) Grants(permission Permission) bool {
 	if a.Granted != nil {
 		return slices.Contains(a.Granted, permission)
@@ -60,7 +60,7 @@ func (a Assignment) Grants(permission Permission) bool {
 	return a.Role.Grants(permission)
 }
 
-// Permissions lists what the assignment gives, in the order of the grid.
+// Permissions lists the assignment's permissions in the order of the grid.
 func (a Assignment) Permissions() []Permission {
 	list := []Permission{}
 	for _, permission := range Permissions() {
@@ -71,7 +71,7 @@ func (a Assignment) Permissions() []Permission {
 	return list
 }
 
-// Validate says what is wrong with an assignment that came from outside.
+// Validate lists the faults of an assignment that came from outside.
 func (a Assignment) Validate() error {
 	if !a.Role.Valid() && !a.Role.Custom() {
 		return fmt.Errorf("role %.40q is unknown: use one of %v, or one that was made", a.Role, Roles())
@@ -196,7 +196,7 @@ func Narrowing(p Principal, permission Permission, app string) (Filter, bool) {
 	return merged, true
 }
 
-// union joins two lists of alternatives, of which an empty one means all.
+// union joins two lists of alternatives; an empty list means all.
 func union(a, b []string) []string {
 	if len(a) == 0 || len(b) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// Vitals is how Postgres and what is kept in it stand, for the operator's metrics.
+// Vitals is the state of Postgres and of the agents, for the operator's metrics.
 type Vitals struct {
 	postgres.Vitals
 	Agents []agents.Agent // revoked ones too, by name

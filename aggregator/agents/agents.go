@@ -1,5 +1,5 @@
 // Package agents is the agents that were enrolled: the tokens that they join with, their certificates,
-// the buffers that are theirs, and what was last heard from them.
+// the buffers that are theirs, and their last heartbeats.
 package agents
 
 import (
@@ -28,7 +28,7 @@ type Agents struct{ pool *postgres.Pool }
 // New gives the agents of a database.
 func New(pool *postgres.Pool) *Agents { return &Agents{pool: pool} }
 
-// Agent is an enrolled agent and what was last heard from it.
+// Agent is an enrolled agent with its last heartbeat.
 type Agent struct {
 	ID                 string     `json:"id"`
 	Name               string     `json:"name"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
@@ -119,13 +120,25 @@ func readSettings(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return settingsAnswer{versions[0], attribution.FraudRules()}, nil
+	return settingsAnswer{ownSettings(c.filter, versions[0]), attribution.FraudRules()}, nil
 }
 
 // settingsAnswer is the version in force, and what its rules of fraud are called.
 type settingsAnswer struct {
 	apps.SettingsVersion
 	FraudRules []attribution.FraudRule `json:"fraud_rules"`
+}
+
+// ownSettings leaves out the overrides of media sources that do not exist for whoever asks, and those of
+// links, which may be anybody's.
+func ownSettings(f access.Filter, version apps.SettingsVersion) apps.SettingsVersion {
+	if len(f.MediaSources) == 0 {
+		return version
+	}
+	version.Overrides = slices.DeleteFunc(slices.Clone(version.Overrides), func(o attribution.Override) bool {
+		return !slices.Contains(f.MediaSources, o.MediaSource)
+	})
+	return version
 }
 
 func listSettings(c *call) (any, error) {

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
-
-	"github.com/unmogrowp/unmogrowp/aggregator/access"
 )
 
 // What is kept of answers.
@@ -136,10 +134,7 @@ func (c *call) read() (any, error) {
 // whoever asks is part of the key; that they may ask at all was decided before.
 func (c *call) kept() (any, error) {
 	app := c.param("app")
-	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app)
-	if !ok {
-		return nil, errNarrowing()
-	}
+	filter := c.filter
 	key, ok := keyOf(c.r)
 	if !ok {
 		return c.route.handle(c)
@@ -185,8 +180,8 @@ func (s *server) answerKept(w http.ResponseWriter, r *http.Request) bool {
 	if !ok || answer.route.rule.decide(&session, answer.app) != nil {
 		return false
 	}
-	filter, ok := access.Narrowing(session.User.Principal(), answer.route.rule.permission, answer.app)
-	if !ok || len(filter.MediaSources)+len(filter.Countries) > 0 {
+	filter, err := answer.route.rule.narrowing(session.User.Principal(), answer.app)
+	if err != nil || len(filter.MediaSources)+len(filter.Countries) > 0 {
 		return false
 	}
 	id := newRequestID()

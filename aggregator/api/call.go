@@ -37,8 +37,9 @@ type call struct {
 	route     *route
 	session   people.Session // of whoever asks; empty on public routes
 	principal access.Principal
-	exporting bool // as CSV
-	status    int  // answered; 0 until then
+	filter    access.Filter // the part of the app that exists for whoever asks
+	exporting bool          // as CSV
+	status    int           // answered; 0 until then
 }
 
 type callKey struct{}
@@ -137,6 +138,11 @@ func (c *call) authorize() error {
 		c.refuse("permission", err)
 		return err
 	}
+	if c.filter, err = c.route.rule.narrowing(c.principal, c.r.PathValue("app")); err != nil {
+		c.refuse("permission", err)
+		return err
+	}
+	actor.Sources = c.filter.MediaSources
 	actor.Apps = reach(c.principal, c.r.PathValue("app"))
 	c.ctx = postgres.WithActor(pass.With(c.ctx, pass.Pass{All: actor.Apps.All, Apps: actor.Apps.IDs}), actor)
 	return nil

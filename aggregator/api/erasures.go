@@ -29,7 +29,7 @@ type erasureBody struct {
 }
 
 func startErasure(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,6 @@ func evidenceRoutes() []route {
 
 // aroundConversion shows what a person met, which is not for those who see only some sources of it.
 func aroundConversion(c *call) (any, error) {
-	if _, err := c.wholeApp(); err != nil {
-		return nil, err
-	}
 	q, err := c.question()
 	if err != nil {
 		return nil, err
@@ -48,9 +45,6 @@ func aroundConversion(c *call) (any, error) {
 }
 
 func lateTouches(c *call) (any, error) {
-	if _, err := c.wholeApp(); err != nil {
-		return nil, err
-	}
 	q, err := c.question()
 	if err != nil {
 		return nil, err
@@ -59,7 +53,7 @@ func lateTouches(c *call) (any, error) {
 }
 
 func listConflicts(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}

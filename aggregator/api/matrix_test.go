@@ -18,7 +18,8 @@ type caller struct {
 	token string
 }
 
-// callers are the five roles for all apps, the five for one app, API tokens, somebody without a role, and
+// callers are the five roles for all apps, the five for one app, the five narrowed to a media source of
+// one app and to a country of all, API tokens, somebody without a role, and
 // requests without a good token.
 func (s *system) callers(own string) []caller {
 	s.t.Helper()
@@ -32,6 +33,10 @@ func (s *system) callers(own string) []caller {
 	}
 	for _, role := range access.Roles() {
 		list = append(list, token(string(role)+"-of-one", access.Assignment{Role: role, Apps: []string{own}}))
+	}
+	for _, role := range access.Roles() {
+		list = append(list, token(string(role)+"-of-google", access.Assignment{Role: role, Apps: []string{own}, MediaSources: []string{"google"}}))
+		list = append(list, token(string(role)+"-of-DE", access.Assignment{Role: role, AllApps: true, Countries: []string{"DE"}}))
 	}
 	s.clock.advance(-time.Hour)
 	expired := s.login("owner@example.com").token

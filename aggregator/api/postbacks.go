@@ -61,12 +61,12 @@ func postbackRoutes() []route {
 // ownPostback is the id of the path. Postbacks tell of all sources of an app, so whoever sees only some
 // has nothing to do with them.
 func ownPostback(c *call) (app, id string, err error) {
-	whole, err := c.wholeApp()
+	whole, err := appOf(c)
 	return whole.ID, c.param("postback"), err
 }
 
 func listPostbacks(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func listPostbacks(c *call) (any, error) {
 }
 
 func listTemplates(c *call) (any, error) {
-	if _, err := c.wholeApp(); err != nil {
+	if _, err := appOf(c); err != nil {
 		return nil, err
 	}
 	answer := readyMade{Templates: postback.ReadyMade()}
@@ -104,7 +104,7 @@ func postbackBody(c *call) (deliveries.Change, error) {
 }
 
 func createPostback(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func createPostback(c *call) (any, error) {
 }
 
 func previewPostback(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/people"
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
@@ -56,6 +57,10 @@ func errNotAllowed() *problem {
 	return refusal(http.StatusForbidden, "forbidden", "Your roles do not allow this.")
 }
 
+func errInPart() *problem {
+	return refusal(http.StatusForbidden, "forbidden", "Your roles show you this app only in part, and this is about all of it.")
+}
+
 func errNarrowing() *problem {
 	return refusal(http.StatusForbidden, "forbidden",
 		"Your roles for this app are narrowed in ways that cannot be put into one report: ask an owner to narrow them alike.")
@@ -97,6 +102,8 @@ func problemOf(err error) *problem {
 		return refusal(http.StatusConflict, "role_in_use", "Somebody has this role: take it away from everybody first.")
 	case errors.Is(err, postgres.ErrExists):
 		return refusal(http.StatusConflict, "conflict", "It exists already, or was changed by somebody else in the meantime: load it again.")
+	case errors.Is(err, apps.ErrSource):
+		return refusal(http.StatusForbidden, "forbidden", "Your roles show you other media sources of this app only.")
 	case errors.Is(err, people.ErrNotHeld):
 		return refusal(http.StatusForbidden, "not_held", "Nobody can grant, change or take away what they do not hold themselves.")
 	case errors.Is(err, people.ErrUnauthorized):

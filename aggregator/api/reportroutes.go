@@ -40,7 +40,7 @@ func reportRoutes() []route {
 		converting(asks("reports/insights", "At most five sentences made from figures: what changed, and what the models dispute", report.Insights,
 			common+" event compare currency")),
 		asks("reports/attribution", "Conversions and revenue credited under one model", report.Attribution, common+" model group_by currency format"),
-		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead), handle: compareReport,
+		{method: "GET", path: "apps/{app}/reports/compare", rule: needs(access.ReportsRead).inPart(), handle: compareReport,
 			summary: "Two models side by side, with the difference in credit and in rank",
 			query:   with(common, "a b run group_by currency format"), reply: report.CompareResult{}},
 		asks("reports/sources", "Media sources and campaigns under last touch", report.Sources, common+" currency format"),
@@ -51,13 +51,13 @@ func reportRoutes() []route {
 			"from to tz filter as_of limit cursor format"),
 		asks("costs/coverage", "Sources and campaigns that cost something and brought nothing, and those of which no cost is known", report.Coverage,
 			"from to tz filter"),
-		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite), handle: putCosts,
+		{method: "POST", path: "apps/{app}/costs", rule: needs(access.CostsWrite).inPart(), handle: putCosts,
 			summary: "Import costs, as rows, or as a file (text/csv, or in the field file) with our columns or those of an export of Google Ads, Meta, TikTok " +
 				"or Apple Search Ads; a later import of the same key replaces",
 			query: with("currency media_source dry_run"), body: costsBody{}, reply: costsAnswer{}, text: true},
 		naming(asks("conversions", "Conversions, newest first; without the permission raw.read each has a handle in place of its id", report.ListConversions,
 			common+" event model limit cursor format")),
-		naming(route{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.ReportsRead), handle: conversion,
+		naming(route{method: "GET", path: "apps/{app}/conversions/{conversion}", rule: needs(access.ReportsRead).inPart(), handle: conversion,
 			summary: "One conversion, by its id or its handle, and why it was credited so; ids need raw.read", reply: report.ConversionResult{}}),
 	}
 }

@@ -102,12 +102,12 @@ func asks[T any](path, summary string, answer func(context.Context, report.Store
 		}
 		return answerOf(answer(c.ctx, c.Reports, q))
 	}
-	return route{method: "GET", path: "apps/{app}/" + path, rule: needs(access.ReportsRead), handle: handle, summary: summary,
+	return route{method: "GET", path: "apps/{app}/" + path, rule: needs(access.ReportsRead).inPart(), handle: handle, summary: summary,
 		query: with(query), reply: reply}
 }
 
 // question makes a valid report query of the request: the app of the path, the range, what was asked,
-// and the narrowing of whoever asks. The permission was decided before.
+// and the narrowing of whoever asks, as the route table decided it.
 func (c *call) question() (report.Query, error) {
 	p, err := c.query()
 	if err != nil {
@@ -117,10 +117,7 @@ func (c *call) question() (report.Query, error) {
 	if err != nil {
 		return report.Query{}, err
 	}
-	q, err := c.narrowed()
-	if err != nil {
-		return q, err
-	}
+	q := c.narrowed()
 	versions, err := c.settings()
 	if err != nil {
 		return q, err
@@ -161,13 +158,9 @@ func (c *call) question() (report.Query, error) {
 }
 
 // narrowed is a query of the app of the path with as much of it as whoever asks may see.
-func (c *call) narrowed() (report.Query, error) {
+func (c *call) narrowed() report.Query {
 	app := c.param("app")
-	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app)
-	if !ok {
-		return report.Query{}, errNarrowing()
-	}
-	return report.Query{App: app, Apps: report.Apps{IDs: []string{app}}, MediaSources: filter.MediaSources, Countries: filter.Countries}, nil
+	return report.Query{App: app, Apps: report.Apps{IDs: []string{app}}, MediaSources: c.filter.MediaSources, Countries: c.filter.Countries}
 }
 
 // choices reads what is one of several words.
@@ -225,7 +218,11 @@ func compareReport(c *call) (any, error) {
 }
 
 // seesIDs says whether whoever asks may see the ids of people, devices and messages.
-func seesIDs(c *call) bool { return access.Can(c.principal, access.RawRead, c.param("app")) }
+func seesIDs(c *call) bool {
+	raw, ok := access.Narrowing(c.principal, access.RawRead, c.param("app"))
+	return ok && (len(raw.MediaSources)+len(raw.Countries) == 0 ||
+		slices.Equal(raw.MediaSources, c.filter.MediaSources) && slices.Equal(raw.Countries, c.filter.Countries))
+}
 
 func why(c *call) (any, error) {
 	q, err := c.question()

@@ -20,13 +20,27 @@ type rule struct {
 	tokens     bool // an own route that API tokens may use too
 	anywhere   bool // whoever has the permission for at least one app; the handler shows only those
 	permission access.Permission
+	part       part
 }
+
+// part says what a route of an app does for those who see the app only in part, because every
+// assignment that gives them the permission is narrowed to media sources or countries. This is the one
+// place where it is decided, before anything is read.
+type part int
+
+const (
+	wholeOnly part = iota // refuses them
+	filtered              // shows them their part: its handler applies call.filter
+	bySource              // changes things of a media source and of no country: refuses whoever is narrowed to countries
+)
 
 func public() rule                       { return rule{public: true} }
 func own() rule                          { return rule{own: true} }
 func ownOrToken() rule                   { return rule{own: true, tokens: true} }
 func needs(p access.Permission) rule     { return rule{permission: p} }
 func somewhere(p access.Permission) rule { return rule{permission: p, anywhere: true} }
+func (r rule) inPart() rule              { r.part = filtered; return r }
+func (r rule) ofSource() rule            { r.part = bySource; return r }
 func (r rule) decided() bool             { return r.public || r.own || r.permission.Valid() }
 func (r rule) String() string {
 	switch {
@@ -39,7 +53,31 @@ func (r rule) String() string {
 	case r.anywhere:
 		return string(r.permission) + " (for any app)"
 	}
+	switch r.part {
+	case filtered:
+		return string(r.permission) + " (what is theirs)"
+	case bySource:
+		return string(r.permission) + " (of their media sources)"
+	}
 	return string(r.permission)
+}
+
+// narrowing is how much of the app whoever holds the permission for it may see or do here. Nothing that
+// the filter leaves out exists for them.
+func (r rule) narrowing(p access.Principal, app string) (access.Filter, error) {
+	if app == "" || r.public || r.own || r.anywhere {
+		return access.Filter{}, nil
+	}
+	filter, ok := access.Narrowing(p, r.permission, app)
+	switch {
+	case !ok:
+		return filter, errNarrowing()
+	case r.part == wholeOnly && (len(filter.MediaSources) > 0 || len(filter.Countries) > 0):
+		return filter, errInPart()
+	case r.part == bySource && len(filter.Countries) > 0:
+		return filter, errInPart()
+	}
+	return filter, nil
 }
 
 // decide returns nil if whoever the session is of may. An app that they cannot even see is not found.
@@ -53,7 +91,8 @@ func (r rule) decide(s *people.Session, app string) error {
 	case r.anywhere && access.Anywhere(p, r.permission):
 		return nil
 	case !r.anywhere && access.Can(p, r.permission, app):
-		return nil
+		_, err := r.narrowing(p, app)
+		return err
 	case app != "" && !access.Can(p, access.AppsRead, app):
 		return errNoRoute()
 	}
@@ -107,6 +146,8 @@ func (r *route) check() error {
 		return errors.New("it has no handler")
 	case r.summary == "":
 		return errors.New("it has no summary")
+	case r.rule.part != wholeOnly && !strings.Contains(r.path, "{app}"):
+		return errors.New("it belongs to no app, so it cannot be of a part of one")
 	case strings.Contains(r.path, "{app}") && (r.rule.public || r.rule.own || r.rule.anywhere):
 		return errors.New("it belongs to an app and must need a permission for it")
 	case r.method != http.MethodGet && r.rule.anywhere:
@@ -166,20 +207,20 @@ func appRoutes() []route {
 	return []route{
 		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps", reply: page[apps.App]{}},
 		{method: "POST", path: "apps", rule: needs(access.AppsWrite), handle: createApp, summary: "Create an app", body: appBody{}, reply: apps.App{}, status: 201},
-		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead), handle: readApp, summary: "One app", reply: apps.App{}},
+		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead).inPart(), handle: readApp, summary: "One app", reply: apps.App{}},
 		{method: "PATCH", path: "apps/{app}", rule: needs(access.AppsWrite), handle: changeApp, summary: "Change an app", body: apps.AppChange{}, reply: apps.App{}},
 		{method: "DELETE", path: "apps/{app}", rule: needs(access.AppsWrite), handle: deleteApp, summary: "Delete an app and revoke its keys"},
 		{method: "GET", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: listKeys, summary: "Keys, without the secrets", reply: page[apps.Key]{}},
 		{method: "POST", path: "apps/{app}/keys", rule: needs(access.AppsWrite), handle: createKey, summary: "Create a key; it is shown this once", body: keyBody{}, reply: newKey{}, status: 201},
 		{method: "DELETE", path: "apps/{app}/keys/{key}", rule: needs(access.AppsWrite), handle: revokeKey, summary: "Revoke a key"},
-		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead), handle: readSettings, summary: "Attribution settings in force", reply: settingsAnswer{}},
+		{method: "GET", path: "apps/{app}/attribution", rule: needs(access.AppsRead).inPart(), handle: readSettings, summary: "Attribution settings in force", reply: settingsAnswer{}},
 		{method: "PUT", path: "apps/{app}/attribution", rule: needs(access.AttributionConfigure), handle: changeSettings, summary: "Add a version of the attribution settings", body: settingsBody{}, reply: apps.SettingsVersion{}},
 		{method: "GET", path: "apps/{app}/attribution/versions", rule: needs(access.AppsRead), handle: listSettings, summary: "Versions of the attribution settings", reply: page[apps.SettingsVersion]{}},
-		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[apps.Link]{}},
-		{method: "POST", path: "apps/{app}/links", rule: needs(access.LinksWrite), handle: createLink, summary: "Create a tracking link", body: linkBody{}, reply: apps.Link{}, status: 201},
-		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead), handle: readLink, summary: "One tracking link", reply: apps.Link{}},
-		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: apps.Link{}},
-		{method: "DELETE", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite), handle: deleteLink, summary: "Delete a tracking link"},
+		{method: "GET", path: "apps/{app}/links", rule: needs(access.AppsRead).inPart(), handle: listLinks, summary: "Tracking links", query: []string{"limit", "cursor"}, reply: page[apps.Link]{}},
+		{method: "POST", path: "apps/{app}/links", rule: needs(access.LinksWrite).ofSource(), handle: createLink, summary: "Create a tracking link", body: linkBody{}, reply: apps.Link{}, status: 201},
+		{method: "GET", path: "apps/{app}/links/{link}", rule: needs(access.AppsRead).inPart(), handle: readLink, summary: "One tracking link", reply: apps.Link{}},
+		{method: "PUT", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite).ofSource(), handle: changeLink, summary: "Replace a tracking link", body: linkBody{}, reply: apps.Link{}},
+		{method: "DELETE", path: "apps/{app}/links/{link}", rule: needs(access.LinksWrite).ofSource(), handle: deleteLink, summary: "Delete a tracking link"},
 	}
 }
 

@@ -48,18 +48,9 @@ func runRoutes() []route {
 	}
 }
 
-// wholeApp refuses those who see the app only in part: what runs compute cannot be narrowed afterwards.
-func (c *call) wholeApp() (apps.App, error) {
-	app, err := c.Accounts.Apps.App(c.ctx, c.param("app"))
-	if err != nil {
-		return app, err
-	}
-	filter, ok := access.Narrowing(c.principal, c.route.rule.permission, app.ID)
-	if !ok || len(filter.MediaSources) > 0 || len(filter.Countries) > 0 {
-		return app, refusal(http.StatusForbidden, "forbidden", "Your roles show you this app only in part, and what is computed here is about all of it.")
-	}
-	return app, nil
-}
+// appOf is the app of the path. What runs compute cannot be narrowed afterwards, so their routes are for
+// those who see all of it.
+func appOf(c *call) (apps.App, error) { return c.Accounts.Apps.App(c.ctx, c.param("app")) }
 
 // rangeBody is the range of a run, with the defaults of a report.
 type rangeBody struct {
@@ -93,7 +84,7 @@ type learnBody struct {
 }
 
 func startLearning(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +109,7 @@ type whatIfBody struct {
 }
 
 func startWhatIf(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +166,7 @@ type previewBody struct {
 }
 
 func previewSettings(c *call) (any, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +187,7 @@ func previewSettings(c *call) (any, error) {
 
 func listRuns(kind string) func(*call) (any, error) {
 	return func(c *call) (any, error) {
-		app, err := c.wholeApp()
+		app, err := appOf(c)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +201,7 @@ func listRuns(kind string) func(*call) (any, error) {
 
 // studied is the run of the path, if it is of that kind.
 func (c *call) studied(kind string) (apps.Run, error) {
-	app, err := c.wholeApp()
+	app, err := appOf(c)
 	if err != nil {
 		return apps.Run{}, err
 	}
@@ -262,8 +253,8 @@ func deleteRun(kind string) func(*call) (any, error) {
 // learnedIn returns what a run has learned, as a report's answer under a model, and the question that it
 // was an answer to.
 func (c *call) learnedIn(id string, q report.Query) (map[string]*report.AttributionResult, report.Query, error) {
-	if _, err := c.wholeApp(); err != nil {
-		return nil, q, err
+	if len(q.MediaSources)+len(q.Countries) > 0 {
+		return nil, q, errInPart()
 	}
 	run, err := c.Accounts.Runs.Run(c.ctx, q.App, id)
 	switch {

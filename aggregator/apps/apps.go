@@ -40,7 +40,7 @@ type App struct {
 	Origins  []string  `json:"origins,omitempty"` // allowed CORS origins; empty means any
 	Created  time.Time `json:"created_at"`
 
-	// Addresses says what is stored of people's IP addresses: "" is all, "truncate" the network, "drop" nothing.
+	// Addresses is the policy for people's IP addresses: "" is all, "truncate" the network, "drop" nothing.
 	Addresses protocol.AddressPolicy `json:"addresses,omitempty"`
 }
 

@@ -2,8 +2,10 @@ package apps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 // Limits of tracking links.
 const (
 	MaxLinks       = 100_000 // of all apps: agents hold them all
+	MaxLinksOfApp  = 20_000  // so that no app uses up the room of all
 	maxDestination = 2048    // bytes
 	slugBytes      = 5       // of entropy in a slug that was not chosen
 )
@@ -61,6 +64,28 @@ func notNil(m map[string]string) map[string]string {
 	return m
 }
 
+// ErrSource says that the actor may do nothing for the media source of a link.
+var ErrSource = errors.New("the media source is not among those of the actor")
+
+// sources are the media sources whose links exist for the actor; none means all.
+func sources(ctx context.Context) []string {
+	return append([]string{}, postgres.ActorOf(ctx).Sources...)
+}
+
+// theirs is the condition that a link exists for the actor, given the number of the argument that holds
+// their sources.
+func theirs(argument int) string {
+	return fmt.Sprintf("(cardinality($%[1]d::text[]) = 0 OR media_source = ANY ($%[1]d))", argument)
+}
+
+// mayCarry returns ErrSource if the actor may not give a link its media source.
+func mayCarry(ctx context.Context, link *Link) error {
+	if list := sources(ctx); len(list) > 0 && !slices.Contains(list, link.MediaSource) {
+		return ErrSource
+	}
+	return nil
+}
+
 // CreateLink makes a link. ID and Created are set here, and Slug if it is empty.
 func (a *Apps) CreateLink(ctx context.Context, link Link) (Link, error) {
 	var err error
@@ -75,19 +100,17 @@ func (a *Apps) CreateLink(ctx context.Context, link Link) (Link, error) {
 	if err := link.validate(); err != nil {
 		return Link{}, err
 	}
+	if err := mayCarry(ctx, &link); err != nil {
+		return Link{}, err
+	}
 	err = a.pool.Change(ctx, "create link", func(tx pgx.Tx) error {
 		if err := Lock(ctx, tx, link.App); err != nil {
 			return err
 		}
-		var count int
-		err := postgres.ForEveryApp(ctx, tx, func() error { return tx.QueryRow(ctx, `SELECT count(*) FROM links`).Scan(&count) })
-		if err != nil {
+		if err := room(ctx, tx, &link); err != nil {
 			return err
 		}
-		if count >= MaxLinks {
-			return postgres.Invalid("there are %d links, the limit is %d: delete some first", count, MaxLinks)
-		}
-		err = tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
+		err := tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at`, link.values()...).Scan(&link.Created)
 		if postgres.Violates(err, "23505") {
 			return fmt.Errorf("slug %s: %w", link.Slug, postgres.ErrExists)
@@ -104,9 +127,35 @@ func (a *Apps) CreateLink(ctx context.Context, link Link) (Link, error) {
 	return link, err
 }
 
+// room says why there is no room for a link: too many of the app or of all apps, or a slug that is kept
+// for another app.
+func room(ctx context.Context, tx pgx.Tx, link *Link) error {
+	var own, all int
+	var keeper string
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM links WHERE app = $1`, link.App).Scan(&own); err != nil {
+		return err
+	}
+	err := postgres.ForEveryApp(ctx, tx, func() error {
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM links), coalesce((SELECT app FROM retired_slugs WHERE slug = $1), '')`, link.Slug).
+			Scan(&all, &keeper)
+	})
+	switch {
+	case err != nil:
+		return err
+	case own >= MaxLinksOfApp:
+		return postgres.Invalid("the app has %d links, the limit is %d: delete some first", own, MaxLinksOfApp)
+	case all >= MaxLinks:
+		return postgres.Invalid("there are %d links, the limit is %d: delete some first", all, MaxLinks)
+	case keeper != "" && keeper != link.App:
+		return fmt.Errorf("slug %s: %w", link.Slug, postgres.ErrExists)
+	}
+	return nil
+}
+
 // Links lists the links of an app after the given one, by creation; an empty one starts at the first.
 func (a *Apps) Links(ctx context.Context, app, after string, limit int) ([]Link, error) {
-	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3`, app, after, limit)
+	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id > $2 AND `+theirs(4)+` ORDER BY id LIMIT $3`,
+		app, after, limit, sources(ctx))
 	if err != nil {
 		return nil, postgres.Wrap("list links", err)
 	}
@@ -116,7 +165,7 @@ func (a *Apps) Links(ctx context.Context, app, after string, limit int) ([]Link,
 
 // Link returns one link of an app.
 func (a *Apps) Link(ctx context.Context, app, id string) (Link, error) {
-	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2`, app, id)
+	rows, err := a.pool.Query(ctx, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2 AND `+theirs(3), app, id, sources(ctx))
 	if err != nil {
 		return Link{}, postgres.Wrap("read link", err)
 	}
@@ -127,12 +176,16 @@ func (a *Apps) Link(ctx context.Context, app, id string) (Link, error) {
 // UpdateLink replaces a link of an app. Its slug stays: it is printed somewhere.
 func (a *Apps) UpdateLink(ctx context.Context, link Link) (Link, error) {
 	err := a.pool.Change(ctx, "change link", func(tx pgx.Tx) error {
-		before, err := postgres.Collect(ctx, tx, scanLink, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2 FOR UPDATE`, link.App, link.ID)
+		before, err := postgres.Collect(ctx, tx, scanLink, `SELECT `+linkColumns+` FROM links WHERE app = $1 AND id = $2 AND `+theirs(3)+` FOR UPDATE`,
+			link.App, link.ID, sources(ctx))
 		if err != nil {
 			return err
 		}
 		if len(before) == 0 {
 			return pgx.ErrNoRows
+		}
+		if err := mayCarry(ctx, &link); err != nil {
+			return err
 		}
 		link.Slug, link.Created = before[0].Slug, before[0].Created
 		if err := link.validate(); err != nil {
@@ -151,15 +204,18 @@ func (a *Apps) UpdateLink(ctx context.Context, link Link) (Link, error) {
 	return link, err
 }
 
-// DeleteLink ends a link of an app. What it brought stays attributed to it.
+// DeleteLink ends a link of an app. Its touches stay attributed to it. Its slug, which is printed
+// and shared, is kept for this app.
 func (a *Apps) DeleteLink(ctx context.Context, app, id string) error {
 	return a.pool.Change(ctx, "delete link", func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `DELETE FROM links WHERE app = $1 AND id = $2`, app, id)
+		var slug string
+		err := tx.QueryRow(ctx, `DELETE FROM links WHERE app = $1 AND id = $2 AND `+theirs(3)+` RETURNING slug`, app, id, sources(ctx)).Scan(&slug)
 		if err != nil {
 			return err
 		}
-		if done.RowsAffected() == 0 {
-			return pgx.ErrNoRows
+		_, err = tx.Exec(ctx, `INSERT INTO retired_slugs (slug, app) VALUES ($1, $2) ON CONFLICT (slug) DO UPDATE SET retired_at = now()`, slug, app)
+		if err != nil {
+			return err
 		}
 		if err := postgres.Grow(ctx, tx); err != nil {
 			return err
@@ -205,7 +261,7 @@ func (l *Link) validate() error {
 	return nil
 }
 
-// validDestination accepts http and https with a plain host, and what the schemes function allows.
+// validDestination accepts http and https with a plain host, and the schemes that the function allows.
 func validDestination(field, target string, schemes func(string) bool) error {
 	if len(target) > maxDestination {
 		return postgres.Invalid("%s has %d bytes, the limit is %d", field, len(target), maxDestination)

@@ -26,7 +26,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// Lifetimes of what the authority issues.
+// Lifetimes of certificates and tokens.
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
 	serverLife    = 7 * 24 * time.Hour

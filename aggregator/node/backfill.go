@@ -174,7 +174,7 @@ func backfillCommand() *cobra.Command {
 	return cmd
 }
 
-// backfill recomputes what is stored.
+// backfill recomputes the stored attributions.
 func (s *stored) backfill(ctx context.Context, out io.Writer, span reconcile.Span) error {
 	a, err := s.attributor(s.warehouse, s.at)
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *stored) backfill(ctx context.Context, out io.Writer, span reconcile.Spa
 	return errors.Join(err, told)
 }
 
-// whatIfFlags say what a run is.
+// whatIfFlags describe a run.
 type whatIfFlags struct {
 	name, file string
 	second     bool // by the second implementation

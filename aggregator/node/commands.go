@@ -99,13 +99,13 @@ func run(ctx context.Context, std daemon.Streams, config Config) error {
 	return n.Run(ctx)
 }
 
-// postgresConfig is what a command needs that only works on Postgres.
+// postgresConfig are the settings of a command that works on Postgres alone.
 type postgresConfig struct {
 	PostgresDSN daemon.Secret `config:"postgres_dsn" help:"postgres://user:password@host:5432/database"`
 	MasterKey   daemon.Secret `config:"master_key" help:"64 hexadecimal digits that seal the secrets in Postgres"`
 }
 
-// Validate reports what is missing.
+// Validate reports missing settings.
 func (c *postgresConfig) Validate() error {
 	return (&Config{PostgresDSN: c.PostgresDSN, MasterKey: c.MasterKey}).validateAccounts()
 }

@@ -47,7 +47,7 @@ type erasing struct {
 	From    int64    `json:"from"`              // no conversion before it shared anything
 }
 
-// note adds what is to go, or has gone.
+// note adds the rows that are to go, or have gone.
 func (e *erasing) note(facts *attribution.Facts) {
 	known := make(map[string]bool, len(e.Reached))
 	for _, key := range e.Reached {

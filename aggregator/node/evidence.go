@@ -9,7 +9,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
 
-// evidence tells what is stored besides what was credited.
+// evidence reads the facts around a conversion that were not credited.
 type evidence struct {
 	warehouse *warehouse.Warehouse
 	settings  func(app string, ms int64) *attribution.Settings

@@ -33,7 +33,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
-// Options are what a node is made of. Without the sockets, New opens them where
+// Options are the parts of a node. Without the sockets, New opens them where
 // the settings say.
 type Options struct {
 	Config Config
@@ -272,7 +272,7 @@ func (n *Node) pipeline(ctx context.Context) error {
 	return err
 }
 
-// attribution is what keeps attributions equal to what is stored.
+// attribution makes the parts that keep attributions equal to the stored facts.
 func (n *Node) attribution(self string, fingerprints []byte) error {
 	restater := &reconcile.Restater{Store: n.warehouse, Versions: n.directory.history, Secret: fingerprints,
 		Recompute: func(ctx context.Context, facts *attribution.Facts) (int, error) {

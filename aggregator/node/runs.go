@@ -17,7 +17,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
 
-// studies are what can be computed beside the stored attributions.
+// studies are computations beside the stored attributions.
 type studies struct {
 	warehouse *warehouse.Warehouse
 	accounts  *accounts.Accounts
@@ -59,7 +59,7 @@ type simulation struct {
 	run *warehouse.WhatIf
 }
 
-// Effect compares the run with what is stored.
+// Effect compares the run with the stored attributions.
 func (s simulation) Effect(ctx context.Context) (report.EffectResult, error) {
 	return s.run.Effect(ctx)
 }
@@ -90,7 +90,7 @@ func (s studies) ConversionsAfter(ctx context.Context, app string, after attribu
 	return s.warehouse.ConversionsAfter(ctx, app, after, to, limit)
 }
 
-// Forget removes what a what-if has computed.
+// Forget removes the results of a what-if.
 func (s studies) Forget(ctx context.Context, app, run string) error {
 	return s.warehouse.Forget(ctx, app, run)
 }

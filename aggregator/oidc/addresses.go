@@ -13,7 +13,7 @@ import (
 
 const maxURL = 2048 // bytes
 
-// CheckIssuer says what is wrong with an issuer that somebody configures. It must be https; http is for
+// CheckIssuer lists the faults of an issuer that somebody configures. It must be https; http is for
 // a provider on this machine, in development.
 func CheckIssuer(issuer string) error {
 	if err := checkURL(issuer, true); err != nil {
@@ -25,7 +25,7 @@ func CheckIssuer(issuer string) error {
 	return nil
 }
 
-// CheckPublicURL says what is wrong with the address under which browsers reach the console.
+// CheckPublicURL lists the faults of the address under which browsers reach the console.
 func CheckPublicURL(address string) error {
 	if err := checkURL(address, true); err != nil {
 		return fmt.Errorf("public_url %w", err)

@@ -27,7 +27,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Bounds of what a provider may cost.
+// Bounds on a provider's answers.
 const (
 	maxAnswer     = 256 << 10 // bytes of a document, a key set or a token answer
 	maxClaim      = 2048      // bytes of what is kept of a person, and of a code
@@ -66,7 +66,7 @@ type Provider struct {
 	RedirectURL  string
 }
 
-// Identity is what the provider vouches for.
+// Identity is a person as the provider vouches for them.
 type Identity struct {
 	Subject       string
 	Email         string
@@ -85,7 +85,7 @@ type Client struct {
 	known discovered // the provider that was asked last
 }
 
-// discovered is what a provider says of itself.
+// discovered is a provider's description of itself.
 type discovered struct {
 	issuer   string
 	provider *oidc.Provider
@@ -99,7 +99,7 @@ func New(now func() time.Time) *Client {
 	return &Client{http: newClients(), now: now, busy: make(chan struct{}, maxAtOnce)}
 }
 
-// Check says what is wrong with an issuer, in words for whoever configures it: its URL, and what it answers.
+// Check lists the faults of an issuer, in words for whoever configures it: its URL, and what it answers.
 func (c *Client) Check(ctx context.Context, issuer string) error {
 	if err := CheckIssuer(issuer); err != nil {
 		return err

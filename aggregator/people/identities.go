@@ -36,7 +36,7 @@ func (e *RefusedError) Error() string { return "login at provider refused: " + e
 // ErrProviderOnly means that the password is right, but this person logs in at the provider.
 var ErrProviderOnly = errors.New("this person logs in at the provider only")
 
-// Vouched is what a provider says of a person, after everything about it was checked.
+// Vouched is a person as a provider described them, after every check.
 type Vouched struct {
 	Issuer        string `json:"issuer"`
 	Subject       string `json:"subject"`
@@ -101,7 +101,7 @@ func (a *Logins) LoginIdentity(ctx context.Context, login IdentityLogin) (Sessio
 	return a.openVouched(ctx, m.user, login.Vouched, Login{IP: login.IP, UserAgent: login.UserAgent}, nil)
 }
 
-// plain is what can be stored of what the provider says. An address that is none is no address.
+// plain is the description in the form that is stored. An address that is none is no address.
 func (v Vouched) plain() Vouched {
 	v.Name = plainName(v.Name)
 	var err error
@@ -148,7 +148,7 @@ func (a *Logins) createVouched(ctx context.Context, login IdentityLogin) (string
 	return user.ID, err
 }
 
-// plainName is a name that can be stored; what cannot be is left out.
+// plainName is a name without the characters that cannot be stored.
 func plainName(name string) string {
 	runes := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {

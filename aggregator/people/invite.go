@@ -79,7 +79,8 @@ func makeLink(ctx context.Context, tx pgx.Tx, user string, life time.Duration) (
 	return link, nil
 }
 
-// Accept sets the password of the person whose link it is, uses the link up and ends their sessions.
+// Accept sets the password of the person whose link it is, uses the link up and ends their sessions and
+// API tokens.
 // A second factor stays in force.
 func (a *People) Accept(ctx context.Context, token, password string) error {
 	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
@@ -127,13 +128,17 @@ func linkOwner(ctx context.Context, q querier, hash []byte) (user string, err er
 	return user, err
 }
 
-// setPassword stores a new password and voids the link with which another could be set.
+// setPassword stores a new password, voids the link with which another could be set, and ends the API
+// tokens: whoever got hold of the account may have made some.
 func setPassword(ctx context.Context, tx pgx.Tx, user, phc string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM password_links WHERE user_id = $1`, user); err != nil {
 		return fmt.Errorf("void links: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `UPDATE users SET password = $2 WHERE id = $1`, user, phc); err != nil {
 		return fmt.Errorf("set password: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE api_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL`, user); err != nil {
+		return fmt.Errorf("end tokens: %w", err)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ const (
 	maxPassword = 128 // characters
 )
 
-// ValidPassword says what is wrong with a password that somebody wants to have: it is long enough and
+// ValidPassword refuses a password that is too short, too long or easily guessed: it is long enough and
 // not among those that are tried first. Any character is welcome and none is asked for. The words are
 // what is known of the person.
 func ValidPassword(password string, words ...string) error {

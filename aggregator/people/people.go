@@ -5,7 +5,7 @@
 //
 //   - Nothing that opens a door is stored: passwords as argon2id, tokens as SHA-256.
 //   - Nobody grants, changes or takes away what they do not hold, and an owner who can log in stays.
-//   - A change of a person is announced, so that every node forgets what it remembers of them.
+//   - A change of a person is announced, so that every node reads them again.
 package people
 
 import (
@@ -35,7 +35,7 @@ func New(pool *postgres.Pool) *People {
 	return &People{pool: pool, hashing: make(chan struct{}, hashers()), waiting: make(chan struct{}, maxWaiting)}
 }
 
-// Logins are how people prove who they are, and what they have then: sessions and API tokens.
+// Logins are how people prove who they are, with the sessions and API tokens that they get.
 type Logins struct {
 	pool   *postgres.Pool
 	people *People

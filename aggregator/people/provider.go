@@ -58,7 +58,7 @@ type ProviderChange struct {
 	PasswordsOff bool                `json:"passwords_off,omitempty"`
 }
 
-// normalize says what is wrong with a provider to be. Its addresses are checked by who knows the protocol.
+// normalize lists the faults of a provider to be. Its addresses are checked by who knows the protocol.
 func (p *ProviderChange) normalize() error {
 	if err := postgres.ValidName("name", p.Name); err != nil {
 		return err

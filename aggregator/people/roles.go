@@ -20,7 +20,7 @@ const (
 // ErrRoleInUse means that somebody still has the role.
 var ErrRoleInUse = errors.New("somebody has the role")
 
-// Role is a role with what it may do.
+// Role is a role with its permissions.
 type Role struct {
 	Name        access.Role         `json:"role"`
 	Builtin     bool                `json:"builtin"`
@@ -28,7 +28,7 @@ type Role struct {
 	Permissions []access.Permission `json:"permissions"`
 }
 
-// normalize says what is wrong with a custom role, and puts its permissions into the order of the grid.
+// normalize lists the faults of a custom role, and puts its permissions into the order of the grid.
 func (r *Role) normalize() error {
 	if !r.Name.Custom() {
 		return postgres.Invalid("role %.60q cannot be made or changed: the built-in roles are fixed, and a name is 2 to 40 small letters, digits and dashes, a letter first", r.Name)
@@ -169,7 +169,7 @@ func resolveRoles(ctx context.Context, tx pgx.Tx, roles []access.Assignment) ([]
 // storedRoles are assignments as userColumns reads them.
 type storedRoles []access.Assignment
 
-// UnmarshalJSON reads what a custom role grants with its assignment.
+// UnmarshalJSON reads the assignments with the permissions of custom roles.
 func (s *storedRoles) UnmarshalJSON(data []byte) error {
 	var rows []struct {
 		Role         access.Role         `json:"role"`

@@ -31,7 +31,7 @@ type Login struct {
 	IP, UserAgent   string
 }
 
-// Session is one login and everything that was refreshed from it, or what an API token stands for.
+// Session is one login with everything that was refreshed from it, or the session of an API token.
 type Session struct {
 	ID        string    `json:"id"` // empty for an API token
 	User      User      `json:"-"`
@@ -43,7 +43,7 @@ type Session struct {
 	UserAgent string    `json:"user_agent"`
 }
 
-// Limit is what the session may do at most, nil if that is whatever its user may.
+// Limit bounds the session if it is an API token's; nil means that its user's roles are the only bound.
 func (s *Session) Limit() *access.Limit {
 	if s.Token == nil {
 		return nil
@@ -248,7 +248,7 @@ func (s *Session) fields() []any {
 	return []any{&s.ID, &s.Created, &s.Expires, &s.LastUsed, &s.IP, &s.UserAgent}
 }
 
-// querier is what a pool and a transaction have in common.
+// querier is a pool or a transaction.
 type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }

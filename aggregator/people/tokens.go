@@ -179,7 +179,7 @@ func (a *Logins) RevokeToken(ctx context.Context, user, id string) error {
 	})
 }
 
-// TokenSession returns what an API token stands for: its user, with roles as far as the token reaches.
+// TokenSession returns the session of an API token: its user, with roles as far as the token reaches.
 // It returns ErrNotFound for anything that is not a token in force.
 func (a *Logins) TokenSession(ctx context.Context, token string) (Session, error) {
 	if len(token) != len(TokenPrefix)+base32.StdEncoding.WithPadding(base32.NoPadding).EncodedLen(tokenBytes) || !strings.HasPrefix(token, TokenPrefix) {

@@ -54,6 +54,47 @@ func TestATokenDoesWhatItsOwnerMayWithinItsLimit(t *testing.T) {
 	accountstest.WantError(t, "token of a disabled person", err, postgres.ErrNotFound)
 }
 
+// TestTokensEndWithThePassword: however the password is set.
+func TestTokensEndWithThePassword(t *testing.T) {
+	a := accountstest.Open(t)
+	boss := accountstest.Owner(t, a, "boss@example.com")
+	ctx := accountstest.As(t.Context(), boss)
+	const another = "trombone-ladder-fig"
+	for name, set := range map[string]func(user string) error{
+		"by an owner": func(user string) error {
+			password := another
+			_, err := a.People.UpdateUser(ctx, user, people.UserChange{Password: &password})
+			return err
+		},
+		"by themselves": func(user string) error {
+			_, err := a.People.UpdateSelf(t.Context(), user, "", nil, accountstest.GoodPassword, another)
+			return err
+		},
+		"by a link": func(user string) error {
+			link, err := a.People.ResetLink(ctx, user)
+			if err != nil {
+				return err
+			}
+			return a.People.Accept(t.Context(), link.Token, another)
+		},
+	} {
+		user := accountstest.Owner(t, a, strings.ReplaceAll(name, " ", "-")+"@example.com")
+		_, secret, err := a.Logins.CreateToken(accountstest.As(t.Context(), user), user.ID, people.NewToken{
+			Name: "x", Permissions: []access.Permission{access.AppsRead}, Apps: access.AppList{All: true}, ExpiresDays: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Logins.TokenSession(t.Context(), secret); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(user.ID); err != nil {
+			t.Fatal(name, err)
+		}
+		_, err = a.Logins.TokenSession(t.Context(), secret)
+		accountstest.WantError(t, "password set "+name, err, postgres.ErrNotFound)
+	}
+}
+
 func TestTokensEnd(t *testing.T) {
 	a := accountstest.Open(t)
 	ctx := t.Context()

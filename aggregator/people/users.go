@@ -84,7 +84,7 @@ func (a *People) CreateOwner(ctx context.Context, email, name, password string) 
 		Roles: []access.Assignment{{Role: access.Owner, AllApps: true}}})
 }
 
-// normalize says what is wrong with a user to be, and brings the email into the form that is stored.
+// normalize lists the faults of a user to be, and brings the email into the form that is stored.
 func (n *NewUser) normalize() (err error) {
 	switch n.Kind {
 	case "", Person:
@@ -198,7 +198,7 @@ func (a *People) changePeople(ctx context.Context, what string, do func(tx pgx.T
 }
 
 // mayGrant returns ErrNotHeld if the actor does not hold all of the roles. It reads the actor's roles
-// in the transaction: what a node remembers of them may be seconds old.
+// in the transaction: a node's memory of them may be seconds old.
 func mayGrant(ctx context.Context, tx pgx.Tx, roles []access.Assignment) error {
 	actor := postgres.ActorOf(ctx)
 	if actor.Kind == "system" {
@@ -284,7 +284,8 @@ func (a *People) SetRoles(ctx context.Context, id string, roles []access.Assignm
 	})
 }
 
-// UpdateUser changes a person. A new password and being disabled end all of their sessions.
+// UpdateUser changes a person. A new password and being disabled end all of their sessions, a new
+// password their API tokens too.
 func (a *People) UpdateUser(ctx context.Context, id string, change UserChange) (User, error) {
 	hash := ""
 	if change.Password != nil {
@@ -367,7 +368,7 @@ func ownerStays(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// announcePerson makes every node forget what it remembers of a person.
+// announcePerson makes every node read a person again.
 func announcePerson(ctx context.Context, tx pgx.Tx, id string) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, peopleChannel, id); err != nil {
 		return fmt.Errorf("announce change of person: %w", err)
@@ -376,7 +377,7 @@ func announcePerson(ctx context.Context, tx pgx.Tx, id string) error {
 }
 
 // UpdateSelf lets people change their own name, and their password if they know the present one. A
-// new password ends all of their other sessions.
+// new password ends all of their other sessions and their API tokens.
 func (a *People) UpdateSelf(ctx context.Context, id, session string, name *string, current, password string) (User, error) {
 	hash := ""
 	if password != "" {

@@ -39,7 +39,7 @@ func guesses(password string, words ...string) int {
 	return min(parts(unit(plain), known), parts(unit(spoken), known))
 }
 
-// unit is what a string consists of, if that is one thing again and again.
+// unit is the repeated part of a string such as abcabcabc, or the whole string.
 func unit(s string) string {
 	for n := 1; n <= len(s)/2; n++ {
 		if strings.HasPrefix(strings.Repeat(s[:n], len(s)/n+1), s) {
@@ -119,7 +119,7 @@ func year(text []rune) int {
 	return 4
 }
 
-// validPasswordOf is ValidPassword with what is known of the person.
+// validPasswordOf is ValidPassword with the person's name and address.
 func (a *People) validPasswordOf(ctx context.Context, user, password string) error {
 	var email, name string
 	err := a.pool.QueryRow(ctx, `SELECT coalesce(email, ''), name FROM users WHERE id = $1`, user).Scan(&email, &name)

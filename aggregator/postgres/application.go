@@ -19,7 +19,7 @@ import (
 )
 
 // Two roles work on the database. The owner makes the tables, and is connected for migrations only. The
-// application role has what the running program needs and no more: it owns nothing, it can neither make
+// application role has the privileges that the running program needs and no more: it owns nothing, it can neither make
 // nor change a table, and of the audit log it can only read and append. Whoever could run a statement of
 // their own through us, or take a connection of ours over, cannot become the owner: the connection was
 // opened as the application role, so there is nothing to reset.
@@ -36,7 +36,7 @@ const (
 	scramIterations = 4096
 )
 
-// standing is what the role of a DSN is to its database.
+// standing is the rank of a DSN's role in its database.
 type standing struct {
 	user, database string
 	super          bool
@@ -159,7 +159,7 @@ func letIn(ctx context.Context, config *pgx.ConnConfig) error {
 	return conn.Close(ctx)
 }
 
-// Check verifies what the audit log and the app boundary rest upon: that the role that we are connected
+// Check verifies the ground of the audit log and of the app boundary: that the role that we are connected
 // as owns nothing and can neither rewrite the audit log nor make tables. It verifies too that we have the
 // master key in force. A node must not start when it fails.
 func (a *Pool) Check(ctx context.Context) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 )
 
-// Outcomes of what the audit log tells.
+// Outcomes of entries of the audit log.
 const (
 	Success = "success"
 	Failure = "failure"
@@ -23,14 +23,17 @@ const (
 // Actor is who does something, for the audit log.
 type Actor struct {
 	Kind      string // "user", "token:" and the token's prefix, "system", "agent" or "anonymous"
-	ID        string // user id, agent id, or what an anonymous caller said it was
+	ID        string // user id, agent id, or the name that an anonymous caller gave
 	IP        string
 	RequestID string
-	Limit     *access.Limit // of what the actor holds, if it acts through an API token
+	Limit     *access.Limit // of the actor's permissions, if it acts through an API token
 
-	// Apps are those that exist for the actor in what it does now, whatever a query asks for: none by
+	// Apps are those that exist for the actor in this request, whatever a query asks for: none by
 	// itself, and all for the system.
 	Apps access.AppList
+
+	// Sources are the media sources whose links exist for the actor in this request; none means all.
+	Sources []string
 }
 
 type actorKey struct{}
@@ -64,13 +67,13 @@ type Entry struct {
 	Detail    json.RawMessage `json:"detail"`
 }
 
-// Limits of what an entry keeps, in bytes.
+// Limits of the fields of an entry, in bytes.
 const (
 	maxAuditField  = 256
 	maxAuditDetail = 16 << 10
 )
 
-// Happened is what a caller tells of an entry; who and when are added.
+// Happened is the caller's part of an entry; who and when are added.
 type Happened struct {
 	Action  string
 	Outcome string // empty means success
@@ -133,7 +136,7 @@ func Audit(ctx context.Context, tx pgx.Tx, what Happened) error {
 	return nil
 }
 
-// Clip shortens a field to what the log keeps and drops what Postgres' text cannot hold.
+// Clip shortens a field to the log's limit and replaces bytes that Postgres' text cannot hold.
 func Clip(s string) string {
 	valid := bytes.ToValidUTF8([]byte(s), []byte("?"))
 	valid = bytes.ReplaceAll(valid, []byte{0}, []byte("?"))

@@ -26,7 +26,7 @@ type SignedHead struct {
 	Signature string    `json:"signature"` // in base64
 }
 
-// signed is what the signature is over.
+// signed are the bytes under the signature.
 func (h *SignedHead) signed() []byte {
 	return fmt.Appendf(nil, "unmogrowp audit head\n%d\n%s\n%s\n", h.Seq, h.Hash, h.Time.UTC().Format(time.RFC3339Nano))
 }

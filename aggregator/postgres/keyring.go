@@ -53,7 +53,7 @@ func (r *keyring) names() string {
 	return strings.Join(names, " and ")
 }
 
-// open opens what was sealed under any of the keys.
+// open opens a secret that was sealed under any of the keys.
 func (r *keyring) open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+keyNameBytes || sealed[0] != sealedVersion {
 		return nil, errDamaged(name)

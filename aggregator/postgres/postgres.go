@@ -1,5 +1,5 @@
-// Package postgres is the open database that people, apps and agents are kept in, and what they have in
-// common: migrations, the application role, the scope of apps, sealed secrets, leases and watermarks,
+// Package postgres is the open database that people, apps and agents are kept in, and their common
+// ground: migrations, the application role, the scope of apps, sealed secrets, leases and watermarks,
 // the settings generation, and the audit log.
 //
 // What always holds:
@@ -46,7 +46,7 @@ var (
 	ErrUnavailable = errors.New("postgres cannot be reached")
 )
 
-// InvalidError says what is wrong with what the caller gave, in words for the person who gave it.
+// InvalidError is a fault of the caller's input, in words for the person who gave it.
 type InvalidError struct{ Reason string }
 
 // Error returns the reason.
@@ -65,7 +65,7 @@ func errUnreadable() error {
 	return errors.New("the Postgres DSN cannot be read: write postgres://user:password@host:port/database")
 }
 
-// Times that bound what the database does for us.
+// Time limits of statements.
 const (
 	statementTimeout = 10 * time.Second
 	lockTimeout      = 5 * time.Second
@@ -216,7 +216,7 @@ func (a *Pool) Change(ctx context.Context, what string, do func(tx pgx.Tx) error
 	return Wrap(what, err)
 }
 
-// Wrap adds what was being done, unless the error is one that callers act upon.
+// Wrap adds the action that failed, unless the error is one that callers act upon.
 func Wrap(what string, err error) error {
 	var bad *InvalidError
 	switch {

@@ -15,12 +15,12 @@ import (
 // is, in a setting that ends with it, and rows of any other app do not exist for it. Nothing said means
 // no app at all. Whatever does not act for somebody (see [WithActor]) is the system, and for all apps.
 
-// everyApp is the scope of what is not bound to apps. No list looks like it: lists begin with a comma.
+// everyApp is the scope of the system, which is bound to no app. No list looks like it: lists begin with a comma.
 const everyApp = "*"
 
 const setScope = `SELECT set_config('unmogrowp.apps', $1, true)`
 
-// scopeOf is what the setting holds in a transaction under the context.
+// scopeOf is the value of the setting in a transaction under the context.
 func scopeOf(ctx context.Context) string {
 	actor := ActorOf(ctx)
 	if actor.Kind == "system" || actor.Apps.All {
@@ -37,7 +37,7 @@ func scopeOf(ctx context.Context) string {
 	return scope.String()
 }
 
-// ForEveryApp lifts the scope of a transaction while do runs: for what is counted over all apps.
+// ForEveryApp lifts the scope of a transaction while do runs: for counts over all apps.
 func ForEveryApp(ctx context.Context, tx pgx.Tx, do func() error) error {
 	if _, err := tx.Exec(ctx, setScope, everyApp); err != nil {
 		return fmt.Errorf("lift scope: %w", err)

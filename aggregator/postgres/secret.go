@@ -78,7 +78,7 @@ func errDamaged(name string) error {
 }
 
 // Secret returns the secret of that name. The first caller of all nodes makes it with mint; every
-// other one gets what the first made.
+// other one gets the same.
 func (a *Pool) Secret(ctx context.Context, name string, mint func() ([]byte, error)) ([]byte, error) {
 	sealed, err := a.sealed(ctx, name)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -36,6 +36,7 @@ func Conversion(ctx context.Context, ledger Ledger, q Query, id string) (Convers
 		}
 	}
 	result := conversionOf(&rows[0])
+	narrow(&q, &result)
 	if !q.IDs {
 		result.hideIDs()
 	}

@@ -148,6 +148,7 @@ func (q *Query) conversionsOf(rows []ConversionRow) ConversionsResult {
 		if item.MediaSource == "" {
 			item.MediaSource = unsourced(o)
 		}
+		narrowItem(q, &item, r.InstallSource, r.Source)
 		result.Data = append(result.Data, item)
 	}
 	return result

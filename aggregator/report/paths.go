@@ -76,8 +76,8 @@ func pathsStatements(q *Query) pathsSQL {
 	p.Top.add("SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), "+
 		"groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (\n"+
 		"    SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums").exact(q, "amount").
-		add("\n    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, " + q.day("time") +
-			", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
+		add("\n    FROM (SELECT ").shownSources(q, "touches_media_source").add(" AS path, has_revenue AS paid, currency, " + q.day("time") +
+		", count() AS n, sum(toInt128(revenue)) AS amount\n    ")
 	from(&p.Top).add("\n    GROUP BY path, paid, currency, day)").rates(q).
 		add("\n    GROUP BY path, paid, currency ORDER BY path, currency)\nGROUP BY path ORDER BY conversions DESC, path LIMIT ?", q.limit())
 	p.Lengths.add("SELECT length(touches_id) AS touches, count()\n")

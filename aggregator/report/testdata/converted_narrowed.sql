@@ -96,7 +96,7 @@ GROUP BY channels, paid, currency LIMIT ?
 
 SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (
     SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums, toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(amount, currency != ? AND rate = 0)) AS unknown
-    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, toInt32(intDiv(time, 86400000)) AS day, count() AS n, sum(toInt128(revenue)) AS amount
+    FROM (SELECT arrayMap(x -> if(x IN (?), x, 'another source'), touches_media_source) AS path, has_revenue AS paid, currency, toInt32(intDiv(time, 86400000)) AS day, count() AS n, sum(toInt128(revenue)) AS amount
     FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
@@ -106,6 +106,7 @@ LEFT ANY JOIN day_rates USING (day, currency)
 GROUP BY path ORDER BY conversions DESC, path LIMIT ?
   ← "USD"
   ← "USD"
+  ← ["Google Ads","'); DROP TABLE events; --"]
   ← "app-1"
   ← 1767225600000
   ← 1769904000000

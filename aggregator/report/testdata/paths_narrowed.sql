@@ -1,12 +1,13 @@
 SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n, paid), groupArrayIf(toString(sums), paid), groupArrayIf(exact, paid), groupArrayIf(unknown, paid) FROM (
     SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums, '0' AS exact, '0' AS unknown
-    FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, 0 AS day, count() AS n, sum(toInt128(revenue)) AS amount
+    FROM (SELECT arrayMap(x -> if(x IN (?), x, 'another source'), touches_media_source) AS path, has_revenue AS paid, currency, 0 AS day, count() AS n, sum(toInt128(revenue)) AS amount
     FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
     GROUP BY path, paid, currency, day)
     GROUP BY path, paid, currency ORDER BY path, currency)
 GROUP BY path ORDER BY conversions DESC, path LIMIT ?
+  ← ["Google Ads","'); DROP TABLE events; --"]
   ← "app-1"
   ← 1767225600000
   ← 1769904000000
