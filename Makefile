@@ -142,7 +142,8 @@ fuzz: ## fuzz every decoder of bytes from outside for FUZZTIME each (default 10s
 	done
 
 chaos: console powercut ## kill agent, aggregator and ClickHouse again and again under load, cut the power, and count
-	@go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
+	@UNMOGROWP_UPGRADE_EVENTS=$${UNMOGROWP_UPGRADE_EVENTS:-120000} \
+		go run ./deploy/children/withservers -- go test -count=1 -timeout 60m -run 'Chaos' ./deploy/system/... $(ARGS)
 	@UNMOGROWP_BUFFER_DAMAGES=$${UNMOGROWP_BUFFER_DAMAGES:-2000} go test -count=1 -timeout 60m -v -run 'OneDamage' ./agent/buffer $(ARGS)
 
 powercut: ## cut the power of the agent's disk 50 times, let it fail, and kill the agent 1,000 times; what was acknowledged must be there

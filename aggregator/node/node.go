@@ -178,7 +178,15 @@ func openAccounts(ctx context.Context, c *Config) (*accounts.Accounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Open(ctx, accounts.Options{DSN: string(c.PostgresDSN), MasterKey: keys[0], OtherKeys: keys[1:]})
+	a, err := accounts.Open(ctx, accounts.Options{DSN: string(c.PostgresDSN), MasterKey: keys[0], OtherKeys: keys[1:]})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.CheckLevel(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
 }
 
 func migrate(ctx context.Context, a *accounts.Accounts, w *warehouse.Warehouse) error {

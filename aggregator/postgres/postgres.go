@@ -151,6 +151,9 @@ func (a *Pool) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate postgres: %w", err)
 	}
+	if err := a.CheckLevel(ctx); err != nil {
+		return err
+	}
 	if a.owner == nil {
 		err = a.migrated(ctx, files)
 	} else {
@@ -183,7 +186,7 @@ func migrate(ctx context.Context, owner *pgx.ConnConfig, files fs.FS) error {
 		return Wrap("reach postgres", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return wall(ctx, conn)
+	return errors.Join(raiseLevel(ctx, conn), wall(ctx, conn))
 }
 
 // Query runs a statement that answers with rows, within the scope of the context.
