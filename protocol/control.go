@@ -77,7 +77,7 @@ type Hello struct {
 	Chain      uint64 `msgpack:"c"` // running hash of every block written: a clone's differs
 	Generation uint64 `msgpack:"g"` // of the settings that the agent holds
 
-	Timeline uint64     `msgpack:"l,omitempty"` // of the settings that the agent holds
+	Timeline uint64     `msgpack:"t,omitempty"` // of the settings that the agent holds
 	History  []Position `msgpack:"h,omitempty"` // where the buffer has been, the newest last: at most MaxHistory
 }
 
@@ -136,7 +136,7 @@ type Heartbeat struct {
 
 	FirstSeq uint64     `msgpack:"f,omitempty"` // as in Hello, with History
 	History  []Position `msgpack:"h,omitempty"`
-	Timeline uint64     `msgpack:"l,omitempty"`
+	Timeline uint64     `msgpack:"t,omitempty"`
 
 	ReplayID   string `msgpack:"ri,omitempty"` // the last Replay that this agent was asked for
 	ReplayLeft int64  `msgpack:"rl,omitempty"` // blocks of it that are not acknowledged yet
