@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/access"
 	"github.com/unmogrowp/unmogrowp/aggregator/apps"
@@ -156,6 +157,9 @@ type settingsBody struct {
 	By   string `json:"created_by,omitempty"` // ignored
 
 	FraudRules []attribution.FraudRule `json:"fraud_rules,omitempty"` // ignored
+
+	// ApplyFrom has the version apply from a past time on, to what is stored since.
+	ApplyFrom time.Time `json:"apply_from,omitzero"`
 }
 
 func changeSettings(c *call) (any, error) {
@@ -186,7 +190,7 @@ func changeSettings(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	return answerOf(c.Accounts.Apps.PutSettings(c.ctx, c.param("app"), body.Settings))
+	return answerOf(c.Accounts.Apps.ApplySettings(c.ctx, c.param("app"), body.Settings, body.ApplyFrom))
 }
 
 type linkBody struct {

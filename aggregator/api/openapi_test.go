@@ -65,6 +65,25 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 	}
 }
 
+// changeSettingsWalk refuses what is incomplete or unknown, and applies settings from a past time.
+func changeSettingsWalk(c *client, at string) {
+	var settings map[string]any
+	c.get(at + "/attribution").want(200).decode(&settings)
+	c.send("PUT", at+"/attribution", map[string]any{"generation": 8, "click_window_ms": 86_400_000}, nil).want(400)
+	settings["overrides"] = []map[string]any{{"link_id": "none-such", "click_window_ms": 7_200_000}}
+	c.send("PUT", at+"/attribution", settings, nil).want(400)
+	settings["overrides"] = []any{}
+	settings["apply_from"] = "2999-01-01T00:00:00Z"
+	c.send("PUT", at+"/attribution", settings, nil).want(400)
+	settings["apply_from"] = "2026-01-01T00:00:00Z"
+	var past struct {
+		From string `json:"valid_from"`
+	}
+	if c.send("PUT", at+"/attribution", settings, nil).want(200).decode(&past); past.From != "2026-01-01T00:00:00Z" {
+		c.t.Errorf("settings apply from %s", past.From)
+	}
+}
+
 // TestAnswersAreAsDocumented walks the API and checks each answer, good or bad, with the document.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	s := newSystem(t)
@@ -108,9 +127,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.send("PUT", at+"/attribution", settings, nil).want(200)
 	c.send("PUT", at+"/attribution", settings, nil).want(409)
 	c.get(at + "/attribution/versions").want(200)
-	c.send("PUT", at+"/attribution", map[string]any{"generation": 8, "click_window_ms": 86_400_000}, nil).want(400)
-	settings["overrides"] = []map[string]any{{"link_id": "none-such", "click_window_ms": 7_200_000}}
-	c.send("PUT", at+"/attribution", settings, nil).want(400)
+	changeSettingsWalk(c, at)
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "https://example.com/", "deep_links": map[string]string{"ios": "shop://x"}}).want(201).decode(&link)
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "javascript:alert(1)"}).want(400)
 	c.get(at + "/links?limit=1").want(200)

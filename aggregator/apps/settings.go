@@ -70,7 +70,9 @@ func scanAgentLink(row pgx.CollectableRow) (protocol.Link, error) {
 	}, err
 }
 
-// AppSettings returns every version of the attribution settings of every app, oldest first.
+// AppSettings returns the versions of the attribution settings of every app that are in force
+// at some time, oldest first: a version that was applied from a past date replaces those from
+// then on.
 func (a *Apps) AppSettings(ctx context.Context) (map[string][]SettingsVersion, error) {
 	rows, err := a.pool.Query(ctx, `SELECT app, `+versionColumns+` FROM app_settings ORDER BY app, generation`)
 	if err != nil {
@@ -80,10 +82,18 @@ func (a *Apps) AppSettings(ctx context.Context) (map[string][]SettingsVersion, e
 	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 		var app string
 		v, err := scanVersion(row, &app)
-		versions[app] = append(versions[app], v)
+		versions[app] = inForce(versions[app], v)
 		return struct{}{}, err
 	})
 	return versions, postgres.Wrap("read app settings", err)
+}
+
+// inForce adds a version to those in force: from its beginning on it replaces all others.
+func inForce(versions []SettingsVersion, v SettingsVersion) []SettingsVersion {
+	for len(versions) > 0 && !versions[len(versions)-1].From.Before(v.From) {
+		versions = versions[:len(versions)-1]
+	}
+	return append(versions, v)
 }
 
 const versionColumns = `settings, valid_from, created_by`
@@ -116,6 +126,15 @@ func (a *Apps) SettingsOf(ctx context.Context, app string) ([]SettingsVersion, e
 // PutSettings adds a version of an app's attribution settings, which applies from now on. The
 // generation in s is that of the version it was made from: if another was added since, ErrExists.
 func (a *Apps) PutSettings(ctx context.Context, app string, s attribution.Settings) (SettingsVersion, error) {
+	return a.ApplySettings(ctx, app, s, time.Time{})
+}
+
+// earliestSettings is the earliest time that settings can apply from: no event is older.
+var earliestSettings = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ApplySettings is PutSettings for a version that applies from a past time on: what was stored
+// since is derived and attributed again by it. The zero time is now. The audit log says from when.
+func (a *Apps) ApplySettings(ctx context.Context, app string, s attribution.Settings, from time.Time) (SettingsVersion, error) {
 	var version SettingsVersion
 	err := a.pool.Change(ctx, "change settings of app", func(tx pgx.Tx) error {
 		if err := Lock(ctx, tx, app); err != nil {
@@ -142,14 +161,24 @@ func (a *Apps) PutSettings(ctx context.Context, app string, s attribution.Settin
 		if faults := s.Validate(); len(faults) > 0 {
 			return postgres.Invalid("%s", errors.Join(faults...))
 		}
-		if err := putSettings(ctx, tx, app, s, now); err != nil {
+		action := "settings.change"
+		switch {
+		case from.IsZero():
+			from = now
+		case from.After(now) || from.Before(earliestSettings):
+			return postgres.Invalid("settings can apply from a time between 2000 and now, not from %s", from.UTC().Format(time.RFC3339))
+		default:
+			action = "settings.apply_from"
+		}
+		from = from.UTC().Truncate(time.Millisecond)
+		if err := putSettings(ctx, tx, app, s, from); err != nil {
 			return err
 		}
-		version = SettingsVersion{Settings: s, From: now.UTC(), By: postgres.ActorOf(ctx).ID}
+		version = SettingsVersion{Settings: s, From: from, By: postgres.ActorOf(ctx).ID}
 		if err := postgres.Grow(ctx, tx); err != nil {
 			return err
 		}
-		return postgres.Audit(ctx, tx, postgres.Happened{Action: "settings.change", Target: app, App: app, Detail: postgres.Diff{Before: json.RawMessage(text), After: s}})
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: action, Target: app, App: app, Detail: postgres.Diff{Before: json.RawMessage(text), After: version}})
 	})
 	return version, err
 }

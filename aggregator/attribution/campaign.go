@@ -33,12 +33,18 @@ func eventCampaign(e *protocol.Event) campaign {
 func (c *campaign) empty() bool { return *c == campaign{} }
 
 // nameSource names the media source after the network that made the click id,
-// if nothing else names it.
+// if nothing else names it. Without either it is direct: no touch is nameless.
 func (c *campaign) nameSource() {
 	if c.source == "" {
 		c.source = c.network
 	}
+	if c.source == "" {
+		c.source = Direct
+	}
 }
+
+// Direct is the media source of a visit that nothing else names.
+const Direct = "direct"
 
 // networkParam is a query parameter that an ad network adds to a landing page.
 type networkParam struct{ param, network string }
@@ -73,6 +79,24 @@ func (c *campaign) addQuery(q url.Values) {
 			}
 			return
 		}
+	}
+}
+
+// fill takes over what is still empty from another campaign.
+func (c *campaign) fill(from campaign) {
+	for _, f := range [...]struct {
+		field *string
+		value string
+	}{
+		{&c.source, from.source}, {&c.medium, from.medium}, {&c.campaign, from.campaign}, {&c.adSet, from.adSet},
+		{&c.ad, from.ad}, {&c.keyword, from.keyword}, {&c.network, from.network},
+	} {
+		if *f.field == "" {
+			*f.field = f.value
+		}
+	}
+	if c.clickID == "" {
+		c.clickID, c.foreignID = from.clickID, from.foreignID
 	}
 }
 
@@ -152,6 +176,61 @@ func parseReferrer(referrer string) campaign {
 	return c
 }
 
+// maxWraps is how many times a referrer may be wrapped: escaped again, or the referrer
+// parameter of another one.
+const maxWraps = 4
+
+// unwrapReferrer returns the parameters that an install referrer carries, however often it
+// was escaped or put into another one, "" if it says that there was no campaign.
+func unwrapReferrer(referrer string) string {
+	text := strings.TrimSpace(referrer)
+	for range maxWraps {
+		inner := ""
+		switch {
+		case strings.Contains(text, "://"):
+			inner = queryOf(text).Get("referrer")
+		case !strings.Contains(text, "="):
+			if plain, err := url.QueryUnescape(text); err == nil && plain != text {
+				inner = plain
+			}
+		default:
+			values, _ := url.ParseQuery(strings.TrimPrefix(text, "?")) // the pairs that are well-formed
+			if values.Get("click_id") == "" && values.Get("utm_source") == "" {
+				inner = values.Get("referrer")
+			}
+		}
+		if inner = strings.TrimSpace(inner); inner == "" {
+			break
+		}
+		text = inner
+	}
+	if c := parseReferrer(text); c.clickID == "" && saysNothing(text, &c) {
+		return ""
+	}
+	return text
+}
+
+// saysNothing reports whether a referrer without a click id is one of the ways to say
+// that there was no campaign: Play's "utm_source=google-play&utm_medium=organic", or a
+// value for "none".
+func saysNothing(text string, c *campaign) bool {
+	if organicReferrer(text, c) || placeholder(text) {
+		return true
+	}
+	source := c.source
+	if plain, err := url.QueryUnescape(source); err == nil {
+		source = plain
+	}
+	switch strings.ToLower(strings.TrimSpace(source)) {
+	case "(not set)", "(direct)", "(none)", "not set":
+		return c.campaign == ""
+	case "null", "undefined":
+		return true
+	}
+	medium := strings.ToLower(c.medium)
+	return medium == "organic" || medium == "(none)" && c.campaign == ""
+}
+
 // ours reports whether the click id is one that a tracking link of this system
 // put there, rather than only a network's.
 func (c *campaign) ours() bool { return c.clickID != "" && !c.foreignID }
@@ -170,13 +249,13 @@ func organicReferrer(referrer string, c *campaign) bool {
 }
 
 // direct reports whether a touch came from no campaign at all: its media source
-// says so, or it is a visit that names nothing.
+// says so and it names no campaign or link, or it is a visit that names nothing.
 func direct(t *Touch) bool {
 	switch t.MediaSource {
 	case "":
 		return t.Kind == Visit && t.Medium == "" && t.Campaign == "" && t.ClickID == "" && t.LinkID == ""
 	case "direct", "Direct", "(direct)":
-		return true
+		return t.Campaign == "" && t.LinkID == ""
 	}
 	return false
 }

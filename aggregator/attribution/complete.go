@@ -31,7 +31,8 @@ func MissingFields(text []byte) ([]string, error) {
 
 // settingNames are the names of all settings in JSON, ordered.
 func settingNames() []string {
-	names := []string{"generation", "overrides", "blocked_ranges", "conversion_events", "transform", "impressions_in_mta", "probabilistic"}
+	names := []string{"generation", "overrides", "blocked_ranges", "conversion_events", "transform", "impressions_in_mta", "probabilistic",
+		"trusted_referrers", "count_orders_once", "exclude_untrusted_revenue"}
 	for _, n := range Numbers() {
 		names = append(names, n.Name)
 	}

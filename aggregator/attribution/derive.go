@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fastjson"
@@ -27,8 +28,11 @@ func (f *Facts) Add(e *protocol.Event, s *Settings) { f.AddSecret(e, s, nil) }
 func (f *Facts) AddSecret(e *protocol.Event, s *Settings, secret Secret) {
 	t, touched := deriveTouch(e, s)
 	c, converted := deriveConversion(e, s)
+	if converted && !touched {
+		t, touched = deriveArrival(e, &c, s)
+	}
 	if s.Probabilistic && len(secret) > 0 && !withheld(e) {
-		if touched && t.Kind != Open {
+		if touched && t.Kind != Open && t.Kind != Stated {
 			t.Keys = canonical(append(t.Keys, secret.fingerprints(e, t.Time, t.Time)...))
 		}
 		if converted && c.Install {
@@ -84,12 +88,63 @@ func deriveTouch(e *protocol.Event, s *Settings) (Touch, bool) {
 			return deriveOpening(e, &t)
 		}
 	}
-	t.Marks = marksOf(e, s)
+	t.Marks = marksOf(e, s) | originOf(e)
+	t.name(&c)
+	t.Keys = touchKeys(e, &t)
+	return t, true
+}
+
+// name gives a touch the names of a campaign.
+func (t *Touch) name(c *campaign) {
 	c.nameSource()
 	t.MediaSource, t.Medium, t.Campaign = c.source, c.medium, c.campaign
 	t.AdSet, t.Ad, t.Keyword, t.ClickID = c.adSet, c.ad, c.keyword, c.clickID
-	t.Keys = touchKeys(e, &t)
-	return t, true
+	if c.foreignID {
+		t.Marks |= MarkNetwork
+	}
+}
+
+// deriveArrival returns the touch that a conversion states besides: a visit of the network
+// whose click id an order names, or the campaign that an install names.
+func deriveArrival(e *protocol.Event, conv *Conversion, s *Settings) (Touch, bool) {
+	c := eventCampaign(e)
+	c.network, c.foreignID = e.Network, e.Network != ""
+	t := Touch{
+		ID: e.ID, App: e.App, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest, Kind: Visit,
+		Sub: e.Sub, LinkID: strings.TrimSpace(e.LinkID), Withheld: withheld(e), Marks: marksOf(e, s) | originOf(e),
+		Keys: canonical(identityKeys(make([]string, 0, 4), e)),
+	}
+	switch {
+	case conv.Install:
+		t.Kind = Stated
+		c.fill(parseReferrer(conv.Referrer))
+		organic := c.medium == "organic" || c.source == Direct && c.campaign == "" || e.Stated == protocol.StatedBySite
+		if c.source == "" && c.campaign == "" && c.network == "" || organic {
+			return Touch{}, false
+		}
+	case e.Network == "" || Key(KeyClick, e.ClickID) == "":
+		return Touch{}, false
+	}
+	t.name(&c)
+	return t, len(t.Keys) > 0
+}
+
+// originOf returns the marks that tell how an event came.
+func originOf(e *protocol.Event) Marks {
+	var m Marks
+	if e.Has(protocol.FlagHistorical) {
+		m |= MarkHistorical
+	}
+	if e.Has(protocol.FlagTrusted) {
+		m |= MarkTrusted
+	}
+	if e.Network != "" {
+		m |= MarkNetwork
+	}
+	if e.Stated == protocol.StatedBySite {
+		m |= MarkSite
+	}
+	return m
 }
 
 // deriveOpening is what is left of an event that names no campaign: an opening of
@@ -145,11 +200,15 @@ func malformed(prefix, id string) bool {
 	return false
 }
 
-// touchKeys are the ids of the event and its click ids: the network's, and for
-// a click our own, which is the event's id and travels in the store's referrer.
+// touchKeys returns the ids of the event and, of a reported touch, its click ids: the
+// network's, and of a click our own, which is the event's id and travels in the store's
+// referrer. A page or an opening that names a click id is not found by it: it is an
+// arrival of that click.
 func touchKeys(e *protocol.Event, t *Touch) []string {
 	keys := identityKeys(make([]string, 0, 4), e)
-	keys = addKey(keys, KeyClick, t.ClickID)
+	if e.Kind.Touch() {
+		keys = addKey(keys, KeyClick, t.ClickID)
+	}
 	if t.Kind == Click && (t.LinkID != "" || t.ClickID == "") {
 		keys = addKey(keys, KeyClick, t.ID)
 	}
@@ -158,7 +217,8 @@ func touchKeys(e *protocol.Event, t *Touch) []string {
 
 func deriveConversion(e *protocol.Event, s *Settings) (Conversion, bool) {
 	install := e.Kind == protocol.KindTrack && e.Name == InstallEvent
-	if !install && !listed(e, s) {
+	refund := e.Kind == protocol.KindTrack && e.Has(protocol.FlagRefund|protocol.FlagHasRevenue) && e.Revenue < 0
+	if !install && !refund && !listed(e, s) {
 		return Conversion{}, false
 	}
 	c := Conversion{
@@ -172,11 +232,16 @@ func deriveConversion(e *protocol.Event, s *Settings) (Conversion, bool) {
 		c.HasRevenue, c.Revenue, c.Currency = true, e.Revenue, e.Currency
 		c.Untrusted = !e.Has(protocol.FlagTrusted)
 	}
+	c.Marks = originOf(e) & (MarkHistorical | MarkTrusted)
 	if install {
-		c.Referrer, c.Marks = e.Referrer, marksOf(e, s)
+		c.Referrer, c.Marks = unwrapReferrer(e.Referrer), c.Marks|marksOf(e, s)
 		c.InstallBegin, c.ReferrerClick = storeStamps(e)
 	}
-	c.Keys = canonical(appendClaims(identityKeys(make([]string, 0, 4), e), &c))
+	keys := appendClaims(identityKeys(make([]string, 0, 4), e), &c)
+	if !install {
+		keys = addKey(keys, KeyOrder, e.OrderID)
+	}
+	c.Keys = canonical(keys)
 	return c, true
 }
 
@@ -193,7 +258,11 @@ func storeStamps(e *protocol.Event) (begin, click int64) {
 	}
 	stamp := func(names ...string) int64 {
 		for _, name := range names {
-			if s := v.GetInt64("properties", name); s > 0 && s < maxStampSeconds {
+			s := v.GetInt64("properties", name)
+			if text := v.GetStringBytes("properties", name); s == 0 && len(text) > 0 {
+				s, _ = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // 0 if it is no number
+			}
+			if s > 0 && s < maxStampSeconds {
 				return s * Second
 			}
 		}
@@ -223,10 +292,9 @@ func appendClaims(keys []string, c *Conversion) []string {
 	return keys
 }
 
-// appendLinks appends a link for every pair of ids of an event. A click id links
-// only where the event claims it for itself, as an install does: the click id in
-// a page's address travels with every copy of that address, and would make one
-// person of all who open it.
+// appendLinks appends a link for every pair of ids of an event, and from each to the
+// click ids that the event names. These links lead from a person to a click and never
+// back: a click id travels with every copy of an address and joins no two people.
 func appendLinks(links []Link, e *protocol.Event) []Link {
 	if withheld(e) {
 		return links
@@ -236,16 +304,22 @@ func appendLinks(links []Link, e *protocol.Event) []Link {
 		keys = addKey(keys, KeyUser, e.PreviousID)
 		keys = addKey(keys, KeyAnon, e.PreviousID)
 	}
-	if e.Kind == protocol.KindTrack && !visitEvent(e.Name) {
+	if !e.Kind.Touch() {
 		keys = addKey(keys, KeyClick, e.ClickID)
-		if e.Name == InstallEvent && e.Referrer != "" {
-			keys = addKey(keys, KeyClick, parseReferrer(e.Referrer).clickID)
+		if e.Kind == protocol.KindTrack && e.Name == InstallEvent && e.Referrer != "" {
+			keys = addKey(keys, KeyClick, parseReferrer(unwrapReferrer(e.Referrer)).clickID)
 		}
+	}
+	received := e.Received
+	if e.Has(protocol.FlagHistorical) {
+		received = min(received, e.Time) // known since then
 	}
 	keys = canonical(keys)
 	for i, a := range keys {
 		for _, b := range keys[i+1:] {
-			links = append(links, Link{App: e.App, A: a, B: b, Received: e.Received})
+			if personal(a) || personal(b) {
+				links = append(links, Link{App: e.App, A: a, B: b, Received: received})
+			}
 		}
 	}
 	return links

@@ -8,12 +8,12 @@ import (
 
 // Revision is part of every input digest. It grows when the same facts and
 // settings begin to give other results, so that stored rows are seen to be old.
-const Revision = 5
+const Revision = 6
 
 // digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
 // considered, and how many facts that were. The layout is in the package
 // comment.
-func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
+func (e *Engine) digest(c, order *Conversion, s *Settings) (uint64, uint32) {
 	sel := &e.sel
 	b := appendNumbers(e.buf[:0], Revision, s.Generation)
 	b = appendText(b, c.ID)
@@ -28,12 +28,25 @@ func (e *Engine) digest(c *Conversion, s *Settings) (uint64, uint32) {
 		b = appendText(b, p.Conversion.ID)
 		b = appendNumbers(b, uint64(p.Conversion.Time), uint64(p.Conversion.Received), p.Conversion.Digest)
 		b = appendCarried(b, &p.Install)
+		b = appendNumbers(b, uint64(len(p.Rejected)))
+		for _, r := range p.Rejected {
+			b = appendText(appendText(b, r.TouchID), string(r.Rule))
+		}
+	}
+	b = appendNumbers(b, uint64(len(sel.taken)))
+	for _, t := range sel.taken {
+		b = appendText(appendText(b, t.touch), t.install)
 	}
 	b = appendNumbers(b, uint64(len(sel.probable)))
 	b = appendTouches(b, sel.probable)
 	b = appendNumbers(b, uint64(len(sel.openings)))
 	for _, o := range sel.openings {
 		b = appendNumbers(appendText(b, o.ID), uint64(o.Time), uint64(o.Received), o.Digest)
+	}
+	if order == nil {
+		b = appendNumbers(b, 0)
+	} else {
+		b = appendNumbers(appendText(appendNumbers(b, 1), order.ID), uint64(order.Time), uint64(order.Received), order.Digest)
 	}
 	e.buf = b
 	return xxhash.Sum64(b), uint32(len(sel.touches) + len(sel.links) + len(sel.install) + len(sel.probable) + len(sel.openings))

@@ -33,7 +33,7 @@ func (r *Result) AppendBinary(b []byte) ([]byte, error) {
 		b = appendText(appendText(appendText(b, cand.Claim), string(cand.Match)), string(cand.Verdict))
 		b = appendText(b, string(cand.Fraud))
 	}
-	return b, nil
+	return appendText(b, r.RepeatOf), nil
 }
 
 // appendTouch appends what of a touch a result shows; nil is a touch without

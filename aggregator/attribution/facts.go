@@ -8,7 +8,8 @@ const (
 	Click Kind = iota + 1
 	Impression
 	Visit
-	Open // the app was opened, from no campaign; it shares in nothing
+	Open   // the app was opened, from no campaign; it shares in nothing
+	Stated // an install names a campaign by itself, in its message or its referrer
 )
 
 // String returns the name used in JSON and SQL.
@@ -22,13 +23,15 @@ func (k Kind) String() string {
 		return "visit"
 	case Open:
 		return "open"
+	case Stated:
+		return "stated"
 	}
 	return "unknown"
 }
 
 // ParseKind returns the kind of a name that String gives, 0 for any other.
 func ParseKind(name string) Kind {
-	for k := Click; k <= Open; k++ {
+	for k := Click; k <= Stated; k++ {
 		if k.String() == name {
 			return k
 		}
@@ -86,7 +89,7 @@ type Conversion struct {
 	Untrusted  bool // revenue sent with a client key
 
 	ClickID  string // claimed by the conversion itself
-	Referrer string // Play install referrer, as received
+	Referrer string // Play install referrer, unwrapped; "" if it names nothing
 	Withheld bool   // the person denied consent to attribution
 
 	InstallBegin  int64 // the store's stamp of when the install began, 0 unknown
@@ -103,10 +106,18 @@ type Link struct {
 	Received int64
 }
 
-// PriorInstall is an install of the same app with what was found out about it.
+// PriorInstall is an install of the same app with the result of its attribution.
 type PriorInstall struct {
 	Conversion Conversion
 	Install    Install
+	Rejected   []Rejection // touches that rules rejected for it
+	Took       []string    // ids of the clicks that it names and that were eligible
+}
+
+// Rejection is a touch that a rule of fraud rejected for an install.
+type Rejection struct {
+	TouchID string
+	Rule    Rule
 }
 
 // Facts are what events say that attribution needs.
@@ -121,15 +132,18 @@ type Facts struct {
 // digest. Of a message id that was used twice they hold either every variant or
 // the winner, the one with the smallest (Received, Digest).
 //
-// Installs are the earlier installs that the person may have, attributed
-// already; leave them out and the result has no install fields for in-app
-// events and calls every install a new one. Settle fills them in.
+// Installs are the earlier installs that the person may have or that name the same
+// click, attributed already; leave them out and the result has no install fields for
+// in-app events and calls every install a new one. Orders are the conversions that name
+// the same order. Settle fills both in.
 type Inputs struct {
 	Touches  []Touch
 	Links    []Link
 	Installs []PriorInstall
+	Orders   []*Conversion
 
-	graph *graph // of the links; with it Touches are distinct and ordered
+	graph *graph                   // of the links; with it Touches are distinct and ordered
+	at    func(ms int64) *Settings // as they stood at the time of an order; nil: those given
 }
 
 // Change says that an attribution was stored: of which conversion, and when by the clock of the store, in

@@ -130,19 +130,27 @@ func modelOf(parts []string) string {
 // Fingerprint reports whether a key is one of probabilistic matching.
 func Fingerprint(key string) bool { return strings.HasPrefix(key, KeyFingerprint) }
 
-// PersonKeys returns the keys without fingerprints.
-func PersonKeys(keys []string) []string {
+// PersonKeys returns the keys that are of a person or a device.
+func PersonKeys(keys []string) []string { return only(keys, personal) }
+
+// ClaimKeys returns the keys that name a click or an order.
+func ClaimKeys(keys []string) []string {
+	return only(keys, func(k string) bool { return !personal(k) && !Fingerprint(k) })
+}
+
+// only returns the keys for which use holds: the same list if it holds for all.
+func only(keys []string, use func(string) bool) []string {
 	for i, k := range keys {
-		if !Fingerprint(k) {
+		if use(k) {
 			continue
 		}
-		plain := append([]string(nil), keys[:i]...)
+		some := append([]string(nil), keys[:i]...)
 		for _, k := range keys[i:] {
-			if !Fingerprint(k) {
-				plain = append(plain, k)
+			if use(k) {
+				some = append(some, k)
 			}
 		}
-		return plain
+		return some
 	}
 	return keys
 }

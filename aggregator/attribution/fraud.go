@@ -122,16 +122,22 @@ func (f *Fraud) Action(name Rule) *Action {
 	return nil
 }
 
-// Marks are what a touch or an install says of itself that hints at fraud. The
-// values are stored: never renumbered.
+// Marks are signs that a touch or a conversion carries by itself. The values are stored:
+// never renumbered.
 type Marks uint8
 
-// The marks.
+// The marks; the first four are signs of fraud.
 const (
 	MarkBot Marks = 1 << iota
 	MarkMalformedID
 	MarkBlockedAddress
 	MarkCrowd // an address that clicks more often than people do
+
+	// These are no signs of fraud.
+	MarkHistorical // imported at its own time: it is never late
+	MarkTrusted    // sent with a server key
+	MarkNetwork    // the click id is of a network's own parameter
+	MarkSite       // named by nothing but the site that the visitor came from
 )
 
 // ruleSet holds rules as bits, the first of FraudRules lowest.
@@ -200,13 +206,14 @@ type suspicion struct {
 	sel  *selection
 	book *rulebook
 
-	referred string // click id of the referrer, if the store's stamps condemn it
-	many     bool   // there are enough clicks for one device to have too many
+	barred   []Rejection // by rules, for earlier installs of the person
+	referred string      // click id of the referrer, if the store's stamps condemn it
+	many     bool        // there are enough clicks for one device to have too many
 }
 
 func newSuspicion(c *Conversion, sel *selection, s *Settings, book *rulebook) suspicion {
 	book.read(s)
-	u := suspicion{c: c, s: s, sel: sel, book: book}
+	u := suspicion{c: c, s: s, sel: sel, book: book, barred: sel.barred}
 	u.many = s.Fraud.MaxClicks > 0 && int64(len(sel.touches)) > s.Fraud.MaxClicks
 	if c.Install && c.Referrer != "" && laterSecond(c.ReferrerClick, c.InstallBegin) {
 		u.referred = parseReferrer(c.Referrer).clickID
@@ -218,9 +225,32 @@ func newSuspicion(c *Conversion, sel *selection, s *Settings, book *rulebook) su
 // store gives in whole seconds.
 func laterSecond(ms, stamp int64) bool { return stamp > 0 && ms/Second > stamp/Second }
 
-// of returns the rule that a touch is marked with, and whether it is rejected.
-// probable says that the touch was found by fingerprint only.
+// of returns the rule that a touch is marked with, and whether it is rejected: by the
+// rules, or because they rejected it for an earlier install of the person. probable says
+// that the touch was found by fingerprint only.
 func (u *suspicion) of(t *Touch, probable bool) (Rule, bool) {
+	rule, rejected := u.byRules(t, probable)
+	if rejected {
+		return rule, true
+	}
+	if before := u.before(t); before != NoRule {
+		return before, true
+	}
+	return rule, false
+}
+
+// before returns the rule that rejected a touch for an earlier install of the person.
+func (u *suspicion) before(t *Touch) Rule {
+	for i := range u.barred {
+		if u.barred[i].TouchID == t.ID {
+			return u.barred[i].Rule
+		}
+	}
+	return NoRule
+}
+
+// byRules holds the rules against a touch.
+func (u *suspicion) byRules(t *Touch, probable bool) (Rule, bool) {
 	holds := u.book.marked[t.Marks]
 	if u.c.Install {
 		holds |= u.book.marked[u.c.Marks]

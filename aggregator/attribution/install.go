@@ -26,11 +26,14 @@ type contest struct {
 	// retargeting: the app was installed before, so only a touch made to bring
 	// people back can win.
 	retargeting bool
+
+	rejected []Rejection // by rules, of the candidates
 }
 
 // installOf returns what is known of the install behind c, and the candidates if
 // c is an install itself.
-func installOf(candidates []Candidate, u *suspicion) (Install, []Candidate) {
+func (e *Engine) installOf(candidates []Candidate) (Install, []Candidate) {
+	u := &e.suspicion
 	c, sel, s := u.c, u.sel, u.s
 	if !c.Install {
 		if sel.carried == nil {
@@ -38,13 +41,14 @@ func installOf(candidates []Candidate, u *suspicion) (Install, []Candidate) {
 		}
 		return sel.carried.Install, candidates
 	}
-	k := contest{c: c, s: s, sel: sel, fraud: u}
+	k := contest{c: c, s: s, sel: sel, fraud: u, rejected: e.rejected[:0]}
 	if c.Referrer != "" {
 		k.claim = parseReferrer(c.Referrer)
 	}
 	previous := reinstallOf(c, sel, s)
 	k.retargeting = previous != nil
 	candidates = k.candidates(candidates)
+	e.rejected = k.rejected
 	winner := k.decide(candidates)
 	candidates = k.addUnmatchedClaims(candidates)
 	return k.outcome(candidates, winner, previous), candidates
@@ -92,7 +96,7 @@ func reinstallOf(c *Conversion, sel *selection, s *Settings) *PriorInstall {
 func (k *contest) candidates(list []Candidate) []Candidate {
 	from := len(list)
 	for _, t := range k.sel.touches {
-		if !direct(t) {
+		if !direct(t) && (t.Kind != Stated || t.ID == k.c.ID) {
 			list = append(list, Candidate{Touch: t, Match: k.match(t)})
 		}
 	}
@@ -109,7 +113,12 @@ func (k *contest) candidates(list []Candidate) []Candidate {
 		probable := cand.Match == MatchProbabilistic
 		rule, rejected := NoRule, false
 		if t.Time <= k.c.Time {
-			rule, rejected = k.fraud.of(t, probable)
+			rule, rejected = k.fraud.byRules(t, probable)
+			if rejected && !k.c.Withheld && !t.Withheld {
+				k.rejected = append(k.rejected, Rejection{t.ID, rule})
+			} else if before := k.fraud.before(t); !rejected && before != NoRule {
+				rule, rejected = before, true
+			}
 		}
 		cand.Fraud = rule
 		switch {
@@ -121,13 +130,37 @@ func (k *contest) candidates(list []Candidate) []Candidate {
 			cand.Verdict = FraudRejected
 		case k.c.Time >= t.Time+k.s.window(t, probable):
 			cand.Verdict = WindowExpired
-		case repeated(list[from:i], t):
+		case cand.Match == MatchStated && !k.s.trusts(t):
+			cand.Verdict = ClaimedCampaign
+		case repeated(list[from:i], t), cand.names() && k.isTaken(t):
 			cand.Verdict = Duplicate
 		case k.retargeting && !t.Retargeting:
 			cand.Verdict = NotRetargeting
 		}
 	}
 	return list
+}
+
+// names reports whether the install names the click of a candidate.
+func (cand *Candidate) names() bool { return cand.Match == MatchReferrer || cand.Match == MatchClickID }
+
+// isTaken reports whether an earlier install took a click by naming it.
+func (k *contest) isTaken(t *Touch) bool {
+	return slices.ContainsFunc(k.sel.taken, func(taken taking) bool { return taken.touch == t.ID })
+}
+
+// took returns the clicks that an install names and that were eligible for it.
+func took(candidates []Candidate) []string {
+	var ids []string
+	for i := range candidates {
+		if cand := &candidates[i]; cand.Touch != nil && cand.names() {
+			switch cand.Verdict {
+			case Won, LowerTier, OlderTouch, Duplicate, NotRetargeting:
+				ids = append(ids, cand.Touch.ID)
+			}
+		}
+	}
+	return ids
 }
 
 // repeated reports whether a network reported the same click or impression
@@ -149,13 +182,15 @@ func repeated(earlier []Candidate, t *Touch) bool {
 // match says by what a touch was found, the strongest first.
 func (k *contest) match(t *Touch) Match {
 	switch {
+	case t.Kind == Stated:
+		return MatchStated
 	case k.claim.clickID != "" && hasKey(t.Keys, KeyClick, k.claim.clickID):
 		return MatchReferrer
 	case k.c.ClickID != "" && hasKey(t.Keys, KeyClick, k.c.ClickID):
 		return MatchClickID
 	case share(t.Keys, k.c.Keys, deviceKey):
 		return MatchDevice
-	case share(t.Keys, k.c.Keys, personKey):
+	case share(t.Keys, k.c.Keys, userKey):
 		return MatchUser
 	}
 	for _, key := range k.sel.reached { // over identity links
@@ -185,7 +220,7 @@ func (cand *Candidate) tier() int {
 		return tierProbableClick
 	case cand.Touch.Kind == Impression:
 		return tierImpression
-	case cand.Match == MatchReferrer || cand.Match == MatchClickID:
+	case cand.names() || cand.Match == MatchStated:
 		return tierClaim
 	}
 	return tierClick
@@ -235,17 +270,29 @@ func (k *contest) addUnmatchedClaims(list []Candidate) []Candidate {
 		}
 		list = append(list, Candidate{Claim: claim, Match: m, Verdict: v})
 	}
-	if id := k.c.ClickID; id != "" && !claimed(list, id) {
+	stated := k.stated(list)
+	if id := k.c.ClickID; id != "" && !claimed(list, id) && !(stated != nil && stated.Marks&MarkNetwork != 0 && stated.ClickID == id) {
 		add(id, MatchClickID, UnknownClickID)
 	}
 	switch id := k.claim.clickID; {
 	case k.c.Referrer == "" || organicReferrer(k.c.Referrer, &k.claim):
+	case stated != nil && !k.claim.ours(): // the candidate tells of the campaign
 	case k.claim.ours() && id != k.c.ClickID && !claimed(list, id):
 		add(id, MatchReferrer, UnknownClickID)
 	case !k.claim.ours() && !claimed(list, id):
 		add(k.c.Referrer, MatchReferrer, ForeignReferrer)
 	}
 	return list
+}
+
+// stated returns the campaign that the install states itself, nil without one.
+func (k *contest) stated(list []Candidate) *Touch {
+	for i := range list {
+		if list[i].Match == MatchStated {
+			return list[i].Touch
+		}
+	}
+	return nil
 }
 
 // claimed reports whether a candidate has the click id.
@@ -275,7 +322,13 @@ func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) 
 	}
 	evidence := Verdict("")
 	for i := range list {
-		if v := list[i].Verdict; weight(v) > weight(evidence) {
+		v := list[i].Verdict
+		if v == AfterConversion && list[i].names() {
+			v = namedTooEarly
+		} else if v == Duplicate && list[i].names() && k.isTaken(list[i].Touch) {
+			v = takenBefore
+		}
+		if weight(v) > weight(evidence) {
 			evidence = v
 		}
 	}
@@ -287,6 +340,9 @@ func (k *contest) outcome(list []Candidate, winner int, previous *PriorInstall) 
 		in.Outcome, in.Reason = OrganicInstall, "no touch and no referrer point to a campaign"
 	} else {
 		in.Reason = unusable(evidence)
+		if stated := k.stated(list); evidence == ClaimedCampaign && stated != nil {
+			in.Reason += ": " + stated.MediaSource + " / " + stated.Campaign
+		}
 	}
 	return in
 }

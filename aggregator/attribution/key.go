@@ -18,6 +18,8 @@ const (
 	KeyIDFA   = "idfa:"
 	KeyIDFV   = "idfv:"
 	KeyOAID   = "oaid:"
+
+	KeyOrder = "order:" // of conversions: it joins a refund to its order, and no two people
 )
 
 // maxID is the longest id, in bytes, that makes a key. The agent refuses longer
@@ -26,7 +28,7 @@ const maxID = 256
 
 // Key returns the match key of an id, "" for an id that says nothing: empty,
 // too long, all zeros, a macro that was not replaced, or a placeholder that faulty
-// clients send for "none".
+// clients send for "none", with quotes around it or without.
 func Key(prefix, id string) string {
 	id = strings.TrimSpace(id)
 	switch prefix {
@@ -42,18 +44,25 @@ func Key(prefix, id string) string {
 // placeholder reports whether an id stands for "no id". The long hexadecimal
 // number is the device id that a whole series of Android devices shared.
 func placeholder(id string) bool {
+	id = strings.Trim(id, "\"'`")
 	if strings.Trim(id, "0-") == "" { // also the empty id
 		return true
 	}
-	if strings.ContainsAny(id, "{}") || strings.HasPrefix(id, "__") && strings.HasSuffix(id, "__") {
-		return true // a macro such as {click_id} that a network did not replace
+	if strings.ContainsAny(id, "{}") { // a macro such as {click_id} that a network did not replace
+		return true
+	}
+	for _, around := range [...][2]string{{"__", "__"}, {"%", "%"}, {"[", "]"}, {"<", ">"}, {"$", "$"}} {
+		if strings.HasPrefix(id, around[0]) && strings.HasSuffix(id, around[1]) {
+			return true // a macro such as %%ADVERTISING_IDENTIFIER_PLAIN%% or [IDFA]
+		}
 	}
 	if len(id) > 17 {
 		return false
 	}
 	switch strings.ToLower(id) {
 	case "null", "(null)", "undefined", "unknown", "none", "nil", "nan", "n/a", "na", "-1",
-		"false", "true", "anonymous", "guest", "[object object]", "9774d56d682e549c", "02:00:00:00:00:00":
+		"false", "true", "anonymous", "guest", "not_authenticated", "distinct_id", "distinctid", "id", "email", "user_id", "userid",
+		"[object object]", "9774d56d682e549c", "02:00:00:00:00:00":
 		return true
 	}
 	return false
@@ -92,14 +101,36 @@ func canonical(keys []string) []string {
 	return slices.Compact(keys)
 }
 
-// deviceKey reports whether a key names one device rather than a person or a
-// click, or perhaps one of several devices.
-func deviceKey(key string) bool { return !personKey(key) && !Fingerprint(key) }
-
-// personKey reports whether a key names a person or a click.
-func personKey(key string) bool {
-	return strings.HasPrefix(key, KeyUser) || strings.HasPrefix(key, KeyClick)
+// personal reports whether a key is of a person or a device. Only such keys make two
+// facts one person's: a click id finds a click, an order id an order, and a fingerprint
+// a device that looks the same.
+func personal(key string) bool {
+	return !strings.HasPrefix(key, KeyClick) && !strings.HasPrefix(key, KeyOrder) && !Fingerprint(key)
 }
+
+// Personal reports whether a key is of a person or a device.
+func Personal(key string) bool { return personal(key) }
+
+// deviceKey reports whether a key names one device rather than a person, who may have
+// several.
+func deviceKey(key string) bool { return personal(key) && !userKey(key) }
+
+func userKey(key string) bool { return strings.HasPrefix(key, KeyUser) }
+
+func clickKey(key string) bool { return strings.HasPrefix(key, KeyClick) }
+
+// orderKey returns the key of the order that a conversion names, "" without one.
+func (c *Conversion) orderKey() string {
+	for _, k := range c.Keys {
+		if strings.HasPrefix(k, KeyOrder) {
+			return k
+		}
+	}
+	return ""
+}
+
+// OrderID returns the id of the order that a conversion names, "" without one.
+func (c *Conversion) OrderID() string { return strings.TrimPrefix(c.orderKey(), KeyOrder) }
 
 // share reports whether two sorted key lists have a key in common for which use
 // holds.

@@ -44,8 +44,9 @@ func drawSettings(t *rapid.T) attribution.Settings {
 	s.Probabilistic = rapid.Bool().Draw(t, "probabilistic")
 	s.ProbabilisticClick = attribution.Hour * rapid.Int64Range(1, 72).Draw(t, "probabilistic click")
 	s.ProbabilisticImpression = attribution.Hour * rapid.Int64Range(1, 30).Draw(t, "probabilistic impression")
-	for _, action := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.ShortTime} {
-		*action = rapid.SampledFrom([]attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}).Draw(t, "action")
+	s.CountOrdersOnce, s.ExcludeUntrusted = rapid.Bool().Draw(t, "orders once"), rapid.Bool().Draw(t, "exclude untrusted")
+	for _, r := range attribution.FraudRules() {
+		*s.Fraud.Action(r.Name) = rapid.SampledFrom([]attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}).Draw(t, "action")
 	}
 	s.Fraud.MaxClicks = rapid.Int64Range(1, 3).Draw(t, "max clicks")
 	s.Fraud.MaxClicksWindow = attribution.Second * rapid.Int64Range(1, 86400).Draw(t, "max clicks window")
@@ -93,6 +94,11 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 	if rapid.IntRange(0, 9).Draw(t, "crowd") == 0 {
 		e.Flags |= protocol.FlagCrowd
 	}
+	for flag, rare := range map[protocol.Flags]int{protocol.FlagTrusted: 3, protocol.FlagHistorical: 9} {
+		if rapid.IntRange(0, rare).Draw(t, fmt.Sprint("flag ", flag)) == 0 {
+			e.Flags |= flag
+		}
+	}
 	e.Received = e.Time + rapid.SampledFrom([]int64{0, 0, 1000, s.Lateness, s.Lateness + 1, 2 * attribution.Day}).Draw(t, "delay")
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0, 1, 2:
@@ -105,7 +111,8 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 		}
 	case 3, 4:
 		e.Kind, e.Name = protocol.KindPage, pick("page", "Home", "Order Completed")
-		e.MediaSource = pick("source", "", "", "email")
+		e.MediaSource, e.ClickID, e.Network = pick("source", "", "", "email"), pick("click", "", "", "k1", "k2", "e01", "g2"), pick("network", "", "", "google")
+		e.Stated = rapid.SampledFrom([]protocol.Stated{0, 0, protocol.StatedBySite}).Draw(t, "stated")
 		e.Payload = []byte(pick("payload", `{}`, `{"context":{"page":{"search":"?gclid=g1&utm_campaign=x"}}}`,
 			`{"properties":{"url":"https://shop/?fbclid=f1#utm_source=no","search":7}}`, `{"context":{"page":{"url":"https://shop/?utm_source=news&utm_medium=mail"}}}`))
 	case 5:
@@ -115,23 +122,31 @@ func drawEvent(t *rapid.T, n int, s *attribution.Settings) protocol.Event {
 		}
 	case 6, 7:
 		e.Kind, e.Name = protocol.KindTrack, "Application Installed"
-		e.ClickID = pick("click", "", "", "k1", "k3")
+		e.ClickID = pick("click", "", "", "k1", "k3", "e03", "g2")
+		e.Network = pick("network", "", "", "google")
+		e.MediaSource, e.Campaign = pick("source", "", "", "Meta", "partner", "direct"), pick("campaign", "", "c")
+		e.Stated = rapid.SampledFrom([]protocol.Stated{0, 0, protocol.StatedBySite}).Draw(t, "stated")
 		e.Referrer = pick("referrer", "", "", "click_id=k2&utm_source=x", "utm_source=google-play&utm_medium=organic", "gclid=g1", "gclid=g9",
-			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "click_id=e02", "click_id=e03", "https://www.google.com/", "utm_source=(not%20set)&utm_medium=(not%20set)", "junk")
+			"https://play.google.com/store/apps/details?id=a&referrer=click_id%3Dk1", "click_id%3De01", "click_id=e02", "click_id=e03", "https://www.google.com/", "utm_source=google&utm_campaign=c", "utm_source%3Dapps.facebook.com%26utm_campaign%3Dfb4a", "click_id%253De02", "referrer=click_id%3Dk2", "null", "utm_source=(direct)&utm_medium=(none)", "utm_source=(not%20set)&utm_medium=(not%20set)", "junk")
 		e.Payload = []byte(withStamps(pick("install payload", `{}`, `{"properties":{"install_begin_timestamp_server_seconds":%d,"referrer_click_timestamp_seconds":%d}}`,
 			`{"context":{"os":{"name":"Android","version":"13"},"device":{"model":"pixel 7"}},"properties":{"install_begin_timestamp_seconds":%d}}`,
 			`{"context":{"os":{"name":"iOS"}}}`), (e.Time-rapid.Int64Range(-2000, 20_000).Draw(t, "begin"))/1000, e.Time/1000))
 	case 8:
 		e.Kind, e.Name = protocol.KindTrack, pick("opening", "Application Opened", "Application Opened", "Deep Link Opened")
-		e.MediaSource = pick("source", "", "", "", "email")
+		e.MediaSource, e.ClickID = pick("source", "", "", "", "email"), pick("click", "", "", "k1", "e02")
 	default:
 		e.Kind, e.Name = protocol.KindTrack, pick("name", "Order Completed", "Order Completed", "Deep Link Opened", "Product Viewed")
 		e.Campaign = pick("campaign", "", "", "spring")
-		e.ClickID = pick("click", "", "", "k1")
+		e.ClickID = pick("click", "", "", "k1", "g1")
+		e.Network = pick("network", "", "", "google")
+		e.OrderID = pick("order", "", "", "n1", "n2", "null")
 		if rapid.Bool().Draw(t, "paid") {
 			e.Flags |= protocol.FlagHasRevenue
 			e.Currency = "EUR"
 			e.Revenue = rapid.OneOf(rapid.Int64Range(-1000, 1000), rapid.Int64()).Draw(t, "revenue")
+			if e.Revenue < 0 {
+				e.Flags |= protocol.FlagRefund
+			}
 		}
 	}
 	return e
@@ -237,12 +252,20 @@ func TestSharesAddUp(t *testing.T) {
 	})
 }
 
-// TestWiderLookbackKeepsTouches: a longer lookback only adds older touches.
+// TestWiderLookbackKeepsTouches: a longer lookback only adds older touches, except that of
+// one click id the older counts.
 func TestWiderLookbackKeepsTouches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSettings(t)
 		s.Transform, s.Fraud.DeviceFrequency = attribution.TransformNone, attribution.Flag // of clicks before the lookback nothing is known
 		events := drawEvents(t, &s)
+		for i := range events { // no click id twice, and no sessions of sites
+			e := &events[i]
+			e.Stated, e.Payload, e.Network = 0, nil, ""
+			if e.ClickID != "" {
+				e.ClickID = fmt.Sprint("only", i)
+			}
+		}
 		wider := s
 		wider.Lookback += rapid.Int64Range(1, 50*attribution.Day).Draw(t, "more")
 		after := settleEvents(events, &wider)

@@ -15,13 +15,17 @@ const (
 	MaxKeys  = 256
 	MaxHops  = 8
 	MaxLinks = 2 * MaxKeys
+
+	// MaxClaims is how many click ids one person may have named, the first by their bytes.
+	MaxClaims = 2 * MaxKeys
 )
 
 // Reach returns the keys connected to start over links, start included, sorted
 // within each number of hops: the keys of start first, then those one link
 // away, and so on up to MaxHops. From each key its first MaxLinks links are
 // followed. Cycles and repeated links make no difference, nor does the order of
-// start and links.
+// start and links. Keys that are of no person, such as a click's, are left out, and
+// nothing is followed from them: a click id joins no two people.
 //
 // At most limit keys are returned (MaxKeys if limit is 0 or less). When a hop
 // has more keys than there is room for, the smallest of it are kept and the
@@ -34,7 +38,7 @@ func Reach(start []string, links []Link, limit int) []string {
 	if limit <= 0 {
 		limit = MaxKeys
 	}
-	return newGraph(links).reach(start, limit, math.MaxInt64)
+	return newGraph(links).reach(PersonKeys(start), limit, math.MaxInt64)
 }
 
 // graph holds the links of one app so that a person is found without a look at
@@ -54,8 +58,13 @@ func newGraph(links []Link) *graph {
 	g := &graph{edges: make(map[string][]edge, len(links))}
 	for i := range links {
 		l := &links[i]
-		if l.A != l.B {
+		if l.A == l.B {
+			continue
+		}
+		if personal(l.A) {
 			g.edges[l.A] = append(g.edges[l.A], edge{l.B, l.Received})
+		}
+		if personal(l.B) {
 			g.edges[l.B] = append(g.edges[l.B], edge{l.A, l.Received})
 		}
 	}
@@ -110,7 +119,7 @@ func (g *graph) reach(start []string, limit int, deadline int64) []string {
 				if room == 0 {
 					break
 				}
-				if n.received <= deadline && !seen[n.key] {
+				if n.received <= deadline && !seen[n.key] && personal(n.key) {
 					seen[n.key] = true
 					reached = append(reached, n.key)
 					room--
@@ -123,6 +132,26 @@ func (g *graph) reach(start []string, limit int, deadline int64) []string {
 	return reached[:min(len(reached), limit)]
 }
 
+// claims returns the click ids that links join with keys of a person and that were
+// received by the deadline, sorted, the first MaxClaims.
+func (g *graph) claims(reached []string, deadline int64) []string {
+	var claims []string
+	for _, k := range reached {
+		edges := g.edges[k]
+		at, _ := slices.BinarySearchFunc(edges, KeyClick, func(e edge, prefix string) int { return cmp.Compare(e.key, prefix) })
+		for _, e := range edges[at:] {
+			if !clickKey(e.key) {
+				break
+			}
+			if e.received <= deadline {
+				claims = append(claims, e.key)
+			}
+		}
+	}
+	claims = canonical(claims)
+	return claims[:min(len(claims), MaxClaims)]
+}
+
 // within appends the links between the keys given, sorted, that are followed from
 // either of the two and were received by the deadline, ordered by (A, B).
 func (g *graph) within(links []pairOfKeys, keys []string, deadline int64) []pairOfKeys {
@@ -130,7 +159,7 @@ func (g *graph) within(links []pairOfKeys, keys []string, deadline int64) []pair
 		edges := g.edges[a]
 		for _, b := range keys[i+1:] {
 			at, found := slices.BinarySearchFunc(edges, b, func(e edge, key string) int { return cmp.Compare(e.key, key) })
-			if found && edges[at].received <= deadline || g.cut[a] && !found && g.joins(b, a, deadline) {
+			if found && edges[at].received <= deadline || (g.cut[a] || !personal(a)) && !found && g.joins(b, a, deadline) {
 				links = append(links, pairOfKeys{a, b})
 			}
 			edges = edges[at:]

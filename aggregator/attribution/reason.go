@@ -9,6 +9,8 @@ func won(c *Candidate) string {
 		return "latest impression within its window, and no click"
 	}
 	switch c.Match {
+	case MatchStated:
+		return "the install itself names the campaign, and its source is trusted"
 	case MatchReferrer:
 		return "latest click named by the install referrer"
 	case MatchClickID:
@@ -22,17 +24,29 @@ func won(c *Candidate) string {
 // reengaged says what a conversion is that brought somebody back.
 const reengaged = "opened the app again after a touch of a retargeting link"
 
+// namedTooEarly stands for a click after the install that the install names: it did not
+// cause the install, but something was named.
+// takenBefore stands for a click that an earlier install took.
+const (
+	namedTooEarly Verdict = "named_too_early"
+	takenBefore   Verdict = "taken"
+)
+
 // weight orders the verdicts by how much they explain about an install that
 // nothing won, 0 for no evidence: a touch after the install did not cause it.
 func weight(v Verdict) int {
 	switch v {
 	case ConsentWithheld:
-		return 5
+		return 7
 	case FraudRejected:
+		return 6
+	case namedTooEarly:
+		return 5
+	case takenBefore:
 		return 4
 	case UnknownClickID:
 		return 3
-	case ForeignReferrer:
+	case ClaimedCampaign, ForeignReferrer:
 		return 2
 	case WindowExpired, Duplicate:
 		return 1
@@ -49,6 +63,12 @@ func unusable(v Verdict) string {
 		return "the touches were rejected as fraud"
 	case UnknownClickID:
 		return "the click id is not one of a recorded click"
+	case namedTooEarly:
+		return "the click that the install names was recorded after it"
+	case takenBefore:
+		return "the click that the install names answers for an earlier install"
+	case ClaimedCampaign:
+		return "claimed_campaign: only the install itself names the campaign, and its source is not trusted"
 	case ForeignReferrer:
 		return "the install referrer names a campaign that is not tracked here"
 	}

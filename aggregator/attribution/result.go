@@ -75,13 +75,16 @@ const (
 	MatchUser     Match = "user_id"
 
 	MatchProbabilistic Match = "probabilistic"
+	MatchStated        Match = "stated" // by the install's own word for its campaign
 )
 
 // Verdict says what became of a candidate, in the words of the console.
 type Verdict string
 
 // The verdicts. NotRetargeting: a reinstall is only re-attributed by a touch
-// of a retargeting link. Duplicate: the same network click reported again.
+// of a retargeting link. Duplicate: the same network click reported again, or a click
+// that an earlier install took. ClaimedCampaign: nothing but the install itself names
+// the campaign, and its source is not trusted.
 const (
 	Won             Verdict = "won"
 	WindowExpired   Verdict = "window_expired"
@@ -94,6 +97,7 @@ const (
 	ConsentWithheld Verdict = "consent_withheld"
 	Duplicate       Verdict = "duplicate"
 	NotRetargeting  Verdict = "not_retargeting"
+	ClaimedCampaign Verdict = "claimed_campaign"
 )
 
 // Candidate is a touch that might have caused an install, or a claim of the
@@ -171,7 +175,13 @@ type Result struct {
 	Install     Install
 	Retargeting Retargeted
 
-	Candidates []Candidate // of an install, by (time, id); claims come last
+	// Candidates are those of an install, by (time, id); claims come last. Of an in-app
+	// event they are the touches that fraud keeps off its path.
+	Candidates []Candidate
+
+	// RepeatOf is the conversion that counts for the order which this one names again;
+	// such a conversion has neither touches nor revenue.
+	RepeatOf string
 }
 
 // Organic reports whether no touch is credited.

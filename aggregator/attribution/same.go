@@ -34,9 +34,11 @@ func sameInputs(got, want *Row) error {
 	return cmp.Or(
 		differs("name", g.Name, w.Name), differs("install", g.Install, w.Install),
 		differs("time", g.Time, w.Time), differs("received", g.Received, w.Received),
-		differs("revenue", g.Revenue, w.Revenue), differs("has revenue", g.HasRevenue, w.HasRevenue), differs("currency", g.Currency, w.Currency),
+		differs("revenue", got.Result.Revenue, want.Result.Revenue), differs("has revenue", g.HasRevenue, w.HasRevenue), differs("currency", g.Currency, w.Currency),
 		differs("generation", got.Result.Generation, want.Result.Generation), differs("inputs", got.Result.Inputs, want.Result.Inputs),
 		differs("input digest", got.Result.InputDigest, want.Result.InputDigest),
+		differs("order", g.OrderID(), w.OrderID()), differs("repeat of", got.Result.RepeatOf, want.Result.RepeatOf), differs("untrusted", g.Untrusted, w.Untrusted),
+		differs("historical", g.Marks&MarkHistorical, w.Marks&MarkHistorical),
 		differs("version without repair", got.Version&inputs, want.Version&inputs),
 	)
 }

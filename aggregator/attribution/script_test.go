@@ -91,6 +91,9 @@ func printResult(b *strings.Builder, r *attribution.Result) {
 	if r.Organic() {
 		b.WriteString(" organic")
 	}
+	if r.RepeatOf != "" {
+		b.WriteString(", counts nowhere: the order of " + r.RepeatOf)
+	}
 	b.WriteString("\n")
 	for i := range r.Touches {
 		t := &r.Touches[i]

@@ -16,12 +16,15 @@ const (
 
 // selection is what of the inputs counts for one conversion.
 type selection struct {
-	reached []string // keys of the person as seen from the conversion
+	reached []string // keys of the person as seen from the conversion, sorted
+	claims  []string // keys of the clicks that the person named, sorted
 	known   map[string]struct{}
 	touches []*Touch     // by (time, id), each id once
 	links   []pairOfKeys // by (A, B), each pair once
 	install []*PriorInstall
 	carried *PriorInstall // the install that an in-app event belongs to
+	barred  []Rejection   // touches that were rejected for earlier installs
+	taken   []taking      // of an install: clicks that it names and that an earlier one took
 	cut     bool          // older touches were left out
 
 	probable    []*Touch // by (time, id): they may be the install's, by fingerprint
@@ -37,10 +40,28 @@ const smallSet = 12
 // gather fills the selection. Nothing of it depends on the order of the inputs,
 // on repeated ones, or on what the conversion cannot reach.
 func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
-	deadline := c.Received + s.Lateness
+	deadline := c.deadline(s)
 	sel.reach(c, in, deadline)
 	sel.pickInstalls(c, in, deadline)
 	sel.pickTouches(c, in, s, deadline)
+	sel.pickTaken(c, in, deadline)
+}
+
+// Never is later than every deadline.
+const Never = int64(1) << 62
+
+// deadline is the stamp after which a fact does not count for a conversion any more.
+// An imported conversion has none.
+func (c *Conversion) deadline(s *Settings) int64 {
+	if c.Marks&MarkHistorical != 0 {
+		return Never
+	}
+	return c.Received + s.Lateness
+}
+
+// onTime reports whether a fact was received by a deadline. An imported fact always was.
+func onTime(received int64, marks Marks, deadline int64) bool {
+	return received <= deadline || marks&MarkHistorical != 0
 }
 
 // pickInstalls takes the person's earlier installs, ordered, and the one that an
@@ -50,7 +71,7 @@ func (sel *selection) pickInstalls(c *Conversion, in *Inputs, deadline int64) {
 	for i := range in.Installs {
 		p := &in.Installs[i]
 		if p.Conversion.App == c.App && p.Conversion.Install && before(&p.Conversion, c) &&
-			p.Conversion.Received <= deadline && sel.holds(p.Conversion.Keys) {
+			onTime(p.Conversion.Received, p.Conversion.Marks, deadline) && sel.sharesPerson(p.Conversion.Keys) {
 			sel.install = append(sel.install, p)
 		}
 	}
@@ -58,6 +79,38 @@ func (sel *selection) pickInstalls(c *Conversion, in *Inputs, deadline int64) {
 	sel.install = slices.CompactFunc(sel.install, func(a, b *PriorInstall) bool { return a.Conversion.ID == b.Conversion.ID })
 	if !c.Install {
 		sel.carried = carried(c, sel)
+	}
+	sel.barred = sel.barred[:0]
+	for _, p := range sel.install {
+		sel.barred = append(sel.barred, p.Rejected...)
+	}
+}
+
+// taking is a click with the install that took it.
+type taking struct{ touch, install string }
+
+// pickTaken finds the clicks that an install names and that an earlier install, of
+// whomever, took by naming them: one click id answers for one install.
+func (sel *selection) pickTaken(c *Conversion, in *Inputs, deadline int64) {
+	sel.taken = sel.taken[:0]
+	if !c.Install || !slices.ContainsFunc(c.Keys, clickKey) {
+		return
+	}
+	for _, t := range sel.touches {
+		if !share(t.Keys, c.Keys, clickKey) {
+			continue
+		}
+		var first *PriorInstall
+		for i := range in.Installs {
+			p := &in.Installs[i]
+			if p.Conversion.App == c.App && before(&p.Conversion, c) && onTime(p.Conversion.Received, p.Conversion.Marks, deadline) &&
+				slices.Contains(p.Took, t.ID) && (first == nil || before(&p.Conversion, &first.Conversion)) {
+				first = p
+			}
+		}
+		if first != nil {
+			sel.taken = append(sel.taken, taking{t.ID, first.Conversion.ID})
+		}
 	}
 }
 
@@ -68,27 +121,41 @@ func (sel *selection) reach(c *Conversion, in *Inputs, deadline int64) {
 	if g == nil && len(in.Links) > 0 {
 		g = newGraph(slices.DeleteFunc(slices.Clone(in.Links), func(l Link) bool { return l.App != c.App }))
 	}
+	sel.claims = sel.claims[:0]
 	if g == nil {
 		sel.reached = append(sel.reached[:0], PersonKeys(c.Keys)...)
 	} else {
 		sel.reached = g.reach(PersonKeys(c.Keys), MaxKeys, deadline)
 		slices.Sort(sel.reached)
-		sel.links = g.within(sel.links, sel.reached, deadline)
+		sel.claims = append(sel.claims, g.claims(sel.reached, deadline)...)
+		sel.links = g.within(sel.links, canonical(slices.Concat(sel.reached, sel.claims)), deadline)
+	}
+	for _, k := range c.Keys {
+		if clickKey(k) {
+			sel.claims = append(sel.claims, k)
+		}
 	}
 	clear(sel.known)
-	if len(sel.reached) > smallSet {
+	if len(sel.reached)+len(sel.claims) > smallSet {
 		if sel.known == nil {
-			sel.known = make(map[string]struct{}, len(sel.reached))
+			sel.known = make(map[string]struct{}, len(sel.reached)+len(sel.claims))
 		}
-		for _, k := range sel.reached {
-			sel.known[k] = struct{}{}
+		for _, keys := range [...][]string{sel.reached, sel.claims} {
+			for _, k := range keys {
+				sel.known[k] = struct{}{}
+			}
 		}
 	}
 }
 
+// sharesPerson reports whether one of keys is of the person.
+func (sel *selection) sharesPerson(keys []string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { return personal(k) && sel.has(k) })
+}
+
 func (sel *selection) has(key string) bool {
-	if len(sel.reached) <= smallSet {
-		return slices.Contains(sel.reached, key)
+	if len(sel.reached)+len(sel.claims) <= smallSet {
+		return slices.Contains(sel.reached, key) || slices.Contains(sel.claims, key)
 	}
 	_, ok := sel.known[key]
 	return ok
@@ -151,7 +218,10 @@ func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadli
 	probable := sel.probableFrom(c, s)
 	kept, called := sel.touches[:0], false
 	for _, t := range sel.touches {
-		if t.Received > deadline || t.Time > c.Time+ahead {
+		if !onTime(t.Received, t.Marks, deadline) || t.Time > c.Time+ahead {
+			continue
+		}
+		if t.Time > c.Time+installAfter && !share(t.Keys, c.Keys, clickKey) {
 			continue
 		}
 		age := c.Time - t.Time
@@ -160,7 +230,7 @@ func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadli
 			sel.openings = append(sel.openings, t)
 		}
 		switch {
-		case t.Kind == Open:
+		case t.Kind == Open, t.Kind == Stated && t.ID != c.ID && !s.trusts(t):
 		case !known:
 			if age >= 0 && age < probable && share(t.Keys, c.Keys, Fingerprint) {
 				sel.probable = append(sel.probable, t)
@@ -173,8 +243,43 @@ func (sel *selection) pickTouches(c *Conversion, in *Inputs, s *Settings, deadli
 			kept, called = append(kept, t), true
 		}
 	}
-	sel.touches = kept
+	sel.touches = dropArrivals(kept)
 	sel.bound(c, called)
+}
+
+// dropArrivals leaves out the visits that are arrivals of a click among the touches: a
+// page, an opening or an install that names a recorded click is that click, and not a
+// second touch.
+func dropArrivals(touches []*Touch) []*Touch {
+	var recorded map[string]bool
+	for _, t := range touches {
+		if arrival(t) == "" {
+			for _, k := range t.Keys {
+				if clickKey(k) {
+					if recorded == nil {
+						recorded = make(map[string]bool)
+					}
+					recorded[k] = true
+				}
+			}
+		}
+	}
+	if recorded == nil {
+		return touches
+	}
+	return slices.DeleteFunc(touches, func(t *Touch) bool { return recorded[arrival(t)] })
+}
+
+// arrival returns the key of the click that a visit names, "" for a touch that names
+// none or that is recorded under it itself.
+func arrival(t *Touch) string {
+	if t.ClickID == "" || t.Kind != Visit && t.Kind != Stated {
+		return ""
+	}
+	if k := Key(KeyClick, t.ClickID); !slices.Contains(t.Keys, k) {
+		return k
+	}
+	return ""
 }
 
 // probableFrom returns how far before an install touches with its fingerprint are

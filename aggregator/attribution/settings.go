@@ -3,6 +3,7 @@ package attribution
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Units of the settings: durations in milliseconds, weights and credits in
@@ -67,6 +68,12 @@ type Settings struct {
 	ImpressionsInMTA bool      `json:"impressions_in_mta"`
 
 	ConversionEvents []string `json:"conversion_events"` // besides the install event
+
+	// TrustedReferrers are the media sources, in lower case, whose name in an install's
+	// referrer or message is enough to attribute it without a recorded click.
+	TrustedReferrers []string `json:"trusted_referrers"`
+	CountOrdersOnce  bool     `json:"count_orders_once"`         // one order id counts once
+	ExcludeUntrusted bool     `json:"exclude_untrusted_revenue"` // revenue of client keys counts as 0
 }
 
 // InstallEvent is the event that is an install in every app.
@@ -76,6 +83,7 @@ const InstallEvent = "Application Installed"
 const (
 	MaxConversionEvents = 200
 	MaxOverrides        = 1000
+	maxTrusted          = 100
 )
 
 // Number is one row of the table of the settings that are numbers. Defaults,
@@ -121,6 +129,7 @@ func Numbers() []Number {
 func Default() Settings {
 	s := Settings{
 		Generation: 1, Transform: TransformNone, ConversionEvents: []string{"Order Completed"}, Overrides: []Override{}, BlockedRanges: []Range{},
+		TrustedReferrers: []string{"google", "meta", "apps.facebook.com", "apps.instagram.com"}, CountOrdersOnce: true,
 	}
 	for _, n := range Numbers() {
 		*n.field(&s) = n.Default
@@ -151,6 +160,7 @@ func (s *Settings) Validate() []error {
 	}
 	faults = append(faults, s.validateOverrides()...)
 	faults = append(faults, s.validateFraud()...)
+	faults = append(faults, s.validateTrusted()...)
 	return append(faults, s.validateEvents()...)
 }
 
@@ -203,6 +213,24 @@ func (s *Settings) validateFraud() []error {
 		}
 	}
 	return faults
+}
+
+func (s *Settings) validateTrusted() []error {
+	var faults []error
+	if len(s.TrustedReferrers) > maxTrusted {
+		faults = append(faults, fmt.Errorf("trusted_referrers has %d entries, at most %d are allowed", len(s.TrustedReferrers), maxTrusted))
+	}
+	for i, name := range s.TrustedReferrers {
+		if name == "" || len(name) > maxID || name != strings.ToLower(strings.TrimSpace(name)) {
+			faults = append(faults, fmt.Errorf("trusted_referrers[%d] is %q, must be a media source in lower case", i, name))
+		}
+	}
+	return faults
+}
+
+// trusts reports whether the campaign that an install states attributes it.
+func (s *Settings) trusts(t *Touch) bool {
+	return t.Marks&MarkTrusted != 0 || slices.Contains(s.TrustedReferrers, strings.ToLower(t.MediaSource))
 }
 
 func (s *Settings) validateEvents() []error {

@@ -23,13 +23,18 @@ func Settle(facts *Facts, at func(app string, ms int64) *Settings) []Result {
 	all, of := make([]Result, count), make([]*Conversion, count)
 	n := 0
 	for _, g := range parts {
-		in := Inputs{Touches: g.Touches, Links: g.Links}
-		e.sel.prepare(&in, g.Conversions[0].App)
+		app := g.Conversions[0].App
+		in := Inputs{Touches: g.Touches, Links: g.Links, at: func(ms int64) *Settings { return at(app, ms) }}
+		orders := byOrder(g.Conversions)
+		e.sel.prepare(&in, app)
 		for i := range g.Conversions {
 			c := &g.Conversions[i]
+			in.Orders = orders[c.orderKey()]
 			e.Attribute(&all[n], c, &in, at(c.App, c.Time))
 			if c.Install {
-				in.Installs = append(in.Installs, PriorInstall{Conversion: *c, Install: all[n].Install})
+				in.Installs = append(in.Installs, PriorInstall{
+					Conversion: *c, Install: all[n].Install, Rejected: slices.Clone(e.rejected), Took: took(all[n].Candidates),
+				})
 			}
 			of[n] = c
 			n++

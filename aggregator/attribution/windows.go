@@ -2,7 +2,6 @@ package attribution
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -40,9 +39,13 @@ func pickWindow(t *Touch, probable bool, click, impression, probableClick, proba
 	return click
 }
 
-// installAfter is how long after an install a touch is still shown as one that
-// came too late to have caused it.
-const installAfter = Day
+// A touch after an install is still shown as one that came too late to have caused it:
+// any touch of the person for installAfter, a click that the install names for NamedAfter.
+const (
+	installAfter = Day
+	// NamedAfter is in milliseconds, like every duration here.
+	NamedAfter = 7 * Day
+)
 
 // Span returns how far a touch may lie before and after a conversion and still
 // be among its inputs: a touch at T is an input of a conversion at C only if
@@ -53,7 +56,7 @@ func (s *Settings) Span(install bool) (before, after int64) {
 	if !install {
 		return max(s.Lookback, s.returning()), 0
 	}
-	return max(s.Lookback, s.longest()) + Day, installAfter
+	return max(s.Lookback, s.longest()) + Day, NamedAfter
 }
 
 // OpeningSpan returns how far before an in-app event an opening of the app may
@@ -79,15 +82,6 @@ func (s *Settings) longestProbable() int64 {
 		w = max(w, s.Overrides[i].ProbabilisticClick, s.Overrides[i].ProbabilisticImpression)
 	}
 	return w
-}
-
-// SameLooks reports whether events state touches with the same keys and marks, and
-// installs too, under both settings.
-func (s *Settings) SameLooks(t *Settings) bool {
-	if s.Probabilistic != t.Probabilistic || s.Probabilistic && s.longestProbable() != t.longestProbable() {
-		return false
-	}
-	return slices.Equal(s.BlockedRanges, t.BlockedRanges)
 }
 
 // Range is an address or a range of addresses, such as 192.0.2.0/24.

@@ -17,6 +17,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
+	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
@@ -231,6 +232,7 @@ func (s *stored) compute(ctx context.Context, run *warehouse.WhatIf, span reconc
 	pages.SetLimit(backfillWorkers)
 	err = reconcile.Pages(within, s.warehouse, span, func(page []attribution.Conversion) error {
 		pages.Go(func() error {
+			page = runs.Listed(page, settings)
 			if !second {
 				_, err := a.RewriteRead(within, span.App, page)
 				return err
@@ -243,7 +245,13 @@ func (s *stored) compute(ctx context.Context, run *warehouse.WhatIf, span reconc
 		})
 		return within.Err()
 	})
-	return errors.Join(pages.Wait(), err)
+	if err = errors.Join(pages.Wait(), err); err != nil || second {
+		return err // the second implementation knows stored conversions only
+	}
+	return runs.Derived(ctx, s.warehouse, span.App, [2]int64{span.From, span.To}, settings, func(page []attribution.Conversion) error {
+		_, err := a.RewriteRead(ctx, span.App, page)
+		return err
+	})
 }
 
 // maxSettings bounds a file of settings.

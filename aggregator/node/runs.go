@@ -15,6 +15,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // studies are computations beside the stored attributions.
@@ -82,6 +83,11 @@ func (s studies) Simulate(ctx context.Context, app, run string, settings attribu
 func (s studies) under(store recompute.Store, settings attribution.Settings) (*recompute.Attributor, error) {
 	return recompute.New(recompute.Options{Store: store, Feed: s.warehouse, Watermarks: s.accounts,
 		Settings: func(string, int64) *attribution.Settings { return &settings }})
+}
+
+// Unstated finds events that are no conversions under the app's own settings.
+func (s studies) Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error) {
+	return s.warehouse.Unstated(ctx, app, from, to, names, limit)
 }
 
 // ConversionsAfter lists conversions in order.

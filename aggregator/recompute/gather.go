@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
@@ -13,7 +14,7 @@ import (
 // shares, and its attributions go by the keys that were found first.
 const (
 	maxGathered = 300_000
-	maxRounds   = 6
+	maxRounds   = 10
 
 	// maxFollowed is how many links away from a seed keys are read. A touch may be
 	// MaxHops away from a conversion, and that again from other keys.
@@ -22,11 +23,12 @@ const (
 
 // seeds are where a recomputation of one app begins.
 type seeds struct {
-	app   string
-	keys  []string // of touches and links: whose conversions are to be computed
-	ids   []string // conversions to be computed
-	from  int64    // conversions before it are not touched by the keys
-	exact bool     // only the ids, and what they depend on
+	app    string
+	keys   []string // of touches, links and conversions: whose conversions are to be computed
+	claims []string // of conversions: clicks and orders whose other conversions are to be computed
+	ids    []string // conversions to be computed
+	from   int64    // conversions before it are not touched by the keys
+	exact  bool     // only the ids, and what they depend on
 
 	known []attribution.Conversion // those of ids, where the caller has read them already
 }
@@ -38,6 +40,7 @@ func (s seeds) halves() (a, b seeds, ok bool) {
 	}
 	a, b = s, s
 	a.keys, b.keys = s.keys[:len(s.keys)/2], s.keys[len(s.keys)/2:]
+	a.claims, b.claims = s.claims[:len(s.claims)/2], s.claims[len(s.claims)/2:]
 	middle := (len(s.ids) + 1) / 2
 	a.ids, b.ids = s.ids[:middle], s.ids[middle:]
 	if s.known != nil {
@@ -71,12 +74,13 @@ func seedsOf(f *attribution.Facts) []seeds {
 	for i := range f.Links {
 		l := &f.Links[i]
 		s := at(l.App)
-		s.keys, s.from = append(s.keys, l.A, l.B), 0
+		s.keys, s.from = append(s.keys, attribution.PersonKeys([]string{l.A, l.B})...), 0 // a click that somebody names changes nobody else
 	}
 	for i := range f.Conversions {
 		c := &f.Conversions[i]
 		s := at(c.App)
 		s.ids, s.keys, s.from = append(s.ids, c.ID), append(s.keys, attribution.PersonKeys(c.Keys)...), min(s.from, c.Time)
+		s.claims = append(s.claims, attribution.ClaimKeys(c.Keys)...)
 	}
 	for _, s := range byApp {
 		list = append(list, *s)
@@ -90,7 +94,7 @@ func reachBack(t *attribution.Touch) int64 {
 	if t.Kind == attribution.Open {
 		return 0
 	}
-	return attribution.Day
+	return attribution.NamedAfter
 }
 
 // gather reads everything that the conversions of seeds depend on. A conversion
@@ -108,10 +112,10 @@ func (a *Attributor) gather(ctx context.Context, s seeds) (*attribution.Facts, b
 	if s.exact {
 		g.from = 1 << 62
 	} else {
-		g.addKeys(s.keys)
+		g.addSeeds(s)
 	}
 	for range maxRounds {
-		if len(g.fresh) == 0 {
+		if len(g.fresh)+len(g.claims) == 0 {
 			break
 		}
 		if err := g.expand(ctx); err != nil {
@@ -135,6 +139,9 @@ type gathering struct {
 	fresh []string // keys that were not yet followed
 	full  bool     // keys were left out
 
+	claims []string        // clicks and orders whose conversions were not yet read
+	asked  map[string]bool // those that were
+
 	before computed // conversions that are not to be read
 }
 
@@ -146,7 +153,39 @@ func (g *gathering) addKeys(keys []string) {
 			g.full = true
 		default:
 			g.keys[k] = true
+			if attribution.Personal(k) { // of a click the touches count, and nothing is followed from it
+				g.fresh = append(g.fresh, k)
+			}
+		}
+	}
+}
+
+// addSeeds adds the keys of seeds. A click among them is followed once, to the people who
+// named it.
+func (g *gathering) addSeeds(s seeds) {
+	g.addKeys(s.keys)
+	for _, k := range s.keys {
+		if !attribution.Personal(k) {
 			g.fresh = append(g.fresh, k)
+		}
+	}
+	g.addClaims(s.claims, true)
+}
+
+// addClaims adds the clicks and orders that a conversion names: other conversions that
+// name the same order, and other installs that name the same click, have to do with it.
+func (g *gathering) addClaims(keys []string, install bool) {
+	for _, k := range keys {
+		order := strings.HasPrefix(k, attribution.KeyOrder)
+		if !order && len(g.keys) < maxGathered {
+			g.keys[k] = true
+		}
+		if (order || install) && !g.asked[k] {
+			if g.asked == nil {
+				g.asked = make(map[string]bool)
+			}
+			g.asked[k] = true
+			g.claims = append(g.claims, k)
 		}
 	}
 }
@@ -175,6 +214,7 @@ func (g *gathering) add(found []attribution.Conversion) {
 	for i := range found {
 		g.ids[found[i].ID] = true
 		g.addKeys(attribution.PersonKeys(found[i].Keys))
+		g.addClaims(attribution.ClaimKeys(found[i].Keys), found[i].Install)
 		g.addLooks(found[i].Keys)
 	}
 	g.facts.Conversions = append(g.facts.Conversions, found...)
@@ -209,11 +249,35 @@ func (g *gathering) expand(ctx context.Context) error {
 		followed = append(followed, hops...)
 		g.fresh = nil
 	}
-	ids, err := g.a.o.Store.ConversionsOf(ctx, g.app, followed, g.from)
-	if err != nil {
-		return err
+	orders, clicks := split(g.claims)
+	g.claims = nil
+	var found []string
+	for _, ask := range [...]struct {
+		keys []string
+		from int64
+	}{{followed, g.from}, {orders, 0}, {clicks, attribution.Never}} { // of clicks the installs
+		if len(ask.keys) == 0 {
+			continue
+		}
+		ids, err := g.a.o.Store.ConversionsOf(ctx, g.app, ask.keys, ask.from)
+		if err != nil {
+			return err
+		}
+		found = append(found, ids...)
 	}
-	return g.conversions(ctx, ids)
+	return g.conversions(ctx, found)
+}
+
+// split divides claims into orders and clicks.
+func split(claims []string) (orders, clicks []string) {
+	for _, k := range claims {
+		if strings.HasPrefix(k, attribution.KeyOrder) {
+			orders = append(orders, k)
+		} else {
+			clicks = append(clicks, k)
+		}
+	}
+	return orders, clicks
 }
 
 // touches reads the touches of all keys over the time that any of the conversions

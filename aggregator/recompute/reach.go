@@ -111,9 +111,9 @@ func (a *Attributor) reach(ctx context.Context, s seeds, before computed) ([]att
 	if err := g.conversions(ctx, s.ids); err != nil {
 		return nil, false, err
 	}
-	g.addKeys(s.keys)
+	g.addSeeds(s)
 	for range maxRounds {
-		if len(g.fresh) == 0 {
+		if len(g.fresh)+len(g.claims) == 0 {
 			break
 		}
 		if err := g.expand(ctx); err != nil {

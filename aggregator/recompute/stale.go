@@ -57,13 +57,13 @@ func (a *Attributor) followSettings(ctx context.Context) {
 	defer tick.Stop()
 	known, all := make(map[string]uint64), make(map[string][]due)
 	since, derive := time.Now().Add(-staleStart).UnixMilli(), time.Now().Add(-deriveStart).UnixMilli()
-	for {
+	for heard := false; ; heard = true { // of the versions that a node starts with the old ones were followed long ago
 		versions, changed := a.o.Versions.Versions()
 		until := time.Now().Add(a.o.Margin)
 		for app, list := range versions {
 			for i, v := range list {
-				if v.Generation > known[app] && v.From >= since {
-					all[app] = append(all[app], due{version: v, to: endOf(list, i), until: until, derive: v.From >= derive})
+				if v.Generation > known[app] && (heard || v.From >= since) {
+					all[app] = append(all[app], due{version: v, to: endOf(list, i), until: until, derive: heard || v.From >= derive})
 				}
 				known[app] = max(known[app], v.Generation)
 			}

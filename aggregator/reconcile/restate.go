@@ -10,12 +10,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// What an event states, whether it is a conversion, which fingerprints and marks it
-// has, is decided by the settings of its time. A node that has not heard of them
-// yet stores what the older ones say. So when settings change, and in the standing
-// job, what is stored is held against the events again. Only what can differ is
-// looked at: names that are in some versions' lists and not in others, and touches
-// where versions differ in what makes their keys and marks.
+// Facts are derived from events by the settings of their time. They can be missing: a
+// table was emptied, or a node that had not heard of new settings stored what older ones
+// say, or a version of the settings was applied from a past date. So what is stored is
+// held against the events again: when settings change, in the standing job, and by the
+// command.
 
 // Version is a version of an app's settings.
 type Version struct {
@@ -25,7 +24,7 @@ type Version struct {
 
 // Statements is the warehouse, the events and what is stored as stated by them.
 type Statements interface {
-	// Unstated returns events with from <= time < to and one of names of which no conversion is stored.
+	// Unstated returns events with from <= time < to that have one of names, or give money back, and no stored conversion.
 	Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error)
 	// Overstated returns conversions with one of names that are no installs.
 	Overstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]attribution.Conversion, error)
@@ -57,7 +56,7 @@ func (r *Restater) Restate(ctx context.Context, app string, from, to int64) (int
 	if len(versions) == 0 || from >= to {
 		return 0, nil
 	}
-	names, looks := varying(versions)
+	names := namesOf(versions)
 	total := 0
 	for i, v := range versions {
 		first, end := max(from, v.From), to
@@ -72,7 +71,7 @@ func (r *Restater) Restate(ctx context.Context, app string, from, to int64) (int
 		}
 		n, err := r.conversions(ctx, app, span{first, end, v.Settings}, names)
 		total += n
-		if err == nil && looks {
+		if err == nil {
 			n, err = r.touches(ctx, app, span{first, end, v.Settings})
 			total += n
 		}
@@ -89,31 +88,20 @@ type span struct {
 	settings *attribution.Settings
 }
 
-// varying returns the names that are conversions under some settings and not under
-// others, and whether any versions differ in what makes keys and marks of an event.
-// Those of a new app are among them: a node may not have heard of the app.
-func varying(versions []Version) (names []string, looks bool) {
-	fallback := attribution.Default()
-	all := append([]Version{{Settings: &fallback}}, versions...)
-	count := make(map[string]int)
-	for _, v := range all {
-		for _, name := range slices.Compact(slices.Sorted(slices.Values(v.Settings.ConversionEvents))) {
-			count[name]++
-		}
-		looks = looks || !v.Settings.SameLooks(&fallback)
-	}
-	for name, n := range count {
-		if n < len(all) && name != attribution.InstallEvent {
-			names = append(names, name)
-		}
+// namesOf returns the names that are conversions under some version of the settings, those
+// of a new app included: a node may not have heard of the app.
+func namesOf(versions []Version) []string {
+	names := slices.Clone(attribution.Default().ConversionEvents)
+	for _, v := range versions {
+		names = append(names, v.Settings.ConversionEvents...)
 	}
 	slices.Sort(names)
-	return names, looks
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == attribution.InstallEvent })
 }
 
 // conversions adds those that are missing and removes those that are none.
 func (r *Restater) conversions(ctx context.Context, app string, s span, names []string) (int, error) {
-	var listed, others []string
+	listed, others := []string{attribution.InstallEvent}, []string(nil)
 	for _, name := range names {
 		if slices.Contains(s.settings.ConversionEvents, name) {
 			listed = append(listed, name)
@@ -142,7 +130,6 @@ func (r *Restater) conversions(ctx context.Context, app string, s span, names []
 		for i := range events {
 			facts.AddSecret(&events[i], s.settings, r.Secret)
 		}
-		facts.Links = nil // no settings decide about them
 		if err := r.restate(ctx, app, attribution.Facts{Conversions: drop}, events, facts); err != nil {
 			return len(done), err
 		}
@@ -154,7 +141,7 @@ func (r *Restater) restate(ctx context.Context, app string, drop attribution.Fac
 	if err := r.Store.Restate(ctx, app, drop, events, facts); err != nil {
 		return err
 	}
-	both := attribution.Facts{Touches: append(drop.Touches, facts.Touches...), Conversions: append(drop.Conversions, facts.Conversions...)}
+	both := attribution.Facts{Touches: append(drop.Touches, facts.Touches...), Conversions: append(drop.Conversions, facts.Conversions...), Links: facts.Links}
 	_, err := r.Recompute(ctx, &both)
 	return err
 }
@@ -182,12 +169,6 @@ func (r *Restater) touches(ctx context.Context, app string, s span) (int, error)
 	}
 }
 
-// look is what settings decide about a touch or an install.
-type look struct {
-	marks attribution.Marks
-	keys  string
-}
-
 // named is one content of a message id, as a touch or as an install.
 type named struct {
 	id       string
@@ -196,48 +177,98 @@ type named struct {
 	install  bool
 }
 
-// differing returns the events of which not every stored row says what they state,
-// the facts to drop and those to store.
-func (r *Restater) differing(events []protocol.Event, stored *attribution.Facts, s *attribution.Settings) (drop attribution.Facts, again []protocol.Event, facts attribution.Facts) {
-	rows := make(map[named][]look)
+// look is everything about a stored touch or install that may differ from what its event
+// states.
+type look struct {
+	marks attribution.Marks
+	keys  string
+}
+
+// lookOf returns the look of a fact. Whoever sent it does not matter: rows of before do not
+// say. Without the address of the event, which is dropped after a while, neither what
+// follows from an address does.
+func lookOf(marks attribution.Marks, keys []string, address bool) look {
+	marks &^= attribution.MarkTrusted
+	if !address {
+		marks &^= attribution.MarkBlockedAddress
+		keys = slices.DeleteFunc(slices.Clone(keys), attribution.Fingerprint)
+	}
+	return look{marks, strings.Join(keys, "\x00")}
+}
+
+// storedLook is a stored row.
+type storedLook struct {
+	marks attribution.Marks
+	keys  []string
+}
+
+// differing returns the events with a stored row that differs from what Derive gives now,
+// or with none, the facts to drop and those to store.
+func (r *Restater) differing(events []protocol.Event, stored *attribution.Facts, s *attribution.Settings) (
+	drop attribution.Facts, again []protocol.Event, facts attribution.Facts) {
+	rows := make(map[named][]storedLook)
 	for i := range stored.Touches {
 		t := &stored.Touches[i]
 		n := named{t.ID, t.Received, t.Digest, false}
-		rows[n] = append(rows[n], lookOf(t.Marks, t.Keys))
+		rows[n] = append(rows[n], storedLook{t.Marks, t.Keys})
 	}
 	for i := range stored.Conversions {
 		c := &stored.Conversions[i]
 		n := named{c.ID, c.Received, c.Digest, true}
-		rows[n] = append(rows[n], lookOf(c.Marks, c.Keys))
-	}
-	alike := func(n named, want look) bool {
-		return len(rows[n]) > 0 && !slices.ContainsFunc(rows[n], func(l look) bool { return l != want })
+		rows[n] = append(rows[n], storedLook{c.Marks, c.Keys})
 	}
 	for i := range events {
-		f := attribution.Facts{}
-		f.AddSecret(&events[i], s, r.Secret)
+		e, f := &events[i], attribution.Facts{}
+		f.AddSecret(e, s, r.Secret)
 		same := true
-		for _, t := range f.Touches {
-			same = same && alike(named{t.ID, t.Received, t.Digest, false}, lookOf(t.Marks, t.Keys))
+		check := func(n named, marks *attribution.Marks, keys *[]string) {
+			want := lookOf(*marks, *keys, e.IP != "")
+			same = same && len(rows[n]) > 0
+			for _, row := range rows[n] {
+				same = same && lookOf(row.marks, row.keys, e.IP != "") == want
+				if e.IP == "" { // what followed from the address stays
+					*marks |= row.marks & attribution.MarkBlockedAddress
+					*keys = withLooks(*keys, row.keys)
+				}
+			}
 		}
-		for _, c := range f.Conversions {
-			same = same && (!c.Install || alike(named{c.ID, c.Received, c.Digest, true}, lookOf(c.Marks, c.Keys)))
+		for j := range f.Touches {
+			t := &f.Touches[j]
+			check(named{t.ID, t.Received, t.Digest, false}, &t.Marks, &t.Keys)
+		}
+		for j := range f.Conversions {
+			if c := &f.Conversions[j]; c.Install {
+				check(named{c.ID, c.Received, c.Digest, true}, &c.Marks, &c.Keys)
+			}
 		}
 		if same {
 			continue
 		}
-		again = append(again, events[i])
+		again = append(again, *e)
 		facts.Touches, facts.Conversions = append(facts.Touches, f.Touches...), append(facts.Conversions, f.Conversions...)
+		facts.Links = append(facts.Links, f.Links...)
 	}
 	drop = attribution.Facts{Touches: slices.Clone(facts.Touches), Conversions: slices.Clone(facts.Conversions)}
+	differs := make(map[string]bool, len(again))
+	for i := range again {
+		differs[again[i].ID] = true
+	}
 	for i := range stored.Touches { // their former keys say whom it mattered to
-		if slices.ContainsFunc(again, func(e protocol.Event) bool { return e.ID == stored.Touches[i].ID }) {
+		if differs[stored.Touches[i].ID] {
 			drop.Touches = append(drop.Touches, stored.Touches[i])
 		}
 	}
 	return drop, again, facts
 }
 
-func lookOf(marks attribution.Marks, keys []string) look {
-	return look{marks, strings.Join(keys, "\x00")}
+// withLooks adds the fingerprints of former keys to keys.
+func withLooks(keys, former []string) []string {
+	all := slices.Clone(keys)
+	for _, k := range former {
+		if attribution.Fingerprint(k) {
+			all = append(all, k)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/reconcile"
@@ -211,4 +213,50 @@ func TestReconcileRestates(t *testing.T) {
 		}
 	}
 	alike(t, "reconciled", results(t, w, events), results(t, reference, events))
+}
+
+// TestReconcileMakesAgainWhatIsMissing empties the tables of facts and of results, as a
+// mishap of an operator does.
+func TestReconcileMakesAgainWhatIsMissing(t *testing.T) {
+	versions, events := history(), changes()
+	dsn := childtest.ClickHouse(t)
+	w, err := warehouse.Open(t.Context(), warehouse.Options{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a := keep(t, w, events, asOf(versions, 3))
+	want, conversions := results(t, w, events), stored(t, w)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, table := range []string{"conversions", "conversion_keys", "conversion_ids", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "attributions"} {
+		if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restater := &reconcile.Restater{Store: w, Versions: func(string) []reconcile.Version { return versions }, Secret: attribution.Secret(restateSecret), Recompute: a.Recompute}
+	r, err := reconcile.New(reconcile.Options{Store: w, Repairer: a, Settings: asOf(versions, 3), Settle: -1, Restate: restater.Restate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 2 {
+		out, err := r.Range(t.Context(), "shop", start-attribution.Day, start+attribution.Day)
+		if err != nil || (out.Restated >= len(conversions)) != (round == 0) || out.Disputed > 0 || round == 1 && out.Restated+out.Different > 0 {
+			t.Errorf("round %d: %+v %v", round, out, err)
+		}
+	}
+	alike(t, "made again", results(t, w, events), want)
+	if got := stored(t, w); !slices.Equal(got, conversions) {
+		t.Errorf("conversions %v, want %v", got, conversions)
+	}
 }

@@ -52,6 +52,16 @@ func Surround(row *attribution.Row, c *attribution.Conversion, links []attributi
 	for _, k := range attribution.Reach(c.Keys, onTime, 0) {
 		person[k] = true
 	}
+	for _, k := range attribution.ClaimKeys(c.Keys) {
+		person[k] = true
+	}
+	for _, l := range onTime { // the clicks that the person named
+		for _, ends := range [...][2]string{{l.A, l.B}, {l.B, l.A}} {
+			if attribution.Personal(ends[0]) && person[ends[0]] && !attribution.Personal(ends[1]) {
+				person[ends[1]] = true
+			}
+		}
+	}
 	for _, l := range links {
 		if person[l.A] || person[l.B] {
 			around.Links = append(around.Links, IdentityLink{l.A, l.B, time.UnixMilli(l.Received).UTC(), l.Received > deadline})

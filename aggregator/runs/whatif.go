@@ -32,6 +32,7 @@ type Simulation interface {
 // Simulator begins simulations, or goes on with those of the same run, and lists the
 // conversions of a range in order.
 type Simulator interface {
+	Derivable
 	Simulate(ctx context.Context, app, run string, settings attribution.Settings) (Simulation, error)
 	ConversionsAfter(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) ([]attribution.Conversion, attribution.Cursor, bool, error)
 }
@@ -65,7 +66,7 @@ func Simulate(simulator Simulator) Kind {
 				return err
 			})
 			both.Go(func() error {
-				_, err := simulation.RewriteRead(within, job.App, current.conversions)
+				_, err := simulation.RewriteRead(within, job.App, Listed(current.conversions, &p.Settings))
 				return err
 			})
 			if err := errors.Join(both.Wait(), ctx.Err()); err != nil {
@@ -78,6 +79,12 @@ func Simulate(simulator Simulator) Kind {
 			// By time, for how many there are is not known; the rest is the comparison.
 			progress(0.9*float64(current.end.Time-from)/float64(max(to-from, 1)), string(mark))
 			current = next
+		}
+		if err == nil {
+			err = Derived(ctx, simulator, job.App, [2]int64{from, to}, &p.Settings, func(page []attribution.Conversion) error {
+				_, err := simulation.RewriteRead(ctx, job.App, page)
+				return err
+			})
 		}
 		if err != nil {
 			return nil, err

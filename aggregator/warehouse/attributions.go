@@ -114,6 +114,10 @@ func conversionOutcome(rows []*attribution.Row) []column {
 		pick("link_id", rows, func(r *row) string { return r.Result.Install.LinkID }),
 		pick("fraud_rule", rows, func(r *row) string { return string(r.Result.Install.Fraud) }),
 		pick("fraud_level", rows, func(r *row) string { return r.Result.Install.Fraud.Level() }),
+		pick("order_id", rows, func(r *row) string { return r.Conversion.OrderID() }),
+		pick("repeat_of", rows, func(r *row) string { return r.Result.RepeatOf }),
+		pick("untrusted", rows, func(r *row) bool { return r.Conversion.Untrusted }),
+		pick("historical", rows, func(r *row) bool { return r.Conversion.Marks&attribution.MarkHistorical != 0 }),
 		pick("primary_source", rows, func(r *row) string { return r.Result.Primary() }),
 	}
 }

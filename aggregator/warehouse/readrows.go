@@ -13,6 +13,7 @@ import (
 const attributionFields = `conversion_id, version, name, install, time, received, revenue, has_revenue, currency,
     generation, inputs, input_digest, truncated,
     install_id, outcome, reason, match, touch_id, media_source, campaign, adset, ad, keyword, link_id, fraud_rule,
+    order_id, repeat_of, untrusted, historical,
     retargeting_open_id, retargeting_opened_at, retargeting_touch_id, retargeting_media_source, retargeting_campaign,
     retargeting_adset, retargeting_ad, retargeting_keyword, retargeting_link_id,
     touches_id, touches_time, touches_kind, touches_media_source, touches_medium, touches_campaign, touches_adset,
@@ -59,12 +60,14 @@ type candidateColumnsRead struct {
 func scanAttribution(rows driver.Rows, app string) (attribution.Row, error) {
 	row := attribution.Row{Conversion: attribution.Conversion{App: app}}
 	c, r, in, re := &row.Conversion, &row.Result, &row.Result.Install, &row.Result.Retargeting
-	var outcome, match string
+	var outcome, match, order string
+	var historical bool
 	var t touchColumnsRead
 	var d candidateColumnsRead
 	err := rows.Scan(&c.ID, &row.Version, &c.Name, &c.Install, &c.Time, &c.Received, &c.Revenue, &c.HasRevenue, &c.Currency,
 		&r.Generation, &r.Inputs, &r.InputDigest, &r.Truncated,
 		&in.ID, &outcome, &in.Reason, &match, &in.TouchID, &in.MediaSource, &in.Campaign, &in.AdSet, &in.Ad, &in.Keyword, &in.LinkID, (*string)(&in.Fraud),
+		&order, &r.RepeatOf, &c.Untrusted, &historical,
 		&re.OpenID, &re.Opened, &re.TouchID, &re.MediaSource, &re.Campaign, &re.AdSet, &re.Ad, &re.Keyword, &re.LinkID,
 		&t.id, &t.time, &t.kind, &t.source, &t.medium, &t.campaign, &t.adSet, &t.ad, &t.keyword, &t.link, &t.fraud,
 		&t.credit, &t.revenue,
@@ -73,6 +76,12 @@ func scanAttribution(rows driver.Rows, app string) (attribution.Row, error) {
 		return row, err
 	}
 	r.App, r.ID, r.Revenue = app, c.ID, c.Revenue
+	if order != "" {
+		c.Keys = []string{attribution.KeyOrder + order}
+	}
+	if historical {
+		c.Marks |= attribution.MarkHistorical
+	}
 	in.Outcome, in.Match = attribution.Outcome(outcome), attribution.Match(match)
 	r.Touches = t.credited(app)
 	r.Candidates = d.candidates(app)

@@ -41,16 +41,20 @@ const winning = `
 // Statements compares facts with the events that state them, and mends them.
 type Statements struct{ *server }
 
-// Unstated returns the events of an app with from <= time < to and one of names of
-// which no conversion is stored, at most limit of them.
+// refundFlags are those of an event that gives money back.
+const refundFlags = uint16(protocol.FlagRefund | protocol.FlagHasRevenue)
+
+// Unstated returns the events of an app with from <= time < to that have one of names, or
+// that give money back, and of which no conversion is stored, at most limit of them.
 func (w *Statements) Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
 	events, err := w.eventsOf(ctx, app, `SELECT `+eventFields+` FROM events
-WHERE app_id = ? AND time >= ? AND time < ? AND kind IN ('track', 'page', 'screen') AND name IN (?)`+winning+`
+WHERE app_id = ? AND time >= ? AND time < ? AND (kind IN ('track', 'page', 'screen')
+    AND name IN (?) AND (kind = 'track' OR name != 'Application Installed') OR kind = 'track' AND bitAnd(flags, ?) = ? AND revenue < 0)`+winning+`
     AND (event_id, digest) NOT IN (SELECT conversion_id, digest FROM conversions WHERE app_id = ? AND time >= ? AND time < ?)
-ORDER BY version DESC LIMIT 1 BY event_id LIMIT ?`, app, from, to, names, app, app, app, from, to, limit)
+ORDER BY version DESC LIMIT 1 BY event_id LIMIT ?`, app, from, to, names, refundFlags, refundFlags, app, app, app, from, to, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read events that should be conversions: %w", err)
 	}
@@ -82,12 +86,12 @@ WHERE app_id = ? AND time >= ? AND time < ? AND NOT install AND name IN (?) LIMI
 	return list, nil
 }
 
-// Stating returns a page of the events of an app that may state a touch or an install
-// and still have their address, at or after a place and before a time, in order of
+// Stating returns a page of the events of an app that may state a touch or an install, at
+// or after a place and before a time, in order of
 // (time, id).
 func (w *Statements) Stating(ctx context.Context, app string, after attribution.Cursor, to int64, limit int) ([]protocol.Event, error) {
 	events, err := w.eventsOf(ctx, app, `SELECT `+eventFields+` FROM events
-WHERE app_id = ? AND time >= ? AND time < ? AND (time, event_id) > (?, ?) AND ip != ''
+WHERE app_id = ? AND time >= ? AND time < ? AND (time, event_id) > (?, ?)
     AND (kind IN ('click', 'impression', 'visit', 'page', 'screen') OR kind = 'track' AND name IN ('Application Installed', 'Application Opened', 'Deep Link Opened'))`+winning+`
 ORDER BY time, event_id, version DESC LIMIT 1 BY event_id LIMIT ?`, app, after.Time, to, after.Time, after.ID, app, app, limit)
 	if err != nil {
@@ -170,18 +174,21 @@ func (w *Statements) Restate(ctx context.Context, app string, drop attribution.F
 	return w.dropOrphans(ctx, app, conversionIDs)
 }
 
-// storeFacts stores the touches and conversions of events that are stored.
+// storeFacts stores the links, touches and conversions of events that are stored.
 func (w *Intake) storeFacts(ctx context.Context, b *Batch) error {
 	apps := appsOf(b)
 	_, some, err := w.readCondition(ctx, apps)
 	if err != nil {
 		return err
 	}
-	_, _, gone, err := w.forget(ctx, b, apps, some)
+	_, links, gone, err := w.forget(ctx, b, apps, some)
 	if err != nil {
 		return err
 	}
 	origins := newOrigins(b.Rows)
+	if _, err := storeRows(ctx, w.server, linksTable(), bothWays(links)); err != nil {
+		return err
+	}
 	if _, err := storeRows(ctx, w.server, touchesTable(origins), keep(pointers(b.Facts.Touches), gone, touchID)); err != nil {
 		return err
 	}

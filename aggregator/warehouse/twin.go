@@ -23,10 +23,11 @@ import (
 var queries embed.FS
 
 // twinStages are the stages in order; attribution, which is none, has the result.
-func twinStages() [27]string {
+func twinStages() [34]string {
 	return [...]string{
-		"override", "terms", "conversion", "link", "person", "joined", "claim", "prior", "carried", "contested", "variant", "touch", "considered", "seen",
-		"contest", "chain", "settled", "told", "opening", "opened", "returned", "digest", "path", "powers", "weight", "decay", "share",
+		"override", "terms", "stored", "about", "conversion", "link", "reached", "person", "joined", "claim", "prior", "carried", "contested", "variant",
+		"touch", "considered", "arrived", "seen", "rejected", "judged", "taken", "contest", "chain", "settled", "told",
+		"opening", "opened", "returned", "digest", "path", "powers", "weight", "decay", "share",
 	}
 }
 
@@ -141,6 +142,8 @@ func (w *Warehouse) twinInputs(ctx context.Context, app string, ids []string, at
 		"app": app, "from": versions.from(), "first": number(first), "last": number(last), "revision": number(attribution.Revision),
 		"max_keys": number(attribution.MaxKeys), "max_hops": number(attribution.MaxHops), "max_links": number(attribution.MaxLinks),
 		"max_touches": number(attribution.MaxTouches), "max_after": number(attribution.MaxTouchesAfter), "install_after": number(attribution.Day),
+		"named_after": number(attribution.NamedAfter),
+		"max_claims":  number(attribution.MaxClaims), "never": number(attribution.Never),
 		"max_probable": number(attribution.MaxProbables), "max_openings": number(attribution.MaxOpenings),
 	}}
 	addRules(in.parameters)

@@ -84,7 +84,34 @@ func (w *twinWorld) touch(id string) attribution.Touch {
 		ID: id, App: w.some("app", "app", "app", "other"), Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(), Kind: kind,
 		MediaSource: w.some("google", "facebook", "direct", "", ""), Medium: w.some("", "", "cpc"), Campaign: w.some("", "", "spring"),
 		AdSet: w.some("", "set"), Ad: w.some("", "ad"), Keyword: w.some("", "shoes"), LinkID: w.some("", "", "l1", "l2"), ClickID: click,
-		Withheld: w.r.IntN(15) == 0, Retargeting: w.r.IntN(3) == 0, Keys: w.keys(click), Marks: w.marks(),
+		Withheld: w.r.IntN(15) == 0, Retargeting: w.r.IntN(3) == 0, Keys: w.keys(w.recorded(kind, click)), Marks: w.marks() | w.origin(),
+	}
+}
+
+// recorded is the click id that a touch is found by: most visits that name one are arrivals.
+func (w *twinWorld) recorded(kind attribution.Kind, click string) string {
+	if kind == attribution.Visit && w.r.IntN(5) > 0 {
+		return ""
+	}
+	return click
+}
+
+// origin draws marks that are no signs of fraud.
+func (w *twinWorld) origin() (m attribution.Marks) {
+	for _, one := range []attribution.Marks{attribution.MarkHistorical, attribution.MarkTrusted, attribution.MarkNetwork, attribution.MarkSite} {
+		if w.r.IntN(8) == 0 {
+			m |= one
+		}
+	}
+	return m
+}
+
+// stated draws the touch of a campaign that an install names itself.
+func (w *twinWorld) stated(c *attribution.Conversion) attribution.Touch {
+	return attribution.Touch{
+		ID: c.ID, App: c.App, Original: c.Original, Time: c.Time, Received: c.Received, Digest: c.Digest, Kind: attribution.Stated,
+		MediaSource: w.some("google", "Meta", "partner", "direct"), Campaign: w.some("", "c"), ClickID: w.some("", c.ClickID, "k3"), Withheld: c.Withheld,
+		Marks: c.Marks | w.origin(), Keys: attribution.PersonKeys(c.Keys),
 	}
 }
 
@@ -118,6 +145,7 @@ func (w *twinWorld) conversion(id string) attribution.Conversion {
 	at, click := w.time(), w.some("", "", "k1")
 	c := attribution.Conversion{
 		ID: id, App: w.some("app", "app", "app", "other"), Name: "Order Completed", Original: at, Time: at, Received: w.received(at), Digest: w.r.Uint64(),
+		Marks: w.origin() & (attribution.MarkHistorical | attribution.MarkTrusted), Untrusted: w.r.IntN(3) == 0,
 		Install: w.r.IntN(4) == 0, HasRevenue: w.r.IntN(4) > 0, Currency: "EUR", ClickID: click, Withheld: w.r.IntN(20) == 0, Keys: w.keys(click),
 	}
 	if c.Install {
@@ -127,7 +155,10 @@ func (w *twinWorld) conversion(id string) attribution.Conversion {
 			c.Keys = canonicalKeys(append(c.Keys, w.fingerprints(w.r.IntN(6), 1+w.r.IntN(3))...))
 		}
 		begin := []int64{0, 0, at - 5_000, at - 60_000, at - attribution.Day}
-		c.InstallBegin, c.ReferrerClick, c.Marks = begin[w.r.IntN(5)]/1000*1000, begin[w.r.IntN(5)]/1000*1000, w.marks()
+		c.InstallBegin, c.ReferrerClick, c.Marks = begin[w.r.IntN(5)]/1000*1000, begin[w.r.IntN(5)]/1000*1000, c.Marks|w.marks()
+	} else if w.r.IntN(2) == 0 {
+		c.Keys = canonicalKeys(append(c.Keys, attribution.KeyOrder+w.some("n1", "n2", "n3", "n4")))
+		c.Name = w.some("Order Completed", "Order Completed", "Shipped")
 	}
 	c.Revenue = []int64{0, 1, -1, w.r.Int64N(2000) - 1000, w.r.Int64N(1 << 62), -1 << 63, 1<<63 - 1}[w.r.IntN(7)]
 	return c
@@ -182,6 +213,9 @@ func (w *twinWorld) fill(count int) {
 		case 5, 6, 7:
 			c := w.conversion(id)
 			w.f.Conversions = append(w.f.Conversions, c)
+			if c.Install && w.r.IntN(3) == 0 {
+				w.f.Touches = append(w.f.Touches, w.stated(&c))
+			}
 			if !c.Install && w.r.IntN(4) == 0 { // an opening of the app that counts as a conversion itself
 				w.f.Touches = append(w.f.Touches, attribution.Touch{ID: id, App: c.App, Original: c.Original, Time: c.Time, Received: c.Received,
 					Digest: c.Digest, Kind: attribution.Open, Opened: true, Keys: c.Keys})
@@ -193,6 +227,9 @@ func (w *twinWorld) fill(count int) {
 			}
 		default:
 			a, b := w.key(), w.key()
+			if w.r.IntN(3) == 0 {
+				b = attribution.KeyClick + w.some("k1", "k2", "k3", "m0001", "m0002")
+			}
 			if a != b {
 				at := w.time()
 				w.f.Links = append(w.f.Links, attribution.Link{App: w.some("app", "app", "other"), A: min(a, b), B: max(a, b), Received: w.received(at)})
@@ -223,16 +260,19 @@ func twinSettings(r *rand.Rand) attribution.Settings {
 	s.Probabilistic = r.IntN(2) == 0
 	s.ProbabilisticClick, s.ProbabilisticImpression = (1+r.Int64N(168))*attribution.Hour, (1+r.Int64N(168))*attribution.Hour
 	actions := []attribution.Action{attribution.Off, attribution.Flag, attribution.Flag, attribution.Reject}
-	for _, a := range []*attribution.Action{&s.Fraud.BlockedAddress, &s.Fraud.BotAgent, &s.Fraud.MalformedID, &s.Fraud.AfterBegin, &s.Fraud.DeviceFrequency, &s.Fraud.AddressFrequency,
-		&s.Fraud.ShortTime} {
-		*a = actions[r.IntN(4)]
+	for _, rule := range attribution.FraudRules() {
+		*s.Fraud.Action(rule.Name) = actions[r.IntN(4)]
+	}
+	s.CountOrdersOnce, s.ExcludeUntrusted = r.IntN(3) > 0, r.IntN(3) == 0
+	if r.IntN(3) == 0 {
+		s.TrustedReferrers = nil
 	}
 	s.Fraud.MinClickToInstall, s.Fraud.MaxClicks, s.Fraud.MaxClicksWindow = r.Int64N(attribution.Hour+1), 1+r.Int64N(4), attribution.Second+r.Int64N(attribution.Day)
 	if r.IntN(3) > 0 {
 		s.Overrides = []attribution.Override{
 			{LinkID: "l1", ClickWindow: attribution.Hour}, {MediaSource: "google", ClickWindow: 2 * attribution.Day, ImpressionWindow: 3 * attribution.Hour},
-			{LinkID: "l2", ImpressionWindow: 2 * attribution.Hour, ProbabilisticImpression: attribution.Hour}, {MediaSource: "google", ClickWindow: 3 * attribution.Day, ProbabilisticClick: 30 * attribution.Hour}, {LinkID: "l1", ClickWindow: 2 * attribution.Hour},
-		}[:1+r.IntN(5)]
+			{LinkID: "l2", ImpressionWindow: 2 * attribution.Hour, ProbabilisticImpression: attribution.Hour}, {MediaSource: "facebook", ClickWindow: 3 * attribution.Day, ProbabilisticClick: 30 * attribution.Hour},
+		}[:1+r.IntN(4)]
 	}
 	return s
 }
@@ -265,7 +305,7 @@ func TestTwinAgreesToTheLastMillionth(t *testing.T) {
 	t.Log(met)
 	for _, what := range []string{
 		"outcome non_organic", "outcome organic", "outcome re_attribution", "outcome reinstall", "outcome unattributed", "match click_id", "match referrer",
-		"primary retargeting", "verdict duplicate", "verdict foreign_referrer", "verdict fraud_rejected", "verdict not_retargeting", "verdict unknown_click_id", "verdict won",
+		"primary retargeting", "verdict duplicate", "verdict foreign_referrer", "verdict fraud_rejected", "verdict not_retargeting", "verdict unknown_click_id", "verdict won", "verdict claimed_campaign", "match stated", "repeat", "refund",
 	} {
 		if met[what] == 0 {
 			t.Errorf("no %s in any world", what)
@@ -386,12 +426,19 @@ func separate(to, f *attribution.Facts, name string) {
 		}
 		return mapped
 	}
+	click := func(id string) string {
+		if id == "" {
+			return ""
+		}
+		return name + id
+	}
 	for _, t := range f.Touches {
-		t.ID, t.Keys = name+t.ID, all(t.Keys)
+		t.ID, t.Keys, t.ClickID = name+t.ID, all(t.Keys), click(t.ClickID)
 		to.Touches = append(to.Touches, t)
 	}
 	for _, c := range f.Conversions {
-		c.ID, c.Keys = name+c.ID, all(c.Keys)
+		c.ID, c.Keys, c.ClickID = name+c.ID, all(c.Keys), click(c.ClickID)
+		c.Referrer = strings.Replace(strings.Replace(c.Referrer, "click_id=", "click_id="+name, 1), "gclid=", "gclid="+name, 1)
 		to.Conversions = append(to.Conversions, c)
 	}
 	for _, l := range f.Links {
@@ -421,6 +468,12 @@ func (met tally) note(r *attribution.Result) {
 	met["match "+string(r.Install.Match)]++
 	met["fraud "+string(r.Install.Fraud)]++
 	met["primary "+r.Primary()]++
+	if r.RepeatOf != "" {
+		met["repeat"]++
+	}
+	if r.Revenue < 0 && len(r.Touches) > 0 {
+		met["refund"]++
+	}
 	for _, c := range r.Candidates {
 		met["verdict "+string(c.Verdict)]++
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -30,6 +31,7 @@ type people struct {
 	asked       map[string]bool     // keys whose installs were read
 	union       *attribution.Union  // over keys
 	probable    map[string]bool     // fingerprints, which make nobody one person
+	claims      map[string]bool     // clicks and orders that conversions name
 }
 
 // reachable is a conversion with all its variants.
@@ -44,7 +46,7 @@ func newPeople(w *Warehouse, app string) *people {
 	return &people{
 		w: w, app: app, conversions: make(map[string]*reachable), distance: make(map[string]int),
 		linked: make(map[string][]string), asked: make(map[string]bool), union: attribution.NewUnion(0),
-		probable: make(map[string]bool),
+		probable: make(map[string]bool), claims: make(map[string]bool),
 	}
 }
 
@@ -65,6 +67,9 @@ func (p *people) find(ctx context.Context, ids []string) error {
 			return err
 		}
 		if err := p.installs(ctx); err != nil {
+			return err
+		}
+		if err := p.orders(ctx); err != nil {
 			return err
 		}
 		fresh = p.order[known:]
@@ -98,6 +103,9 @@ func (p *people) read(ctx context.Context, conversions []*reachable) error {
 				p.probable[k] = true
 			}
 		}
+		for _, k := range attribution.ClaimKeys(keys) {
+			p.claims[k] = true
+		}
 		c.times, c.keys = append(c.times, at), append(c.keys, attribution.PersonKeys(keys)...)
 		for _, k := range c.keys {
 			p.join(c.keys[0], k)
@@ -129,7 +137,11 @@ func (p *people) follow(ctx context.Context, conversions []*reachable) error {
 		}
 		for _, key := range from {
 			for _, n := range p.linked[key] {
-				reach(n, hop+1)
+				if attribution.Personal(n) {
+					reach(n, hop+1)
+				} else {
+					p.distance[n] = hop + 1 // its touches count, and nothing is followed from it
+				}
 			}
 		}
 		if len(p.distance) > maxTwinKeys {
@@ -154,7 +166,9 @@ func (p *people) neighbours(ctx context.Context, keys []string) error {
 			return err
 		}
 		p.linked[a] = append(p.linked[a], b)
-		p.join(a, b)
+		if attribution.Personal(b) {
+			p.join(a, b)
+		}
 		if p.union.Len() > maxTwinKeys {
 			return attribution.ErrTooManyKeys
 		}
@@ -167,8 +181,38 @@ GROUP BY a, b ORDER BY a, min(received), b LIMIT ? BY a`, p.app, attribution.Max
 // installs finds the installs under keys whose installs were not found yet.
 func (p *people) installs(ctx context.Context) error {
 	var unread []string
-	for k := range p.distance {
+	ask := func(k string) {
 		if !p.asked[k] {
+			p.asked[k] = true
+			unread = append(unread, k)
+		}
+	}
+	for k := range p.distance {
+		if attribution.Personal(k) {
+			ask(k)
+		}
+	}
+	for k := range p.claims { // of whomever they are: a click answers for one install
+		if strings.HasPrefix(k, attribution.KeyClick) {
+			ask(k)
+		}
+	}
+	return p.w.lookup(ctx, unread, func(r driver.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		if p.conversions[id] == nil {
+			p.add(id)
+		}
+		return err
+	}, `SELECT DISTINCT conversion_id FROM conversion_keys
+WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND install`, p.app)
+}
+
+// orders finds the conversions that name an order that was not asked for yet.
+func (p *people) orders(ctx context.Context) error {
+	var unread []string
+	for k := range p.claims {
+		if strings.HasPrefix(k, attribution.KeyOrder) && !p.asked[k] {
 			p.asked[k] = true
 			unread = append(unread, k)
 		}
@@ -181,7 +225,7 @@ func (p *people) installs(ctx context.Context) error {
 		}
 		return err
 	}, `SELECT DISTINCT conversion_id FROM conversion_keys
-WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted) AND install`, p.app)
+WHERE app_id = ? AND key_hash IN (SELECT hash FROM wanted) AND key IN (SELECT value FROM wanted)`, p.app)
 }
 
 func (p *people) join(a, b string) { p.union.Join(p.app, a, b) }
@@ -249,7 +293,7 @@ func (p *people) known() (*ext.Table, error) {
 	if err := table.Append(city.CH64(nil), ""); err != nil {
 		return nil, fmt.Errorf("fill table of keys: %w", err)
 	}
-	for _, keys := range []iter.Seq[string]{maps.Keys(p.distance), maps.Keys(p.probable)} {
+	for _, keys := range []iter.Seq[string]{maps.Keys(p.distance), maps.Keys(p.probable), maps.Keys(p.claims)} {
 		for k := range keys {
 			if err := table.Append(city.CH64([]byte(k)), k); err != nil {
 				return nil, fmt.Errorf("fill table of keys: %w", err)

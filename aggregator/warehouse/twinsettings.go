@@ -47,6 +47,7 @@ func (v twinVersions) settings() (*ext.Table, error) {
 	columns := []func(*ext.Table) error{
 		ext.Column("s", "UInt32"), ext.Column("generation", "UInt64"), ext.Column("transform", "String"),
 		ext.Column("impressions", "Bool"), ext.Column("probabilistic", "Bool"), ext.Column("fraud_actions", "Array(String)"),
+		ext.Column("trusted_referrers", "Array(String)"), ext.Column("orders_once", "Bool"), ext.Column("exclude_untrusted", "Bool"),
 	}
 	for _, n := range attribution.Numbers() {
 		columns = append(columns, ext.Column(n.Word, "Int64"))
@@ -57,7 +58,8 @@ func (v twinVersions) settings() (*ext.Table, error) {
 	}
 	for i := range v {
 		s := v[i].settings
-		row := []any{uint32(i + 1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic, actionsOf(&s.Fraud)}
+		row := []any{uint32(i + 1), s.Generation, string(s.Transform), s.ImpressionsInMTA, s.Probabilistic, actionsOf(&s.Fraud),
+			append([]string{}, s.TrustedReferrers...), s.CountOrdersOnce, s.ExcludeUntrusted}
 		for _, n := range attribution.Numbers() {
 			row = append(row, *n.Of(s))
 		}

@@ -14,8 +14,9 @@ import (
 // Journeys makes the traffic of people whose journeys lie at the edges of what
 // counts: paths of 0 to 40 touches, touches at one instant, at the end of a window
 // to the millisecond, reported twice, and after their conversion; people of several
-// devices that become known as one, reinstalls, coming back, refunds, ids used again
-// with the same or other content. It is a pure function of its seed and its moment,
+// devices that become known as one, reinstalls, coming back, clicks that arrive by pages,
+// deep links, installs and orders, also those of other people, refunds, orders reported
+// twice, campaigns that installs claim, ids used again with the same or other content. It is a pure function of its seed and its moment,
 // holds few people at a time, and mixes up the order of what it sends.
 type Journeys struct {
 	seed   uint64
@@ -130,6 +131,9 @@ func (p *life) live() {
 		}
 		last = min(at, p.moment)
 		p.touch(p.r.IntN(p.devices), last)
+		if p.r.IntN(4) == 0 {
+			p.arrive(p.r.IntN(p.devices), min(last+p.r.Int64N(attribution.Hour), p.moment))
+		}
 	}
 	for range 2 + p.r.IntN(6) {
 		at := pivot
@@ -216,9 +220,35 @@ func (p *life) touch(device int, at int64) {
 		body["retargeting"] = true
 	}
 	if p.r.IntN(3) == 0 {
-		body["click_id"] = fmt.Sprintf("k-%s-%d", p.id, p.r.IntN(3))
+		body["click_id"] = p.click(3)
 	}
 	p.tell(id, true, false, body, func(b map[string]any) { b["media_source"], b["time"] = "podcast", stamp(at-p.r.Int64N(2)) })
+}
+
+// click names a click of the person, or now and then one of somebody near.
+func (p *life) click(count int) string {
+	of := p.id
+	if p.r.IntN(8) == 0 {
+		of = p.id[:len(p.id)-1] // a link that was forwarded among ten people
+	}
+	return fmt.Sprintf("k-%s-%d", of, p.r.IntN(count))
+}
+
+// arrive opens a page or the app by an address that names a click.
+func (p *life) arrive(device int, at int64) {
+	address := "https://shop.example/?click_id=" + p.click(4)
+	if p.r.IntN(3) == 0 {
+		address = fmt.Sprintf("https://shop.example/?gclid=g-%s-%d", p.id, p.r.IntN(2))
+	}
+	if p.r.IntN(3) == 0 {
+		id, body := p.message(device, at, "track", "Deep Link Opened")
+		body["properties"] = map[string]any{"url": address}
+		p.tell(id, false, false, body, func(b map[string]any) { b["timestamp"] = stamp(at - 3) })
+		return
+	}
+	id, body := p.message(device, at, "page", "")
+	body["context"] = map[string]any{"page": map[string]any{"url": address}}
+	p.tell(id, false, false, body, func(b map[string]any) { b["timestamp"] = stamp(at - 3) })
 }
 
 // message is the frame of a message from a device.
@@ -242,13 +272,17 @@ func (p *life) install(device int, at int64) {
 	id, body := p.message(device, at, "track", "Application Installed")
 	context := map[string]any{"device": map[string]string{"type": "android", "advertisingId": p.advertising(device)}}
 	properties := map[string]any{}
-	switch p.r.IntN(6) {
+	switch p.r.IntN(9) {
 	case 0:
-		properties["install_referrer"] = fmt.Sprintf("click_id=k-%s-%d&utm_source=x", p.id, p.r.IntN(4))
+		properties["install_referrer"] = "click_id=" + p.click(4) + "&utm_source=x"
 	case 1:
 		properties["install_referrer"] = "utm_source=elsewhere&utm_campaign=x"
 	case 2:
-		properties["click_id"] = fmt.Sprintf("k-%s-%d", p.id, p.r.IntN(4))
+		properties["click_id"] = p.click(4)
+	case 3:
+		properties["install_referrer"] = fmt.Sprintf("utm_source=google&utm_campaign=spring&gclid=g-%s-0", p.id)
+	case 4:
+		context["campaign"] = map[string]string{"source": "Facebook", "name": "promo"}
 	}
 	if p.r.IntN(30) == 0 {
 		context["consent"] = map[string]any{"attribution": false}
@@ -263,13 +297,28 @@ func (p *life) convert(device int, at int64) {
 		"revenue":  fmt.Sprintf("%d.%06d", p.r.IntN(500)-20, p.r.IntN(1_000_000)),
 		"currency": []string{"EUR", "EUR", "USD", "JPY"}[p.r.IntN(4)],
 	}
-	if p.r.IntN(10) == 0 {
+	order := fmt.Sprintf("n-%s-%d", p.id, p.r.IntN(4))
+	switch p.r.IntN(10) {
+	case 0:
 		delete(body, "properties")
+	case 1, 2, 3, 4:
+		body["properties"].(map[string]any)["order_id"] = order
+	case 5:
+		body["properties"].(map[string]any)["click_id"] = p.click(4)
+	}
+	if p.r.IntN(5) == 0 {
+		p.refund(device, min(at+p.edge(), p.moment), order)
 	}
 	if p.r.IntN(4) == 0 {
 		body["userId"] = "user-" + p.id
 	}
 	p.tell(id, false, true, body, func(b map[string]any) { b["properties"] = map[string]any{"revenue": "1.000001", "currency": "EUR"} })
+}
+
+func (p *life) refund(device int, at int64, order string) {
+	id, body := p.message(device, at, "track", "Order Refunded")
+	body["properties"] = map[string]any{"order_id": order, "total": fmt.Sprintf("%d.5", 1+p.r.IntN(100)), "currency": "EUR"}
+	p.tell(id, false, true, body, func(b map[string]any) { b["timestamp"] = stamp(at - 2) })
 }
 
 func (p *life) comeBack(device int, at int64) {

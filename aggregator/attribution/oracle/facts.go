@@ -18,13 +18,20 @@ import (
 func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 	refused := e.Consent.Get(protocol.PurposeAttribution) == protocol.ConsentDenied
 	id := ID{e.App, e.ID}
-	if t := readTouch(e, refused, s); t != nil {
+	t := readTouch(e, refused, s)
+	if t != nil {
 		if s.Probabilistic && !refused && t.Kind != attribution.Open {
 			t.Keys = tidy(append(t.Keys, w.looks(e, t.Time, t.Time)...))
 		}
 		w.touches[id] = append(w.touches[id], *t)
 	}
 	if c := readConversion(e, s); c != nil {
+		if arrived := readArrival(e, c, refused, s); t == nil && arrived != nil {
+			if s.Probabilistic && !refused && arrived.Kind != attribution.Stated {
+				arrived.Keys = tidy(append(arrived.Keys, w.looks(e, arrived.Time, arrived.Time)...))
+			}
+			w.touches[id] = append(w.touches[id], *arrived)
+		}
 		c.Withheld = refused
 		if s.Probabilistic && !refused && c.Install {
 			reach := max(s.ProbabilisticClick, s.ProbabilisticImpression)
@@ -42,31 +49,157 @@ func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 	if e.PreviousID != "" {
 		keys = append(keys, key("user", e.PreviousID), key("anon", e.PreviousID))
 	}
-	if e.Kind == protocol.KindTrack && e.Name != "Deep Link Opened" && e.Name != "Application Opened" {
+	if e.Kind < protocol.KindClick {
 		keys = append(keys, key("click", e.ClickID))
-		if e.Name == "Application Installed" {
-			claim, _ := referrerClick(e.Referrer)
+		if e.Name == "Application Installed" && e.Kind == protocol.KindTrack {
+			claim, _ := referrerClick(plainReferrer(e.Referrer))
 			keys = append(keys, key("click", claim))
 		}
+	}
+	since := e.Received
+	if e.Flags&protocol.FlagHistorical != 0 && e.Time < since {
+		since = e.Time
 	}
 	keys = tidy(keys)
 	for i := range keys {
 		for j := range i {
-			w.allLinks = append(w.allLinks, link{e.App + "|" + keys[j], e.App + "|" + keys[i], e.Received})
+			if ofPerson(keys[i]) || ofPerson(keys[j]) {
+				w.allLinks = append(w.allLinks, link{e.App + "|" + keys[j], e.App + "|" + keys[i], since})
+			}
 		}
 	}
 }
 
+// readOrigin tells how an event came.
+func readOrigin(e *protocol.Event) (m attribution.Marks) {
+	if e.Flags&protocol.FlagHistorical != 0 {
+		m += attribution.MarkHistorical
+	}
+	if e.Flags&protocol.FlagTrusted != 0 {
+		m += attribution.MarkTrusted
+	}
+	if e.Network != "" {
+		m += attribution.MarkNetwork
+	}
+	if e.Stated == protocol.StatedBySite {
+		m += attribution.MarkSite
+	}
+	return m
+}
+
+// readArrival reads a touch that an order or an install states besides.
+func readArrival(e *protocol.Event, c *conversion, refused bool, s *attribution.Settings) *touch {
+	t := &touch{
+		ID: e.ID, App: e.App, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest, Kind: attribution.Visit,
+		MediaSource: strings.TrimSpace(e.MediaSource), Medium: strings.TrimSpace(e.Medium), Campaign: strings.TrimSpace(e.Campaign),
+		AdSet: strings.TrimSpace(e.AdSet), Ad: strings.TrimSpace(e.Ad), Keyword: strings.TrimSpace(e.Keyword), ClickID: strings.TrimSpace(e.ClickID),
+		Sub: e.Sub, LinkID: strings.TrimSpace(e.LinkID), Withheld: refused, Marks: readMarks(e, s) | readOrigin(e), Keys: tidy(readKeys(e)),
+	}
+	network := e.Network
+	if c.Install {
+		t.Kind = attribution.Stated
+		says, ours := referrerFields(c.Referrer)
+		t.Medium, t.Campaign, t.Keyword, t.Ad = or(t.Medium, says.Medium), or(t.Campaign, says.Campaign), or(t.Keyword, says.Keyword), or(t.Ad, says.Ad)
+		network = or(network, networkOf(c.Referrer))
+		if t.ClickID == "" {
+			t.ClickID = says.ClickID
+			if says.ClickID != "" && !ours {
+				t.Marks |= attribution.MarkNetwork
+			}
+		}
+		t.MediaSource = or(t.MediaSource, says.MediaSource)
+		nothing := t.MediaSource == "" && t.Campaign == "" && network == ""
+		if nothing || t.Medium == "organic" || t.MediaSource == "direct" && t.Campaign == "" || e.Stated == protocol.StatedBySite {
+			return nil
+		}
+	} else if e.Network == "" || key("click", e.ClickID) == "" {
+		return nil
+	}
+	t.MediaSource = or(t.MediaSource, or(network, "direct"))
+	if len(t.Keys) == 0 {
+		return nil
+	}
+	return t
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// networkOf tells whose click id a referrer holds.
+func networkOf(referrer string) string {
+	var none touch
+	return readQuery(&none, referrerQuery(referrer))
+}
+
+// plainReferrer peels a referrer: what was escaped or passed on several times is made
+// plain, and a referrer that tells of no campaign becomes empty.
+func plainReferrer(referrer string) string {
+	referrer = strings.TrimSpace(referrer)
+	for range 4 {
+		within := ""
+		q, _ := url.ParseQuery(strings.TrimPrefix(referrer, "?"))
+		switch {
+		case strings.Contains(referrer, "://"):
+			if i := strings.IndexByte(referrer, '?'); i >= 0 {
+				q, _ = url.ParseQuery(strings.Split(referrer[i+1:], "#")[0])
+				within = q.Get("referrer")
+			}
+		case !strings.Contains(referrer, "="):
+			if plain, err := url.QueryUnescape(referrer); err == nil {
+				within = plain
+			}
+		case q.Get("click_id")+q.Get("utm_source") == "":
+			within = q.Get("referrer")
+		}
+		if within = strings.TrimSpace(within); within == "" || within == referrer {
+			break
+		}
+		referrer = within
+	}
+	says, _ := referrerFields(referrer)
+	if says.ClickID != "" {
+		return referrer
+	}
+	source := says.MediaSource
+	if plain, err := url.QueryUnescape(source); err == nil {
+		source = plain
+	}
+	source, medium := strings.ToLower(strings.TrimSpace(source)), strings.ToLower(says.Medium)
+	blank := says.MediaSource+says.Medium+says.Campaign+says.Keyword+says.Ad == "" && networkOf(referrer) == ""
+	switch {
+	case noID.MatchString(unquoted(referrer)), medium == "organic", says.MediaSource == "(not set)", source == "null", source == "undefined",
+		blank && strings.Contains(referrer, "://"),
+		says.Campaign == "" && (medium == "(none)" || slices.Contains([]string{"(not set)", "(direct)", "(none)", "not set"}, source)):
+		return ""
+	}
+	return referrer
+}
+
 // noID matches what stands for "no id".
 var noID = regexp.MustCompile(`(?i)^([-0]*|null|\(null\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|` +
-	`\[object object\]|9774d56d682e549c|02:00:00:00:00:00|.*[{}].*|__.*__|__)$`)
+	`not_authenticated|distinct_?id|id|email|user_?id|\[object object\]|9774d56d682e549c|02:00:00:00:00:00|.*[{}].*|__.*|%.*%|%|\[.*\]|<.*>|\$.*\$|\$)$`)
+
+// macroEnd matches a macro that begins with underscores: it ends with them too.
+var macroEnd = regexp.MustCompile(`^__(.*__|_?)$`)
+
+// unquoted takes the quotes off that faulty clients leave around a value.
+func unquoted(id string) string { return strings.Trim(id, "\"'`") }
+
+func says(id string) bool {
+	id = unquoted(id)
+	return !noID.MatchString(id) || strings.HasPrefix(id, "__") && !strings.ContainsAny(id, "{}") && !macroEnd.MatchString(id)
+}
 
 func key(kind, id string) string {
 	id = strings.TrimSpace(id)
 	if strings.Contains("gaid idfa idfv oaid", kind) {
 		id = strings.ToLower(id)
 	}
-	if len(id) > 256 || noID.MatchString(id) {
+	if len(id) > 256 || !says(id) {
 		return ""
 	}
 	return kind + ":" + id
@@ -133,7 +266,17 @@ func readTouch(e *protocol.Event, refused bool, s *attribution.Settings) *touch 
 			return t
 		}
 	}
-	keys := append(readKeys(e), key("click", t.ClickID))
+	t.Marks |= readOrigin(e)
+	if page && t.MediaSource == "" {
+		t.MediaSource = "direct"
+	}
+	if !page && t.MediaSource == "" {
+		t.MediaSource = "direct"
+	}
+	keys := readKeys(e)
+	if !page {
+		keys = append(keys, key("click", t.ClickID))
+	}
 	if t.Kind == attribution.Click && (t.ClickID == "" || t.LinkID != "") {
 		keys = append(keys, key("click", t.ID))
 	}
@@ -183,6 +326,7 @@ func readQuery(t *touch, q url.Values) (network string) {
 		if v := strings.TrimSpace(q.Get(param)); v != "" && len(v) <= 256 {
 			if t.ClickID == "" {
 				t.ClickID = v
+				t.Marks |= attribution.MarkNetwork
 			}
 			return name
 		}
@@ -193,6 +337,13 @@ func readQuery(t *touch, q url.Values) (network string) {
 // referrerFields reads an install referrer; ours tells whether its click id is
 // one of our links'.
 func referrerFields(referrer string) (t touch, ours bool) {
+	q := referrerQuery(referrer)
+	own := strings.TrimSpace(q.Get("click_id"))
+	readQuery(&t, q)
+	return t, own != "" && len(own) <= 256
+}
+
+func referrerQuery(referrer string) url.Values {
 	referrer = strings.TrimSpace(referrer)
 	q := url.Values{}
 	if strings.Contains(referrer, "://") {
@@ -209,9 +360,7 @@ func referrerFields(referrer string) (t touch, ours bool) {
 		}
 		q, _ = url.ParseQuery(strings.TrimPrefix(referrer, "?"))
 	}
-	own := strings.TrimSpace(q.Get("click_id"))
-	readQuery(&t, q)
-	return t, own != "" && len(own) <= 256
+	return q
 }
 
 func referrerClick(referrer string) (click string, ours bool) {
@@ -223,15 +372,17 @@ func readConversion(e *protocol.Event, s *attribution.Settings) *conversion {
 	install := e.Kind == protocol.KindTrack && e.Name == "Application Installed"
 	named := (e.Kind == protocol.KindTrack || e.Kind == protocol.KindPage || e.Kind == protocol.KindScreen) &&
 		e.Name != "" && slices.Contains(s.ConversionEvents, e.Name)
-	if !install && !named {
+	back := e.Kind == protocol.KindTrack && e.Flags&protocol.FlagRefund != 0 && e.Flags&protocol.FlagHasRevenue != 0 && e.Revenue < 0
+	if !install && !named && !back {
 		return nil
 	}
 	c := &conversion{
 		ID: e.ID, App: e.App, Name: e.Name, Original: e.Original, Time: e.Time, Received: e.Received, Digest: e.Digest,
 		Install: install, ClickID: strings.TrimSpace(e.ClickID),
+		Marks: readOrigin(e) & (attribution.MarkHistorical | attribution.MarkTrusted),
 	}
 	if install {
-		c.Marks = readMarks(e, s)
+		c.Marks |= readMarks(e, s)
 		var m struct{ Properties map[string]json.RawMessage }
 		var wrongType *json.UnmarshalTypeError
 		if err := json.Unmarshal(e.Payload, &m); err == nil || errors.As(err, &wrongType) {
@@ -247,9 +398,11 @@ func readConversion(e *protocol.Event, s *attribution.Settings) *conversion {
 	}
 	keys := append(readKeys(e), key("click", c.ClickID))
 	if install {
-		c.Referrer = e.Referrer
-		claim, _ := referrerClick(e.Referrer)
+		c.Referrer = plainReferrer(e.Referrer)
+		claim, _ := referrerClick(c.Referrer)
 		keys = append(keys, key("click", claim))
+	} else {
+		keys = append(keys, key("order", e.OrderID))
 	}
 	c.Keys = tidy(keys)
 	return c

@@ -65,7 +65,7 @@ func (v *view) reengagement() attribution.Retargeted {
 		}
 		var caller *touch
 		for _, t := range v.touches {
-			if _, rejected := v.fraud(t, false); !t.Retargeting || t.Withheld || rejected || t.Time > o.Time || o.Time-t.Time >= v.window(t, false) {
+			if _, rejected := v.judged(t, false); !t.Retargeting || t.Withheld || rejected || t.Time > o.Time || o.Time-t.Time >= v.window(t, false) {
 				continue
 			}
 			if caller == nil || t.Kind != attribution.Impression || caller.Kind == attribution.Impression {

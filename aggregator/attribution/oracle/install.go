@@ -25,7 +25,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 			ID: v.c.ID, Outcome: attribution.NonOrganic, Match: v.how(t), TouchID: t.ID, MediaSource: t.MediaSource,
 			Campaign: t.Campaign, AdSet: t.AdSet, Ad: t.Ad, Keyword: t.Keyword, LinkID: t.LinkID,
 		}
-		in.Fraud, _ = v.fraud(t, v.guessed(t))
+		in.Fraud, _ = v.judged(t, v.guessed(t))
 		in.Reason = sentence(t, in.Match)
 		if previous != nil {
 			in.Outcome, in.Reason = attribution.Reattribution, "reinstalled after a touch of a retargeting link"
@@ -42,9 +42,22 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 	in.Fraud, _ = v.fraud(&touch{Kind: attribution.Impression}, true) // what the install itself is marked with
 	in.Reason = "no touch and no referrer point to a campaign"
 	said := map[attribution.Verdict]bool{}
+	claim := ""
+	w := v
 	for _, cand := range list {
-		said[cand.Verdict] = true
-		if cand.Verdict != attribution.AfterConversion {
+		v := cand.Verdict
+		if v == attribution.AfterConversion && (cand.Match == attribution.MatchReferrer || cand.Match == attribution.MatchClickID) {
+			v = "named too early"
+		}
+		if cand.Touch != nil && v == attribution.Duplicate && w.taken[cand.Touch.ID] != "" &&
+			(cand.Match == attribution.MatchReferrer || cand.Match == attribution.MatchClickID) {
+			v = "taken"
+		}
+		if v == attribution.ClaimedCampaign {
+			claim = ": " + cand.Touch.MediaSource + " / " + cand.Touch.Campaign
+		}
+		said[v] = true
+		if v != attribution.AfterConversion {
 			in.Outcome = attribution.Unattributed
 		}
 	}
@@ -52,7 +65,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 		in.Outcome = attribution.Unattributed
 	}
 	if in.Outcome == attribution.Unattributed {
-		in.Reason = useless(said, v.c.Withheld)
+		in.Reason = useless(said, v.c.Withheld, claim)
 	}
 	return in, list
 }
@@ -66,6 +79,7 @@ func sentence(t *touch, how attribution.Match) string {
 		return "latest impression within its window, and no click"
 	}
 	return map[attribution.Match]string{
+		attribution.MatchStated:   "the install itself names the campaign, and its source is trusted",
 		attribution.MatchReferrer: "latest click named by the install referrer",
 		attribution.MatchClickID:  "latest click named by the install's click id",
 		attribution.MatchUser:     "latest click of the same user within its window",
@@ -74,14 +88,20 @@ func sentence(t *touch, how attribution.Match) string {
 }
 
 // useless says what is wrong with the evidence, the gravest first.
-func useless(said map[attribution.Verdict]bool, withheld bool) string {
+func useless(said map[attribution.Verdict]bool, withheld bool, claim string) string {
 	switch {
 	case withheld || said[attribution.ConsentWithheld]:
 		return "consent to attribution was withheld"
 	case said[attribution.FraudRejected]:
 		return "the touches were rejected as fraud"
+	case said["named too early"]:
+		return "the click that the install names was recorded after it"
+	case said["taken"]:
+		return "the click that the install names answers for an earlier install"
 	case said[attribution.UnknownClickID]:
 		return "the click id is not one of a recorded click"
+	case claim != "":
+		return "claimed_campaign: only the install itself names the campaign, and its source is not trusted" + claim
 	case said[attribution.ForeignReferrer]:
 		return "the install referrer names a campaign that is not tracked here"
 	}
@@ -93,7 +113,7 @@ func useless(said map[attribution.Verdict]bool, withheld bool) string {
 func sameDevice(a, b []string) bool {
 	for _, x := range a {
 		for _, y := range b {
-			if x == y && !strings.HasPrefix(x, "user:") && !strings.HasPrefix(x, "click:") && !isLook(x) {
+			if x == y && !strings.HasPrefix(x, "user:") && ofPerson(x) {
 				return true
 			}
 		}
@@ -151,6 +171,9 @@ func (v *view) how(t *touch) attribution.Match {
 	if v.guessed(t) {
 		return attribution.MatchProbabilistic
 	}
+	if t.Kind == attribution.Stated {
+		return attribution.MatchStated
+	}
 	referrer, _ := referrerClick(v.c.Referrer)
 	if has(t, referrer) {
 		return attribution.MatchReferrer
@@ -163,7 +186,7 @@ func (v *view) how(t *touch) attribution.Match {
 	}
 	for _, k := range t.Keys {
 		for _, own := range v.c.Keys {
-			if k == own && !isLook(k) {
+			if k == own && ofPerson(k) {
 				return attribution.MatchUser
 			}
 		}
@@ -213,7 +236,7 @@ func (v *view) rank(t *touch) [3]int64 {
 		tier = 2
 	case v.guessed(t):
 		tier = 3
-	case how == attribution.MatchReferrer || how == attribution.MatchClickID:
+	case how == attribution.MatchReferrer || how == attribution.MatchClickID || how == attribution.MatchStated:
 		tier = 5
 	}
 	if v.how(t) == attribution.MatchReferrer {
@@ -231,14 +254,21 @@ func less(a, b [3]int64) bool {
 	return false
 }
 
-func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touch) {
-	reported := map[[2]string]bool{}
+// rivals lists what may explain the install.
+func (v *view) rivals() (list []*touch) {
 	all := slices.Concat(v.touches, v.perhaps)
 	inOrder(all)
 	for _, t := range all {
-		if isDirect(t) {
-			continue
+		if !isDirect(t) && (t.Kind != attribution.Stated || t.ID == v.c.ID) {
+			list = append(list, t)
 		}
+	}
+	return list
+}
+
+func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touch) {
+	reported := map[[2]string]bool{}
+	for _, t := range v.rivals() {
 		cand := attribution.Candidate{Touch: t, Match: v.how(t)}
 		report := [2]string{t.Kind.String() + "|" + t.MediaSource, t.ClickID}
 		again := key("click", t.ClickID) != "" && reported[report]
@@ -248,7 +278,7 @@ func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touc
 		}
 		rejected := false
 		if t.Time <= v.c.Time {
-			cand.Fraud, rejected = v.fraud(t, v.guessed(t))
+			cand.Fraud, rejected = v.judged(t, v.guessed(t))
 		}
 		switch {
 		case refused:
@@ -259,7 +289,9 @@ func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touc
 			cand.Verdict = attribution.FraudRejected
 		case v.c.Time-t.Time >= v.window(t, v.guessed(t)):
 			cand.Verdict = attribution.WindowExpired
-		case again:
+		case cand.Match == attribution.MatchStated && !v.trusted(t):
+			cand.Verdict = attribution.ClaimedCampaign
+		case again, v.taken[t.ID] != "" && (cand.Match == attribution.MatchReferrer || cand.Match == attribution.MatchClickID):
 			cand.Verdict = attribution.Duplicate
 		case reinstall && !t.Retargeting:
 			cand.Verdict = attribution.NotRetargeting
@@ -294,7 +326,14 @@ func (v *view) claims(list []attribution.Candidate) []attribution.Candidate {
 		}
 		return false
 	}
-	if click := v.c.ClickID; click != "" && !known(click) {
+	var stated *touch
+	for _, cand := range list {
+		if cand.Match == attribution.MatchStated {
+			stated = cand.Touch
+		}
+	}
+	ofNetwork := stated != nil && stated.Marks/attribution.MarkNetwork%2 == 1 && stated.ClickID == v.c.ClickID
+	if click := v.c.ClickID; click != "" && !known(click) && !ofNetwork {
 		claims = append(claims, attribution.Candidate{Claim: click, Match: attribution.MatchClickID, Verdict: attribution.UnknownClickID})
 	}
 	says, ours := referrerFields(v.c.Referrer)
@@ -302,7 +341,7 @@ func (v *view) claims(list []attribution.Candidate) []attribution.Candidate {
 	organic := strings.TrimSpace(v.c.Referrer) == "" || says.ClickID == "" &&
 		(says.Medium == "organic" || says.MediaSource == "(not set)" || blank && strings.Contains(v.c.Referrer, "://"))
 	switch {
-	case organic || known(says.ClickID):
+	case organic || known(says.ClickID) || stated != nil && !ours:
 	case !ours:
 		claims = append(claims, attribution.Candidate{Claim: v.c.Referrer, Match: attribution.MatchReferrer, Verdict: attribution.ForeignReferrer})
 	case says.ClickID != v.c.ClickID:

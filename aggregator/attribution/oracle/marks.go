@@ -17,7 +17,7 @@ import (
 // uuid is how an advertising id is written.
 var uuid = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// readMarks says what of an event smells of fraud.
+// readMarks returns the signs of fraud that an event carries.
 func readMarks(e *protocol.Event, s *attribution.Settings) (m attribution.Marks) {
 	if e.Flags&protocol.FlagBot != 0 {
 		m += attribution.MarkBot
@@ -69,7 +69,8 @@ func commonBits(a, b string) int {
 // seconds reads a stamp of the store, the server's before the device's.
 func seconds(properties map[string]json.RawMessage, name string) int64 {
 	for _, unit := range []string{"_server_seconds", "_seconds"} {
-		if n, err := strconv.ParseInt(string(properties[name+unit]), 10, 64); err == nil && n > 0 && n < 4_102_444_800 {
+		text := strings.TrimSpace(strings.Trim(string(properties[name+unit]), `"`))
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 && n < 4_102_444_800 {
 			return n * 1000
 		}
 	}

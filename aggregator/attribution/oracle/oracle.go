@@ -92,11 +92,15 @@ type world struct {
 
 	touchesOf map[string][]*touch       // by root, the true variants
 	settled   map[string][]priorInstall // by root
+	orders    map[string][]conversion   // by app and order, in order of (time, id)
+	takers    map[string][]priorInstall // by app and click, in order of (time, id)
 }
 
 type priorInstall struct {
-	c conversion
-	r attribution.Install
+	c        conversion
+	r        attribution.Install
+	rejected []attribution.Rejection
+	took     map[string]bool // ids of clicks
 }
 
 func (w *world) root(key string) string {
@@ -122,6 +126,7 @@ func (w *world) gather() {
 			w.unite(c.App+"|"+k, c.App+"|"+c.Keys[0])
 		}
 	}
+	// A root is of everything that may have to do with each other, also by clicks and orders.
 	for _, l := range w.allLinks {
 		w.unite(l.a, l.b)
 	}
@@ -158,32 +163,53 @@ func (w *world) settle(at func(string, int64) *attribution.Settings) map[ID]attr
 	slices.SortFunc(order, func(a, b conversion) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID))
 	})
-	w.settled = map[string][]priorInstall{}
+	w.settled, w.orders, w.takers = map[string][]priorInstall{}, map[string][]conversion{}, map[string][]priorInstall{}
+	for i := range order {
+		if c := &order[i]; orderOf(c) != "" && !c.Install && c.Revenue >= 0 {
+			w.orders[c.App+"|"+orderOf(c)] = append(w.orders[c.App+"|"+orderOf(c)], *c)
+		}
+	}
 	m := newModels()
 	results := make(map[ID]attribution.Result, len(order))
 	for i := range order {
 		c := &order[i]
 		s := at(c.App, c.Time)
+		own, about := c, w.about(c, s)
+		repeats := about != nil && c.Revenue >= 0
+		if about != nil && c.Revenue < 0 { // money back: everything as it was for the order
+			c = about
+			s = at(c.App, c.Time)
+		}
 		v := w.view(c, s)
-		r := attribution.Result{App: c.App, ID: c.ID, Generation: s.Generation, Truncated: v.cut}
-		if c.HasRevenue {
-			r.Revenue = c.Revenue
+		v.own, v.about = own, about
+		r := attribution.Result{App: own.App, ID: own.ID, Generation: s.Generation, Truncated: v.cut}
+		if own.HasRevenue && !repeats && !(s.ExcludeUntrusted && own.Untrusted) {
+			r.Revenue = own.Revenue
 		}
 		r.Inputs = uint32(len(v.touches) + len(v.links) + len(v.installs) + len(v.perhaps) + len(v.openings))
 		r.InputDigest = v.digest()
-		r.Touches = m.credit(v.path(), r.Revenue, s)
+		path, off := v.path()
+		if repeats {
+			r.RepeatOf, path, off = about.ID, nil, nil
+		}
+		r.Touches = m.credit(path, r.Revenue, s)
 		for i := range r.Touches {
 			r.Touches[i].Fraud, _ = v.fraud(r.Touches[i].Touch, false)
 		}
 		r.Install, r.Candidates = v.install()
-		if r.Retargeting = v.reengagement(); r.Retargeting.OpenID != "" && r.Retargeting.OpenID == c.ID {
+		r.Candidates = append(off, r.Candidates...)
+		if r.Retargeting = v.reengagement(); r.Retargeting.OpenID != "" && r.Retargeting.OpenID == own.ID {
 			r.Install.Outcome, r.Install.Reason = attribution.Reengagement, "opened the app again after a touch of a retargeting link"
 		}
 		if c.Install && len(c.Keys) > 0 {
 			root := w.root(c.App + "|" + c.Keys[0])
-			w.settled[root] = append(w.settled[root], priorInstall{*c, r.Install})
+			p := priorInstall{*c, r.Install, v.rejections(), v.took(r.Candidates)}
+			w.settled[root] = append(w.settled[root], p)
+			for id := range p.took {
+				w.takers[c.App+"|"+id] = append(w.takers[c.App+"|"+id], p)
+			}
 		}
-		results[ID{c.App, c.ID}] = r
+		results[ID{own.App, own.ID}] = r
 	}
 	return results
 }

@@ -105,6 +105,79 @@ func claims(c *attribution.Conversion) []string {
 	return f.Conversions[0].Keys
 }
 
+// conversionFrame returns a conversion as far as it has no values to read.
+func conversionFrame(name string, o map[string]string, at, received int64, keys []string) attribution.Conversion {
+	c := attribution.Conversion{
+		ID: o["id"], App: "app", Name: "Order Completed", Time: at, Received: received, Install: name == "install",
+		ClickID: o["click"], Referrer: o["referrer"], Withheld: o["consent"] == "denied", Keys: keys,
+		Untrusted: o["key"] == "client",
+	}
+	if n, given := o["name"]; given {
+		c.Name = n
+	}
+	return c
+}
+
+// conversion reads the rest of a conversion and states it.
+func (read *reader) conversion(f *attribution.Facts, o map[string]string, c attribution.Conversion) {
+	keys, received := c.Keys, c.Received
+	c.Marks = read.marks(o["marks"])
+	if begin, given := o["begin"]; given {
+		c.InstallBegin = zero + read.span(begin)
+	}
+	if click, given := o["referrer_click"]; given {
+		c.ReferrerClick = zero + read.span(click)
+	}
+	if r, given := o["revenue"]; given {
+		c.Revenue, c.HasRevenue = read.micros(r), true
+	}
+	if c.Install {
+		states(f, &c, o)
+	} else if order, given := o["order"]; given {
+		c.Keys = canonical(append(slices.Clone(c.Keys), attribution.KeyOrder+order))
+	}
+	named := canonical(slices.DeleteFunc([]string{attribution.Key(attribution.KeyClick, c.ClickID)}, func(k string) bool { return k == "" }))
+	named = canonical(append(named, attribution.ClaimKeys(claims(&c))...))
+	if !c.Withheld {
+		claim(f, keys, named, received)
+	}
+	c.Keys = canonical(append(slices.Clone(c.Keys), named...))
+	f.Conversions = append(f.Conversions, c)
+}
+
+// states completes an install by what its event says: the referrer unwrapped, and the
+// touch of a campaign that it names itself.
+func states(f *attribution.Facts, c *attribution.Conversion, o map[string]string) {
+	s := attribution.Default()
+	e := protocol.Event{
+		App: c.App, ID: c.ID, Kind: protocol.KindTrack, Name: attribution.InstallEvent, Time: c.Time, Received: c.Received, AnonymousID: "somebody",
+		ClickID: c.ClickID, Referrer: c.Referrer, MediaSource: o["source"], Campaign: o["campaign"], Network: o["network"],
+	}
+	if o["key"] == "server" {
+		e.Flags |= protocol.FlagTrusted
+	}
+	if c.Withheld {
+		e.Consent = e.Consent.With(protocol.PurposeAttribution, protocol.ConsentDenied)
+	}
+	said := attribution.Derive(&e, &s)
+	for _, t := range said.Touches {
+		t.Keys, t.Marks = attribution.PersonKeys(c.Keys), t.Marks|c.Marks
+		f.Touches = append(f.Touches, t)
+	}
+	c.Referrer = said.Conversions[0].Referrer
+}
+
+// claim states the links from a person's keys to the clicks that a message names.
+func claim(f *attribution.Facts, keys, clicks []string, received int64) {
+	for _, click := range clicks {
+		for _, key := range attribution.PersonKeys(keys) {
+			if click != "" {
+				f.Links = append(f.Links, attribution.Link{App: "app", A: min(key, click), B: max(key, click), Received: received})
+			}
+		}
+	}
+}
+
 func canonical(keys []string) []string {
 	slices.Sort(keys)
 	return slices.Compact(keys)
@@ -159,23 +232,20 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 		f.Touches = append(f.Touches, attribution.Touch{
 			ID: o["id"], App: "app", Time: at, Received: received, Kind: attribution.Open, Opened: true, Keys: keys,
 		})
+	case "page": // or an opening or another message that names a click
+		t := attribution.Touch{
+			ID: o["id"], App: "app", Time: at, Received: received, Kind: attribution.Visit, MediaSource: o["source"], Campaign: o["campaign"],
+			ClickID: o["click"], Opened: o["opened"] == "yes", Withheld: o["consent"] == "denied", Marks: read.marks(o["marks"]), Keys: keys,
+		}
+		if t.MediaSource == "" {
+			t.MediaSource = attribution.Direct
+		}
+		f.Touches = append(f.Touches, t)
+		if !t.Withheld {
+			claim(f, keys, []string{attribution.Key(attribution.KeyClick, t.ClickID)}, received)
+		}
 	case "convert", "install":
-		c := attribution.Conversion{
-			ID: o["id"], App: "app", Name: "Order Completed", Time: at, Received: received, Install: name == "install",
-			ClickID: o["click"], Referrer: o["referrer"], Withheld: o["consent"] == "denied", Keys: keys,
-			Marks: read.marks(o["marks"]),
-		}
-		if begin, given := o["begin"]; given {
-			c.InstallBegin = zero + read.span(begin)
-		}
-		if click, given := o["referrer_click"]; given {
-			c.ReferrerClick = zero + read.span(click)
-		}
-		if r, given := o["revenue"]; given {
-			c.Revenue, c.HasRevenue = read.micros(r), true
-		}
-		c.Keys = canonical(append(c.Keys, claims(&c)...))
-		f.Conversions = append(f.Conversions, c)
+		read.conversion(f, o, conversionFrame(name, o, at, received, keys))
 	case "link":
 		read.links(f, o, received)
 	default:

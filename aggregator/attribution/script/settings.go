@@ -39,6 +39,12 @@ func (read *reader) setSettings(s *attribution.Settings, o map[string]string) er
 			s.Probabilistic = v == "yes"
 		case "generation":
 			s.Generation = uint64(read.number(v))
+		case "orders_once":
+			s.CountOrdersOnce = v == "yes"
+		case "exclude_untrusted":
+			s.ExcludeUntrusted = v == "yes"
+		case "trusted":
+			s.TrustedReferrers = strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
 		default:
 			return fmt.Errorf("unknown setting %s", name)
 		}
@@ -78,7 +84,9 @@ func (read *reader) value(n *attribution.Number, text string) int64 {
 // marks reads "bot,blocked".
 func (read *reader) marks(text string) (m attribution.Marks) {
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
-		mark := attribution.Marks(0)
+		mark := map[string]attribution.Marks{
+			"historical": attribution.MarkHistorical, "trusted": attribution.MarkTrusted, "network": attribution.MarkNetwork, "site": attribution.MarkSite,
+		}[name]
 		for _, r := range attribution.FraudRules() {
 			if r.Word == name {
 				mark = r.Mark

@@ -8,14 +8,20 @@
 (s -> replaceRegexpAll(s, '^[\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}]+|[\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}]+$', '')) AS trimmed,
 
 -- The match key of a click id; one that stands for "no id" makes none.
-(click_id -> arrayMap(id -> if(length(id) > 256 OR position(id, '{') > 0 OR position(id, '}') > 0 OR startsWith(id, '__') AND endsWith(id, '__')
-        OR match(lowerUTF8(id), '^([-0]*|null|\\(null\\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|\\[object object\\]|9774d56d682e549c|02:00:00:00:00:00)$'),
-    '', concat('click:', id)), [trimmed(click_id)])[1]) AS click_key,
+(click_id -> arrayMap(id -> arrayMap(bare -> if(length(id) > 256 OR position(bare, '{') > 0 OR position(bare, '}') > 0
+        OR match(bare, '^(?s:__|___|__.*__|%|%.*%|\\[.*\\]|<.*>|\\$|\\$.*\\$)$')
+        OR match(lowerUTF8(bare), '^([-0]*|null|\\(null\\)|undefined|unknown|none|nil|nan|n/a|na|-1|false|true|anonymous|guest|not_authenticated|distinct_id|distinctid|id|email|user_id|userid|\\[object object\\]|9774d56d682e549c|02:00:00:00:00:00)$'),
+    '', concat('click:', id)), [replaceRegexpAll(id, '^["\'`]+|["\'`]+$', '')])[1], [trimmed(click_id)])[1]) AS click_key,
 
 -- The rules of fraud as bits, the first of the table lowest: the bit of one, and those that the marks of a touch make hold.
 (name -> bitShiftLeft(toUInt64(1), indexOf({rule_names:Array(String)}, name) - 1)) AS rule_bit,
 (marks -> arraySum((name, mark) -> if(bitAnd(marks, mark) != 0, rule_bit(name), 0), {rule_names:Array(String)}, {rule_marks:Array(UInt8)})) AS mark_bits,
 ((ms, stamp) -> stamp > 0 AND intDiv(ms, 1000) > intDiv(stamp, 1000)) AS in_later_second,
+
+-- What marks say besides: 16 imported history, 32 sent with a server key.
+(marks -> bitTest(marks, 4)) AS is_historical,
+(marks -> bitTest(marks, 5)) AS is_trusted,
+((has_revenue, revenue, excluded) -> if(has_revenue AND NOT excluded, revenue, 0)) AS counted_revenue,
 
 -- The parameters of a query such as "a=1&b=2", names and values; a pair that is badly escaped is none.
 (text -> position(replaceRegexpAll(text, '%[0-9a-fA-F]{2}', ''), '%') = 0) AS well_escaped,

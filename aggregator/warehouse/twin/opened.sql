@@ -6,7 +6,7 @@ FROM
     SELECT c.id AS id, any(c.carried_time) AS carried_time, arraySort(groupUniqArray(((o.time, o.id), o.received, o.digest))) AS every
     FROM
     (
-        SELECT *, arrayJoin(reached) AS key
+        SELECT *, arrayJoin(known_keys) AS key
         FROM conversion
         INNER JOIN terms USING (s)
         INNER JOIN person USING (id)
@@ -14,6 +14,6 @@ FROM
         WHERE id IN (SELECT id FROM considered WHERE retargeting AND NOT probable)
     ) AS c
     INNER JOIN opening AS o ON o.key = c.key
-    WHERE o.received <= c.deadline AND o.time <= c.time AND o.time > c.time - c.opening_span AND o.time > c.carried_time
+    WHERE (o.received <= c.deadline OR o.historical) AND o.time <= c.time AND o.time > c.time - c.opening_span AND o.time > c.carried_time
     GROUP BY c.id
 )

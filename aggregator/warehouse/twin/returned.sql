@@ -10,7 +10,7 @@ FROM
     FROM
     (
         SELECT id,
-            arrayFilter((t, h) -> t.retargeting AND NOT t.withheld AND NOT terms.rejects[1 + h], touches, holds) AS calls,
+            arrayFilter((t, r) -> t.retargeting AND NOT t.withheld AND NOT r, touches, rejected) AS calls,
             arrayMap(o -> o.1, openings) AS opens,
             arrayMap(o -> o.1, opens) AS times,
             -- Of several openings at one instant none is the activity before another.
@@ -21,7 +21,7 @@ FROM
         FROM opened
         INNER JOIN (SELECT id, s, time, withheld FROM conversion) AS c USING (id)
         INNER JOIN terms USING (s)
-        INNER JOIN (SELECT id, touches, holds FROM seen) AS seen USING (id)
+        INNER JOIN (SELECT id, touches, rejected FROM judged) AS judged USING (id)
         WHERE NOT c.withheld
     )
 )

@@ -23,8 +23,9 @@ FROM
         FROM
         (
             SELECT id, before, probable, tuple(place, received, digest, stamp, kind, media_source, medium, campaign, adset, ad, keyword,
-                link_id, click_id, direct, retargeting, withheld, device_keys, before, shares, window, expired, claimed, named, match, tier, holds) AS touch
+                link_id, click_id, direct, retargeting, withheld, device_keys, before, shares, window, expired, claimed, named, match, tier, holds, trusted, shares_click) AS touch
             FROM considered
+            WHERE probable OR arrival_key = '' OR (id, arrival_key) NOT IN (SELECT id, key FROM arrived)
         )
         GROUP BY id
     )

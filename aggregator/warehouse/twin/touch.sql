@@ -2,7 +2,7 @@
 -- that was received first.
 SELECT key, time, touch_id AS id, received, digest, kind, media_source, medium, campaign, adset, ad, keyword, link_id, click_id,
     retargeting, withheld, opened, marks, keys,
-    media_source IN ('direct', 'Direct', '(direct)')
+    media_source IN ('direct', 'Direct', '(direct)') AND campaign = '' AND link_id = ''
         OR media_source = '' AND kind = 'visit' AND medium = '' AND campaign = '' AND click_id = '' AND link_id = '' AS direct
 FROM touch_keys
 WHERE app_id = {app:String} AND key_hash IN (SELECT hash FROM known) AND key IN (SELECT value FROM known)

@@ -20,4 +20,5 @@ FROM
     SELECT path.id AS id, path.s AS s, path.n AS n, path.value AS value, terms.half_life AS half_life,
         arrayMap(t -> toUInt64(path.times[-1] - t), path.times) AS ages
     FROM path INNER JOIN terms ON terms.s = path.s
+    WHERE path.n > 0
 )
