@@ -27,6 +27,7 @@ export const GROUPS: readonly { name: string; entries: readonly Entry[] }[] = [
       { page: 'costs', name: 'Costs & currencies' },
       { page: 'rules', name: 'Attribution rules' },
       { page: 'keys', name: 'Keys & SDKs' },
+      { page: 'postbacks', name: 'Postbacks' },
     ],
   },
   {

@@ -17,6 +17,7 @@ const APP_PAGES = {
   costs: 'reports.read',
   rules: 'apps.read',
   keys: 'apps.write',
+  postbacks: 'postbacks.write',
   late: 'reports.read',
 } as const satisfies Record<string, Permission>;
 

@@ -15,6 +15,7 @@ const PAGES: Record<AppPage | PlainPage, () => Loaded> = {
   costs: () => import('../../pages/costs/Costs.svelte'),
   rules: () => import('../../pages/rules/Rules.svelte'),
   keys: () => import('../../pages/keys/Keys.svelte'),
+  postbacks: () => import('../../pages/postbacks/Postbacks.svelte'),
   late: () => import('../../pages/late/Late.svelte'),
   health: () => import('../../pages/health/Health.svelte'),
   apps: () => import('../../pages/apps/Apps.svelte'),
