@@ -95,7 +95,7 @@ func (a *Agents) CreateEnrollment(ctx context.Context, e Enrollment) error {
 	})
 }
 
-// complete checks an enrolment, and takes from the agent that it is for what that is called.
+// complete checks an enrolment, and gives one for an existing agent that agent's name and place.
 func (e *Enrollment) complete(ctx context.Context, tx pgx.Tx) error {
 	if e.Agent != "" {
 		err := tx.QueryRow(ctx, `SELECT name, region, zone FROM agents WHERE id = $1 AND revoked_at IS NULL`, e.Agent).Scan(&e.Name, &e.Region, &e.Zone)

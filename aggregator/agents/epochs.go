@@ -12,7 +12,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// Buffer is what an agent says of its buffer.
+// Buffer is an agent's report of its buffer.
 type Buffer struct {
 	Epoch   uint64
 	First   uint64 // lowest sequence that is not acknowledged
@@ -27,11 +27,11 @@ type Known struct {
 	At    protocol.Position
 }
 
-// ErrBehind says that a heartbeat is older than what is known: it was overtaken, or
+// ErrBehind says that a heartbeat is older than the known position: it was overtaken, or
 // comes from a copy that is not as far.
 var ErrBehind = errors.New("the buffer was further already")
 
-// standing is how a buffer relates to what is known of it.
+// standing is how a buffer relates to its known position.
 type standing int
 
 const (

@@ -11,7 +11,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// Replay asks all agents to send again what was acknowledged since a time.
+// Replay asks all agents to send again all blocks acknowledged since a time.
 type Replay struct {
 	ID      string        `json:"id"`
 	Since   time.Time     `json:"since"`
@@ -20,7 +20,7 @@ type Replay struct {
 	Agents  []ReplayAgent `json:"agents"`
 }
 
-// ReplayAgent is how far one agent is with a replay, and what it no longer had.
+// ReplayAgent is how far one agent is with a replay, and which blocks it no longer had.
 type ReplayAgent struct {
 	Agent         string     `json:"agent"`
 	Name          string     `json:"name"`
@@ -49,7 +49,7 @@ func (r *Replay) Done() bool {
 // replayFor is how long agents that were away are still asked.
 const replayFor = 7 * 24 * time.Hour
 
-// BeginReplay asks all agents to send again what was acknowledged since a time, those
+// BeginReplay asks all agents to send again all blocks acknowledged since a time, those
 // that are away when they come back within a week.
 func (a *Agents) BeginReplay(ctx context.Context, since time.Time) (Replay, error) {
 	id, err := postgres.NewID()
@@ -119,7 +119,7 @@ func (a *Agents) Replay(ctx context.Context, id string) (r Replay, err error) {
 	return r, postgres.Wrap("read replay", err)
 }
 
-// RecordReplayed keeps what an agent has answered.
+// RecordReplayed keeps an agent's answer.
 func (a *Agents) RecordReplayed(ctx context.Context, agentID string, m protocol.Replayed) error {
 	at := func(ms int64) *time.Time {
 		if ms == 0 {

@@ -14,7 +14,7 @@ import (
 // not be stored.
 const retryAfter = time.Second
 
-// heldAfter is what it waits while blocks are held: for a matter that takes an
+// heldAfter is its pause while blocks are held: for a matter that takes an
 // operator, or hours.
 const heldAfter = 10 * time.Second
 

@@ -54,11 +54,11 @@ type Registry interface {
 	RecordRefusal(ctx context.Context, r Refusal) error
 	// Revoked reports whether the agent may no longer connect. It does not block.
 	Revoked(agent string) bool
-	// RecordReplayed keeps what an agent answers to a replay.
+	// RecordReplayed keeps an agent's answer to a replay.
 	RecordReplayed(ctx context.Context, agent string, r protocol.Replayed) error
 }
 
-// Buffer is what an agent says of its buffer.
+// Buffer is an agent's report of its buffer.
 type Buffer struct {
 	Epoch   uint64
 	First   uint64 // lowest sequence that is not acknowledged
@@ -76,7 +76,7 @@ type Known struct {
 var (
 	// ErrClone is wrapped by Registry.RegisterBuffer for a buffer that is a copy.
 	ErrClone = errors.New("this buffer is a copy")
-	// ErrBehind is wrapped by it for a heartbeat that is older than what is known.
+	// ErrBehind is wrapped by it for a heartbeat that is older than the known position.
 	ErrBehind = errors.New("the buffer was further already")
 )
 
@@ -84,7 +84,7 @@ var (
 type State interface {
 	Settings() *protocol.Settings
 	Members() []protocol.Member
-	// Replay is what an agent is to be asked to send again; nil if nothing, or if it
+	// Replay is the replay that an agent is to be asked for; nil if there is none, or if it
 	// has answered.
 	Replay(agent string) *protocol.Replay
 	// Changed returns a channel that is closed at the next change of either.

@@ -131,8 +131,8 @@ func (s *session) refuse(code quic.ApplicationErrorCode, reason string, cause er
 	return fmt.Errorf("%s: %w", reason, cause)
 }
 
-// write owns the sending half of the control stream. held is what the agent has of
-// the settings.
+// write owns the sending half of the control stream. held is the agent's
+// version of the settings.
 func (s *session) write(control *quic.Stream, held protocol.Settings) {
 	var members []protocol.Member
 	asked := ""
@@ -243,7 +243,7 @@ func (s *session) readControl(ctx context.Context, control *quic.Stream) {
 	}
 }
 
-// overtaken is how many heartbeats in a row may be older than what is known: another
+// overtaken is how many heartbeats in a row may be older than the known position: another
 // node may have recorded a later one first. A copy goes on being behind.
 const overtaken = 3
 

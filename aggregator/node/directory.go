@@ -150,7 +150,7 @@ func (d *directory) readReplay(ctx context.Context) {
 	}
 }
 
-// Replay is what an agent is to be asked to send again; nil if nothing, or if it has
+// Replay is the replay that an agent is to be asked for; nil if there is none, or if it has
 // answered.
 func (d *directory) Replay(agent string) *protocol.Replay {
 	r := d.replay.Load()

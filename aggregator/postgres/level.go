@@ -12,7 +12,7 @@ import (
 // with each release that changes them. Level 1 is every release before it was counted.
 const Level = 2
 
-// ErrNewer says that a newer release has taken away what this program needs.
+// ErrNewer says that a newer release has removed something that this program needs.
 var ErrNewer = errors.New("the databases belong to a newer release")
 
 // CheckLevel returns ErrNewer unless this program can work with the schemas as they are.
