@@ -218,6 +218,36 @@ func (a *Runs) KeepRun(ctx context.Context, job Job, progress float64, mark stri
 	return fenced("keep run", done.RowsAffected(), err)
 }
 
+// Erasure is an erasure that was done: whom it meant, and up to when.
+type Erasure struct {
+	ID, App string
+	Mark    string // the last that the run noted
+	Ordered time.Time
+}
+
+// Erasures lists the erasures that were done, of deleted apps too, oldest first, after the given id.
+func (a *Runs) Erasures(ctx context.Context, after string, limit int) ([]Erasure, error) {
+	rows, err := a.pool.Query(ctx, `SELECT id, app, mark, created_at FROM runs WHERE kind = $1 AND state = $2 AND id > $3 ORDER BY id LIMIT $4`,
+		erasureKind, RunDone, after, limit)
+	if err != nil {
+		return nil, postgres.Wrap("list erasures", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Erasure])
+	return list, postgres.Wrap("list erasures", err)
+}
+
+// RepeatErasure has an erasure that was done done again: the warehouse is older than it.
+func (a *Runs) RepeatErasure(ctx context.Context, e Erasure) error {
+	return a.pool.Change(ctx, "repeat erasure", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE runs SET state = 'pending', epoch = epoch + 1, attempts = 0, progress = 0, finished_at = NULL, result = NULL,
+			lease_until = clock_timestamp() WHERE id = $1 AND kind = $2 AND state = $3`, e.ID, erasureKind, RunDone)
+		if err != nil || done.RowsAffected() == 0 {
+			return err // another node was faster
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "erasure.repeat", Target: e.ID, App: e.App})
+	})
+}
+
 // FinishRun stores the result of a run, or why it failed if fault is not empty.
 func (a *Runs) FinishRun(ctx context.Context, job Job, result []byte, fault string) error {
 	if len(result) > maxRunResult {

@@ -63,6 +63,7 @@ type Node struct {
 	attributor *recompute.Attributor
 	reconciler *reconcile.Reconciler
 	conflicts  *finder
+	tombstones *tombstones
 	rollups    *rollup.Keeper
 	intake     *intake.Intake
 	runs       *runs.Runner
@@ -259,6 +260,10 @@ func (n *Node) pipeline(ctx context.Context) error {
 	n.conflicts = newFinder(finder{warehouse: n.warehouse, leases: n.accounts, repair: n.attributor.Recompute, owner: self, log: n.o.Log}, n.registry)
 	n.rollups = rollup.New(rollup.Options{Store: n.warehouse, Leases: n.accounts, Owner: self, Margin: warehouse.RollupMargin,
 		Registerer: n.registry, Logger: n.o.Log})
+	n.tombstones = newTombstones(tombstones{erasures: n.accounts.Runs, warehouse: n.warehouse, log: n.o.Log}, n.registry)
+	if err := n.tombstones.apply(ctx); err != nil {
+		return fmt.Errorf("set tombstones: %w", err)
+	}
 	if n.runs, err = n.runner(); err != nil {
 		return err
 	}
@@ -356,6 +361,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)
 	group.Add("conflicts", n.conflicts)
+	group.Add("tombstones", n.tombstones)
 	group.Add("rollups", n.rollups)
 	group.Add("runs", n.runs)
 	group.Add("postbacks", n.courier)

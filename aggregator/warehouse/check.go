@@ -11,7 +11,7 @@ import (
 func tables() []string {
 	return []string{
 		"events", "event_ids", "touches", "touch_keys", "touch_ids", "touch_lookup", "open_keys", "conversions", "conversion_keys", "conversion_ids",
-		"identity_links", "attributions", "quarantine", "event_id_conflicts", "erasures", "audit_heads", "event_warnings",
+		"identity_links", "attributions", "quarantine", "event_id_conflicts", "erasures", "erased_messages", "audit_heads", "event_warnings",
 		"what_if_runs", "what_if_attributions", "changed_hours", "rollups", "rollup_hours", "costs",
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
 // eraseChunk is how many ids one deletion names.
@@ -60,6 +61,50 @@ func (w *Erasures) erasure(app string, keys []string, at int64) (*erasure, error
 		return nil, fmt.Errorf("erase: give an app and 1 to %d match keys such as user:42", maxErasedKeys)
 	}
 	return &erasure{w: w.server, app: app, keys: keys, at: at, touches: make(map[string]bool), conversions: make(map[string]bool)}, nil
+}
+
+// Tombstone says that nothing with a match key of an app, received up to a time, exists.
+type Tombstone struct {
+	App, Key string
+	At       int64
+}
+
+// Unmarked returns those of the tombstones that this database does not have: it is older than their
+// erasures.
+func (w *Erasures) Unmarked(ctx context.Context, wanted []Tombstone) (missing []Tombstone, err error) {
+	keys := make([]string, len(wanted))
+	for i := range wanted {
+		keys[i] = wanted[i].Key
+	}
+	known := make(erased)
+	err = w.lookupHashes(ctx, hashesOf(keys), func(rows driver.Rows) error {
+		var app string
+		var hash uint64
+		var at int64
+		err := rows.Scan(&app, &hash, &at)
+		if known[app] == nil {
+			known[app] = make(map[uint64]int64)
+		}
+		known[app][hash] = at
+		return err
+	}, "SELECT app_id, key_hash, max(erased_at) FROM erasures WHERE key_hash IN (SELECT hash FROM wanted) GROUP BY app_id, key_hash")
+	if err != nil {
+		return nil, fmt.Errorf("read tombstones: %w", err)
+	}
+	for _, t := range wanted {
+		if !known.has(t.App, []string{t.Key}, t.At) {
+			missing = append(missing, t)
+		}
+	}
+	return missing, nil
+}
+
+// Mark sets the tombstones of an erasure and removes nothing: from now on nothing of it is stored.
+func (w *Erasures) Mark(ctx context.Context, app string, keys []string, at int64) error {
+	if err := w.tombstones(ctx, app, keys, at); err != nil {
+		return fmt.Errorf("set tombstones: %w", err)
+	}
+	return nil
 }
 
 func (w *Erasures) tombstones(ctx context.Context, app string, keys []string, at int64) error {
@@ -170,6 +215,10 @@ func (e *erasure) deleteEvents(ctx context.Context) error {
 			if err := e.w.changing(ctx, "events", condition, e.app, id, e.at); err != nil {
 				return err
 			}
+			if err := e.w.write.Exec(ctx, "INSERT INTO erased_messages (app_id, id_hash) SELECT app_id, cityHash64(event_id) FROM events WHERE "+condition,
+				e.app, id, e.at); err != nil {
+				return err
+			}
 			if err := e.w.write.Exec(ctx, "DELETE FROM events WHERE "+condition, e.app, id, e.at); err != nil {
 				return err
 			}
@@ -246,12 +295,56 @@ func (w *server) tombstonesOf(ctx context.Context, b *Batch, names []string) (er
 	return found, nil
 }
 
+// sentAgain are the messages of a batch that were erased, whatever they name now and whenever they came.
+func (w *server) sentAgain(ctx context.Context, b *Batch, names []string) (map[string]map[uint64]bool, error) {
+	ids := make([]string, len(b.Rows))
+	for i := range b.Rows {
+		ids[i] = b.Rows[i].Event.ID
+	}
+	found := make(map[string]map[uint64]bool)
+	err := w.lookupHashes(ctx, hashesOf(ids), func(rows driver.Rows) error {
+		var app string
+		var hash uint64
+		err := rows.Scan(&app, &hash)
+		if found[app] == nil {
+			found[app] = make(map[uint64]bool)
+		}
+		found[app][hash] = true
+		return err
+	}, "SELECT DISTINCT app_id, id_hash FROM erased_messages WHERE app_id IN (?) AND id_hash IN (SELECT hash FROM wanted)", names)
+	if err != nil {
+		return nil, fmt.Errorf("read erased messages: %w", err)
+	}
+	return found, nil
+}
+
 func (e erased) has(app string, keys []string, received int64) bool {
 	known := e[app]
 	return len(known) > 0 && slices.ContainsFunc(hashesOf(keys), func(h uint64) bool {
 		at, ok := known[h]
 		return ok && received <= at
 	})
+}
+
+// joins are the pairs of keys that erased messages state and no other message of the batch does.
+type joins map[join]bool
+
+type join struct{ app, a, b string }
+
+func (j joins) add(e *protocol.Event, erased bool) {
+	if !erased && len(j) == 0 {
+		return
+	}
+	keys := attribution.EventKeys(e)
+	for _, a := range keys {
+		for _, b := range keys {
+			if erased {
+				j[join{e.App, a, b}] = true
+			} else {
+				delete(j, join{e.App, a, b})
+			}
+		}
+	}
 }
 
 // forget returns a batch's rows and links without what was erased, and the ids of
@@ -262,20 +355,33 @@ func (w *server) forget(ctx context.Context, b *Batch, apps []string, some bool)
 		return rows, links, gone, nil
 	}
 	e, err := w.tombstonesOf(ctx, b, apps)
-	if err != nil || len(e) == 0 {
+	if err != nil {
+		return rows, links, gone, err
+	}
+	again, err := w.sentAgain(ctx, b, apps)
+	if err != nil || len(e)+len(again) == 0 {
 		return rows, links, gone, err
 	}
 	rows, links = nil, nil
+	stated := make(joins)
 	for i := range b.Rows {
 		event := &b.Rows[i].Event
+		if again[event.App][hashesOf([]string{event.ID})[0]] {
+			stated.add(event, true)
+			gone[eventID(event)] = true
+			continue
+		}
 		if e.has(event.App, attribution.EventKeys(event), event.Received) {
 			gone[eventID(event)] = true
 			continue
 		}
 		rows = append(rows, &b.Rows[i])
 	}
+	for i := range rows {
+		stated.add(&rows[i].Event, false)
+	}
 	for _, l := range b.Facts.Links {
-		if !e.has(l.App, []string{l.A, l.B}, l.Received) {
+		if !stated[join{l.App, l.A, l.B}] && !e.has(l.App, []string{l.A, l.B}, l.Received) {
 			links = append(links, l)
 		}
 	}

@@ -13,8 +13,17 @@ import (
 const maxOwnHops = 3
 
 // OwnKeys returns a match key and those that identity links join with it and with
-// no other user: what a whole family uses is nobody's own.
+// no other user: what a whole family uses is nobody's own. A key that is no user's
+// stands for the user who is the only one that links lead to.
 func (w *Facts) OwnKeys(ctx context.Context, app, key string) ([]string, error) {
+	named := key
+	user, err := w.onlyUser(ctx, app, key)
+	if err != nil {
+		return nil, err
+	}
+	if user != "" {
+		key = user
+	}
 	own, fresh := []string{key}, []string{key}
 	for range maxOwnHops {
 		near, err := w.neighbours(ctx, app, fresh)
@@ -43,7 +52,47 @@ func (w *Facts) OwnKeys(ctx context.Context, app, key string) ([]string, error) 
 			break
 		}
 	}
+	if !slices.Contains(own, named) {
+		own = append(own[:min(len(own), maxErasedKeys-1)], named)
+	}
 	return own, nil
+}
+
+// onlyUser returns the one user that identity links lead to from a key that is no user's, nothing if
+// there is none, or if the nearest are several.
+func (w *Facts) onlyUser(ctx context.Context, app, key string) (string, error) {
+	if strings.HasPrefix(key, attribution.KeyUser) {
+		return key, nil
+	}
+	seen, fresh := []string{key}, []string{key}
+	for hop := 0; hop < maxOwnHops && len(fresh) > 0; hop++ {
+		near, err := w.neighbours(ctx, app, fresh)
+		if err != nil {
+			return "", err
+		}
+		var users, next []string
+		for _, k := range fresh {
+			for _, n := range near[k] {
+				switch {
+				case strings.HasPrefix(n, attribution.KeyUser):
+					if !slices.Contains(users, n) {
+						users = append(users, n)
+					}
+				case !strings.HasPrefix(n, attribution.KeyClick) && !slices.Contains(seen, n) && len(seen) < maxErasedKeys:
+					seen, next = append(seen, n), append(next, n)
+				}
+			}
+		}
+		switch len(users) {
+		case 0:
+			fresh = next
+		case 1:
+			return users[0], nil
+		default:
+			return "", nil
+		}
+	}
+	return "", nil
 }
 
 // neighbours are the keys that links join with each of keys.
