@@ -32,6 +32,7 @@ func Commands(root *cobra.Command) {
 		adoptCommand(&config),
 		statusCommand(&config),
 		daemon.ReadyCommand(config.AdminListen),
+		tryCommand(),
 		bufferCommand(&config),
 		daemon.ValidateCommand(&config),
 		doctorCommand(&config),

@@ -22,11 +22,6 @@ import (
 // Root is the repository, seen from this package.
 const Root = "../.."
 
-// Versions of Go programs that are run as tools, and of no module that the product imports.
-const (
-	Helm = "helm.sh/helm/v3/cmd/helm@v3.22.0"
-)
-
 // Full says whether everything has to be tried, by make ops.
 func Full() bool { return os.Getenv("UNMOGROWP_OPS") != "" }
 

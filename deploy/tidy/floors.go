@@ -104,6 +104,7 @@ func wholes() map[string]Entry {
 		"deploy/powercut":             {Floor: 4, Why: "a disk for tests that loses what was not flushed, or fails"},
 		"deploy/release":              {Floor: 4, Why: "binaries, packages and their papers"},
 		"deploy/ops":                  {Floor: 4, Beside: []string{"deploy/system", "deploy/children"}, Why: "what operators are given, tried out"},
+		"deploy/k8s/strict":           {Floor: 4, Why: "manifests held against the types of Kubernetes, in a module of its own"},
 		"deploy/reference":            {Floor: 4, Why: "the reference pages, written from the code"},
 		"deploy/tidy":                 {Floor: 4, Why: "these rules"},
 
