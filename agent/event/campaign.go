@@ -154,6 +154,8 @@ func (q *query) fill(e *protocol.Event, stated, byNetwork protocol.Stated) {
 		}
 	}
 	switch {
+	case e.ClickID != "" && e.ClickID == q.networkID: // some SDKs repeat a network's id among the properties
+		e.Network = q.network
 	case e.ClickID != "":
 	case q.clickID != "":
 		e.ClickID = q.clickID

@@ -40,8 +40,7 @@ func (o outcome) String() string {
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "unmogrowp_agent_events_total",
-		Help: "Events by what became of them: accepted (durable), rejected (faulty), " +
-			"refused (told to send again), lost (a click or impression that could not be stored).",
+		Help: "Events by what became of them: accepted (durable), rejected (faulty), refused (told to send again), lost (a click that was not stored).",
 	}, []string{"outcome"})
 	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "unmogrowp_agent_events_rejected_total", Help: "Rejected events by reason.",

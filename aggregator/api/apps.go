@@ -205,12 +205,13 @@ type linkBody struct {
 	Redirects   map[string]string `json:"redirects,omitempty"`
 	Stores      map[string]string `json:"stores,omitempty"`
 	Fallback    string            `json:"fallback"`
+	Open        protocol.Open     `json:"open,omitempty"` // try, store or app
 }
 
 func (b *linkBody) link(app, id string) apps.Link {
 	return apps.Link{
 		ID: id, App: app, Slug: b.Slug, MediaSource: b.MediaSource, Campaign: b.Campaign, AdSet: b.AdSet, Ad: b.Ad, Keyword: b.Keyword,
-		Retargeting: b.Retargeting, DeepLinks: b.DeepLinks, Redirects: b.Redirects, Stores: b.Stores, Fallback: b.Fallback,
+		Retargeting: b.Retargeting, DeepLinks: b.DeepLinks, Redirects: b.Redirects, Stores: b.Stores, Fallback: b.Fallback, Open: b.Open,
 	}
 }
 

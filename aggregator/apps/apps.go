@@ -42,6 +42,8 @@ type App struct {
 
 	// Addresses is the policy for people's IP addresses: "" is all, "truncate" the network, "drop" nothing.
 	Addresses protocol.AddressPolicy `json:"addresses,omitempty"`
+
+	Hosted
 }
 
 // AppChange changes the fields that are not nil.
@@ -52,12 +54,17 @@ type AppChange struct {
 	Origins  *[]string `json:"origins,omitempty"`
 
 	Addresses *protocol.AddressPolicy `json:"addresses,omitempty"`
+
+	LinkHosts   *[]string              `json:"link_hosts,omitempty"`
+	AppleAppIDs *[]string              `json:"apple_app_ids,omitempty"`
+	AndroidApps *[]protocol.AndroidApp `json:"android_apps,omitempty"`
 }
 
-const appColumns = `id, name, currency, timezone, origins, created_at, addresses`
+const appColumns = `id, name, currency, timezone, origins, created_at, addresses, link_hosts, apple_app_ids, android_apps`
 
 func scanApp(row pgx.CollectableRow) (app App, err error) {
-	err = row.Scan(&app.ID, &app.Name, &app.Currency, &app.Timezone, &app.Origins, &app.Created, &app.Addresses)
+	err = row.Scan(&app.ID, &app.Name, &app.Currency, &app.Timezone, &app.Origins, &app.Created, &app.Addresses,
+		&app.LinkHosts, &app.AppleAppIDs, &app.AndroidApps)
 	app.Created = app.Created.UTC()
 	return app, err
 }
@@ -88,8 +95,12 @@ func (a *Apps) CreateApp(ctx context.Context, app App) (App, error) {
 		if count >= maxApps {
 			return postgres.Invalid("there are %d apps already, the limit is %d", count, maxApps)
 		}
-		err := tx.QueryRow(ctx, `INSERT INTO apps (id, name, currency, timezone, origins, addresses) VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at`,
-			app.ID, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses).Scan(&app.Created)
+		if err := app.unclaimed(ctx, tx, app.ID); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `INSERT INTO apps (id, name, currency, timezone, origins, addresses, link_hosts, apple_app_ids, android_apps)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING created_at`,
+			app.ID, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses, app.LinkHosts, app.AppleAppIDs, app.AndroidApps).Scan(&app.Created)
 		if err != nil {
 			return err
 		}
@@ -122,6 +133,9 @@ func (app *App) validate() error {
 	case protocol.KeepAddresses, protocol.TruncateAddresses, protocol.DropAddresses:
 	default:
 		return postgres.Invalid("addresses %.20q must be empty, %s or %s", app.Addresses, protocol.TruncateAddresses, protocol.DropAddresses)
+	}
+	if err := app.Hosted.validate(); err != nil {
+		return err
 	}
 	if len(app.Origins) > maxOrigins {
 		return postgres.Invalid("origins has %d entries, the limit is %d", len(app.Origins), maxOrigins)
@@ -173,14 +187,21 @@ func (a *Apps) UpdateApp(ctx context.Context, id string, change AppChange) (App,
 		postgres.Assign(&app.Timezone, change.Timezone)
 		postgres.Assign(&app.Origins, change.Origins)
 		postgres.Assign(&app.Addresses, change.Addresses)
+		postgres.Assign(&app.LinkHosts, change.LinkHosts)
+		postgres.Assign(&app.AppleAppIDs, change.AppleAppIDs)
+		postgres.Assign(&app.AndroidApps, change.AndroidApps)
 		if app.Origins == nil {
 			app.Origins = []string{}
 		}
 		if err := app.validate(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE apps SET name = $2, currency = $3, timezone = $4, origins = $5, addresses = $6 WHERE id = $1`,
-			id, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses)
+		if err := app.unclaimed(ctx, tx, id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE apps SET name = $2, currency = $3, timezone = $4, origins = $5, addresses = $6,
+			link_hosts = $7, apple_app_ids = $8, android_apps = $9 WHERE id = $1`,
+			id, app.Name, app.Currency, app.Timezone, app.Origins, app.Addresses, app.LinkHosts, app.AppleAppIDs, app.AndroidApps)
 		if err != nil {
 			return err
 		}

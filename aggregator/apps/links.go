@@ -39,14 +39,15 @@ type Link struct {
 	Redirects   map[string]string `json:"redirects,omitempty"`
 	Stores      map[string]string `json:"stores,omitempty"`
 	Fallback    string            `json:"fallback"`
+	Open        protocol.Open     `json:"open,omitempty"` // where there is a deep link and a store: try (the default), store or app
 	Created     time.Time         `json:"created_at"`
 }
 
-const linkColumns = `id, slug, app, media_source, campaign, adset, ad, keyword, retargeting, deep_links, redirects, stores, fallback, created_at`
+const linkColumns = `id, slug, app, media_source, campaign, adset, ad, keyword, retargeting, deep_links, redirects, stores, fallback, open, created_at`
 
 func scanLink(row pgx.CollectableRow) (l Link, err error) {
 	err = row.Scan(&l.ID, &l.Slug, &l.App, &l.MediaSource, &l.Campaign, &l.AdSet, &l.Ad, &l.Keyword, &l.Retargeting,
-		&l.DeepLinks, &l.Redirects, &l.Stores, &l.Fallback, &l.Created)
+		&l.DeepLinks, &l.Redirects, &l.Stores, &l.Fallback, &l.Open, &l.Created)
 	l.Created = l.Created.UTC()
 	return l, err
 }
@@ -54,7 +55,7 @@ func scanLink(row pgx.CollectableRow) (l Link, err error) {
 // values are the columns of linkColumns but the last, which the database sets.
 func (l *Link) values() []any {
 	return []any{l.ID, l.Slug, l.App, l.MediaSource, l.Campaign, l.AdSet, l.Ad, l.Keyword, l.Retargeting,
-		notNil(l.DeepLinks), notNil(l.Redirects), notNil(l.Stores), l.Fallback}
+		notNil(l.DeepLinks), notNil(l.Redirects), notNil(l.Stores), l.Fallback, l.Open}
 }
 
 func notNil(m map[string]string) map[string]string {
@@ -111,7 +112,7 @@ func (a *Apps) CreateLink(ctx context.Context, link Link) (Link, error) {
 			return err
 		}
 		err := tx.QueryRow(ctx, `INSERT INTO links (`+strings.TrimSuffix(linkColumns, ", created_at")+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at`, link.values()...).Scan(&link.Created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING created_at`, link.values()...).Scan(&link.Created)
 		if postgres.Violates(err, "23505") {
 			return fmt.Errorf("slug %s: %w", link.Slug, postgres.ErrExists)
 		}
@@ -192,7 +193,7 @@ func (a *Apps) UpdateLink(ctx context.Context, link Link) (Link, error) {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE links SET slug = $2, media_source = $4, campaign = $5, adset = $6, ad = $7, keyword = $8, retargeting = $9,
-			deep_links = $10, redirects = $11, stores = $12, fallback = $13 WHERE id = $1 AND app = $3`, link.values()...)
+			deep_links = $10, redirects = $11, stores = $12, fallback = $13, open = $14 WHERE id = $1 AND app = $3`, link.values()...)
 		if err != nil {
 			return err
 		}
@@ -238,6 +239,9 @@ func (l *Link) validate() error {
 			return err
 		}
 	}
+	if !l.Open.Valid() {
+		return postgres.Invalid("open %.20q must be try, store or app", l.Open)
+	}
 	if err := validDestination("fallback", l.Fallback, nil); err != nil {
 		return err
 	}
@@ -266,7 +270,11 @@ func validDestination(field, target string, schemes func(string) bool) error {
 	if len(target) > maxDestination {
 		return postgres.Invalid("%s has %d bytes, the limit is %d", field, len(target), maxDestination)
 	}
-	if _, err := guard.Destination(target, schemes); err != nil {
+	if err := protocol.CheckMacros(target); err != nil {
+		return postgres.Invalid("%s: %s", field, err)
+	}
+	plain, _ := protocol.ExpandMacros(target, func(string) string { return "x" })
+	if _, err := guard.Destination(plain, schemes); err != nil {
 		return postgres.Invalid("%s cannot be a destination: %s", field, err)
 	}
 	return nil

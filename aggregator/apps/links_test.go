@@ -1,6 +1,11 @@
 package apps
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/unmogrowp/unmogrowp/protocol"
+)
 
 func TestLinkDestinations(t *testing.T) {
 	good := Link{Slug: "a", App: "a", MediaSource: "m", Fallback: "https://example.com/x?y=1#z"}
@@ -28,5 +33,40 @@ func TestLinkDestinations(t *testing.T) {
 	good.Stores = map[string]string{"android": "market://details?id=x", "ios": "https://apps.apple.com/x"}
 	if err := good.validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLinkMacrosAndOpening(t *testing.T) {
+	for target, good := range map[string]bool{
+		"https://example.com/{campaign}?c={click_id}&g={gclid}": true, "https://example.com/?c={clickid}": false, "https://{sub1}.example.com/": false, "https://example.com/?c={": false,
+	} {
+		link := Link{Slug: "a", App: "a", MediaSource: "m", Fallback: target}
+		if err := link.validate(); (err == nil) != good {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	for open, good := range map[protocol.Open]bool{"": true, "try": true, "store": true, "app": true, "page": false} {
+		link := Link{Slug: "a", App: "a", MediaSource: "m", Fallback: "https://example.com/", Open: open}
+		if err := link.validate(); (err == nil) != good {
+			t.Errorf("open %q: %v", open, err)
+		}
+	}
+}
+
+func TestLinkHostsAreWrittenInOneForm(t *testing.T) {
+	print32 := strings.TrimSuffix(strings.Repeat("ab:", 32), ":")
+	h := Hosted{LinkHosts: []string{"Go.Shop.Example."}, AppleAppIDs: []string{"ABCDE12345.com.example.shop"},
+		AndroidApps: []protocol.AndroidApp{{Package: "com.example.shop", Fingerprints: []string{print32}}}}
+	if err := h.validate(); err != nil || h.LinkHosts[0] != "go.shop.example" || h.AndroidApps[0].Fingerprints[0] != strings.ToUpper(print32) {
+		t.Errorf("%v: %+v", err, h)
+	}
+	for _, bad := range []Hosted{
+		{LinkHosts: []string{"shop"}}, {LinkHosts: []string{"https://shop.example"}}, {LinkHosts: []string{"shop.example:80"}}, {LinkHosts: []string{"203.0.113.1"}},
+		{AppleAppIDs: []string{"com.example"}}, {AndroidApps: []protocol.AndroidApp{{Package: "shop"}}}, {AndroidApps: []protocol.AndroidApp{{Package: "com.shop"}}},
+		{AndroidApps: []protocol.AndroidApp{{Package: "com.shop", Fingerprints: []string{"ab"}}}},
+	} {
+		if bad.validate() == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func (a *Apps) Settings(ctx context.Context) (protocol.Settings, error) {
 		}
 		s.Generation = uint64(generation)
 		var err error
-		if s.Apps, err = postgres.Collect(ctx, tx, scanAgentApp, `SELECT id, name, origins, addresses FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
+		if s.Apps, err = postgres.Collect(ctx, tx, scanAgentApp, `SELECT id, name, origins, addresses, link_hosts, apple_app_ids, android_apps FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
 			return err
 		}
 		if s.Keys, err = postgres.Collect(ctx, tx, scanAgentKey, `SELECT hash, app, kind FROM app_keys WHERE revoked_at IS NULL ORDER BY id`); err != nil {
@@ -52,7 +52,7 @@ func (a *Apps) Settings(ctx context.Context) (protocol.Settings, error) {
 }
 
 func scanAgentApp(row pgx.CollectableRow) (app protocol.App, err error) {
-	err = row.Scan(&app.ID, &app.Name, &app.Origins, &app.Addresses)
+	err = row.Scan(&app.ID, &app.Name, &app.Origins, &app.Addresses, &app.LinkHosts, &app.AppleAppIDs, &app.AndroidApps)
 	return app, err
 }
 
@@ -66,7 +66,7 @@ func scanAgentLink(row pgx.CollectableRow) (protocol.Link, error) {
 	return protocol.Link{
 		ID: link.ID, Slug: link.Slug, App: link.App, MediaSource: link.MediaSource, Campaign: link.Campaign,
 		AdSet: link.AdSet, Ad: link.Ad, Keyword: link.Keyword, Retargeting: link.Retargeting,
-		DeepLinks: link.DeepLinks, Redirects: link.Redirects, Stores: link.Stores, Fallback: link.Fallback,
+		DeepLinks: link.DeepLinks, Redirects: link.Redirects, Stores: link.Stores, Fallback: link.Fallback, Open: link.Open,
 	}, err
 }
 

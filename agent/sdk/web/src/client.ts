@@ -1,4 +1,4 @@
-import { visit } from './context';
+import { arrival, visit } from './context';
 import { Queue } from './queue';
 import { Route } from './route';
 import { type Fault, MAX_BATCH, Sender } from './sender';
@@ -45,6 +45,8 @@ export class Client {
   private readonly sender: Sender;
   private readonly options: Options;
   private permissions: Consent;
+  /** The click that brought somebody here, until a page has told it: the page may have left the address by then. */
+  private arrival = arrival();
 
   constructor(options: Options) {
     if (!options.writeKey || !/^https?:\/\//.test(options.host ?? '')) {
@@ -71,7 +73,8 @@ export class Client {
 
   /** A page that the person sees. */
   page(name?: string, properties: Properties = {}, extra?: Extra): boolean {
-    const { page, clickId } = visit(this.permissions);
+    const { page, clickId = this.permissions.attribution === false ? undefined : this.arrival } = visit(this.permissions);
+    this.arrival = undefined;
     return this.enqueue({ type: 'page', name, properties: { ...page, ...(clickId && { click_id: clickId }), ...properties } }, extra);
   }
 

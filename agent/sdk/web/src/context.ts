@@ -1,7 +1,7 @@
 import type { Consent } from './client';
 
-/** The parameter that a network adds to its links, and the name of the network. */
-const NETWORKS: Record<string, string> = { gclid: 'google', fbclid: 'facebook', ttclid: 'tiktok', msclkid: 'microsoft' };
+/** The parameters that ad networks add to links, in lower case. The agent knows whose each is. */
+const NETWORKS = /^(\w*cl(ick|k)?id|[gw]braid|li_fat_id|sccid|epik|rdt_cid|dicbo|tblci|vmcid|cjevent|awc|zanpid|ransiteid|tduid)$/i;
 const NAMES: Record<string, string> = { campaign: 'name' };
 
 export interface Visit {
@@ -17,12 +17,12 @@ export interface Visit {
 export function visit(consent: Consent): Visit {
   const { origin, pathname, search } = location;
   const parameters = new URLSearchParams(consent.attribution === false ? '' : search);
-  if (consent.ads === false) for (const name in NETWORKS) parameters.delete(name);
+  if (consent.ads === false) for (const name of [...parameters.keys()]) if (NETWORKS.test(name)) parameters.delete(name);
   const plain = consent.attribution !== false && consent.ads !== false;
   const query = plain ? search : String(parameters) && '?' + parameters;
   const referrer = document.referrer;
   const page = { path: pathname, referrer: plain ? referrer : referrer.split('?')[0], search: query, title: document.title, url: origin + pathname + query };
-  const { campaign, clickId } = campaignOf(parameters);
+  const campaign = campaignOf(parameters);
   const context = {
     ...(campaign && { campaign }),
     ...(Object.keys(consent).length > 0 && { consent }),
@@ -32,22 +32,21 @@ export function visit(consent: Consent): Visit {
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     userAgent: navigator.userAgent,
   };
-  return { context, page, clickId };
+  return { context, page, clickId: arrival(query) };
 }
 
-function campaignOf(parameters: URLSearchParams): { campaign: Record<string, string> | undefined; clickId: string | undefined } {
+/** The click of a link of ours that brought somebody to this page. */
+export function arrival(search = location.search): string | undefined {
+  const parameters = new URLSearchParams(search);
+  return parameters.get('umcid') || parameters.get('click_id') || undefined;
+}
+
+function campaignOf(parameters: URLSearchParams): Record<string, string> | undefined {
   const campaign: Record<string, string> = {};
-  let clickId = parameters.get('click_id') || undefined;
   parameters.forEach((value, name) => {
     if (!name.startsWith('utm_') || !value) return;
     const short = name.slice(4);
     campaign[NAMES[short] ?? short] ??= value;
   });
-  for (const name in NETWORKS) {
-    const id = parameters.get(name);
-    if (!id) continue;
-    clickId ??= id;
-    campaign.source ??= NETWORKS[name]!;
-  }
-  return { campaign: Object.keys(campaign).length > 0 ? campaign : undefined, clickId };
+  return Object.keys(campaign).length > 0 ? campaign : undefined;
 }

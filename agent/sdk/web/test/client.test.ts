@@ -107,23 +107,40 @@ describe('the person', () => {
 describe('consent', () => {
   const ADDRESS = 'https://shop.example/?utm_source=news&gclid=g-1&size=42';
 
-  test('to all purposes is told, and click ids are those of the visit', async () => {
+  test('to all purposes is told, and the address keeps the click ids of networks, which the agent knows', async () => {
     const page = new Page(new Map(), [], ADDRESS + '&utm_campaign=spring');
     const client = page.client({ consent: { attribution: true, ads: true } });
     client.page();
-    client.track('Seen');
     await pass(1000);
-    const [visited, seen] = page.messages;
-    expect(visited!.context).toMatchObject({ campaign: { source: 'news', name: 'spring' }, consent: { attribution: true, ads: true } });
-    expect(visited!.properties.click_id).toBe('g-1');
-    expect(seen!.properties.click_id).toBeUndefined();
+    const [visited] = page.messages;
+    expect(visited!.context).toMatchObject({ campaign: { source: 'news', name: 'spring' }, consent: { attribution: true, ads: true }, page: { search: expect.stringContaining('gclid=g-1') } });
+    expect(visited!.properties.click_id).toBeUndefined();
   });
 
-  test('a click id alone names its network', async () => {
-    const page = new Page(new Map(), [], 'https://shop.example/?ttclid=t-1');
-    page.client().page();
+  test.each(['umcid=c-1', 'click_id=c-1'])('a click of ours arrives with the page that it leads to: %s', async (parameter) => {
+    const page = new Page(new Map(), [], 'https://shop.example/?' + parameter);
+    const client = page.client();
+    client.page();
+    client.track('Seen');
     await pass(1000);
-    expect(page.messages[0]).toMatchObject({ context: { campaign: { source: 'tiktok' } }, properties: { click_id: 't-1' } });
+    expect(page.messages.map((message) => message.properties.click_id)).toEqual(['c-1', undefined]);
+  });
+
+  test('a click of ours arrives also where the page has cleaned its address before it tells', async () => {
+    const page = new Page(new Map(), [], 'https://shop.example/?umcid=c-1');
+    const client = page.client();
+    vi.stubGlobal('location', new URL('https://shop.example/sale'));
+    client.page();
+    client.page();
+    await pass(1000);
+    expect(page.messages.map((message) => message.properties.click_id)).toEqual(['c-1', undefined]);
+  });
+
+  test('refused for attribution leaves no click', async () => {
+    const page = new Page(new Map(), [], 'https://shop.example/?umcid=c-1');
+    page.client({ consent: { attribution: false } }).page();
+    await pass(1000);
+    expect(JSON.stringify(page.messages)).not.toContain('c-1');
   });
 
   test('refused for ads leaves no click id of a network anywhere', async () => {
