@@ -36,10 +36,10 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: { groups: [{ name: 'parts', test: /src\/(parts\/(frame\/PageHead|form\/Choice|table\/Source)|lib\/models)\./ }] },
-        // The first file names all the others: shorter hashes make it smaller, and 36 bits still tell versions apart.
-        entryFileNames: 'assets/[name]-[hash:6].js',
-        chunkFileNames: 'assets/[name]-[hash:6].js',
-        assetFileNames: 'assets/[name]-[hash:6][extname]',
+        // The first file names all the others: short hashes make it smaller, and 48 bits tell versions apart.
+        entryFileNames: 'assets/[name]-[hash:8].js',
+        chunkFileNames: 'assets/[name]-[hash:8].js',
+        assetFileNames: 'assets/[name]-[hash:8][extname]',
       },
     },
     manifest: 'manifest.json', // read by the size budget

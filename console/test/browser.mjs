@@ -27,7 +27,7 @@ import {
   checkSettings,
 } from './manage.mjs';
 import { checkStart } from './start.mjs';
-import { checkConversions, checkModels, checkHome, equal, signIn, signOut } from './steps.mjs';
+import { checkCampaigns, checkConversions, checkModels, checkHome, equal, signIn, signOut } from './steps.mjs';
 
 const { env } = process;
 
@@ -76,6 +76,7 @@ async function walk(visit, { admin, app, changes, mocked }) {
   await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
   if (app) await page.goto(`/apps/${encodeURIComponent(app)}/home`);
   await checkHome(visit);
+  await checkCampaigns(visit);
   await checkModels(visit);
   await checkStudies(visit);
   if (changes) await checkStart(visit);

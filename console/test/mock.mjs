@@ -122,6 +122,8 @@ export function startMock({ port = 0, tokenLifeMs = 600_000 } = {}) {
     if (!userOf(email).permissions.includes(needed(method, path))) throw new Refusal(403, 'Your roles do not allow this.', 'forbidden');
     if (path.startsWith('provider')) return provider.settings(method, body);
     if (/^users\/.*\/identities/.test(path)) return provider.identities(path.includes('owner') ? method : 'NOBODY', path.split('/')[3]);
+    if (method === 'POST' && path.endsWith('/costs'))
+      return [{ stored: 2, replaced: 1, rows: 2, skipped: 0, format: 'ours', as_of: new Date().toISOString() }];
     const changed = studies.answer(method, path, body) ?? admin.answer(method, path, query, body, email);
     if (changed) return changed;
     const found = method === 'GET' ? answer(path, query) : null;

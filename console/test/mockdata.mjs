@@ -1,4 +1,5 @@
 // Deterministic data for mock.mjs: a month of an app with a dozen media sources.
+import { Grid } from './mockgrid.mjs';
 import { study } from './mockstudies.mjs';
 
 export const APP = { id: '0198c1a2-demo', name: 'Northwind Shop', currency: 'EUR', timezone: 'Europe/Berlin', created_at: '2026-01-05T09:00:00Z' };
@@ -272,6 +273,8 @@ const agentAt = (i) => ({
   last_seen: new Date(Date.now() - 1500 * (i + 1) ** 4).toISOString(),
 });
 
+const grid = new Grid(attribution);
+
 /** The body for a path below /api/v1/, or null where there is none. */
 export function answer(path, query) {
   if (path === 'cluster') return CLUSTER;
@@ -284,6 +287,7 @@ export function answer(path, query) {
   if (rest === 'conversions') return app === EMPTY ? { data: [], next_cursor: null } : conversions(query);
   return (
     study(attribution, rest, app, query) ??
+    grid.answer(rest, app, query) ??
     { 'reports/overview': overview, 'reports/timeseries': timeseries, 'reports/attribution': attribution }[rest]?.(app, query) ??
     null
   );

@@ -10,13 +10,17 @@ const browser = await launch();
 const app = `/apps/${mock.app}`;
 const PAGES = {
   overview: `${app}/home`,
-  revenue: `${app}/home?range=7d&metric=revenue&interval=hour`,
+  revenue: `${app}/home?range=7d&metric=revenue`,
+  campaigns: `${app}/campaigns`,
+  why: `${app}/campaigns?why=media_source:tiktok`,
+  paths: `${app}/paths`,
+  start: `${app}/start`,
   models: `${app}/models`,
   conversions: `${app}/conversions`,
   journey: `${app}/journey?id=0199-conv-3`,
   journey2: `${app}/journey?id=0199-conv-8`,
   organic: `${app}/journey?id=0199-conv-2`,
-  cluster: '/cluster',
+  health: '/health',
   missing: '/nowhere',
   empty: '/apps/0198c1a2-none/home',
 };

@@ -14,7 +14,8 @@ export async function checkStart(visit) {
     await page.getByRole('button', { name: sdk, exact: true }).click();
     ok((await page.getByRole('region', { name: `${sdk} snippet` }).innerText()).includes(key), `the ${sdk} snippet is ready to paste`);
   }
-  await page.reload();
-  await page.getByRole('heading', { name: 'The first event' }).waitFor();
+  await page.getByRole('link', { name: 'Keys & SDKs', exact: true }).first().click();
+  await page.getByRole('heading', { name: 'Keys & SDKs', level: 1 }).waitFor();
+  await page.getByText('First key').first().waitFor();
   equal((await page.content()).includes(key), false, 'the key is not shown again');
 }

@@ -81,7 +81,7 @@ async function storeRate(visit) {
     await page.getByLabel('Day', { exact: true }).fill('1999-01-04');
     await page.getByLabel('is in', { exact: true }).fill('xts');
     await page.getByLabel(/^Rate/).fill(rate);
-    await page.getByRole('button', { name: 'Store' }).click();
+    await page.getByRole('button', { name: 'Store', exact: true }).click();
     await page.getByText('1 rate is stored.').waitFor();
   };
   await store('1.25');

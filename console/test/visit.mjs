@@ -43,7 +43,9 @@ export class Visit {
       if (!url.pathname.startsWith('/api/v1/') || !response.ok() || response.status() === 204) return;
       const body = await response.json().catch(() => null);
       const path = url.pathname.slice('/api/v1/'.length).replace(/^apps\/[^/]+\//, '');
-      this.answers.set(path + (path === 'reports/attribution' ? `?${url.searchParams.get('model')}` : ''), body);
+      const asked = { 'reports/attribution': 'model', 'reports/performance': 'group_by' }[path];
+      const compared = asked && url.searchParams.has('compare') ? ' compared' : '';
+      this.answers.set(path + (asked ? `?${url.searchParams.get(asked)}${compared}` : ''), body);
     });
   }
 

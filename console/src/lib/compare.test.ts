@@ -1,60 +1,41 @@
 import { expect, it } from 'vitest';
-import { compare, differenceFrom } from './compare.ts';
-import { decimal } from './decimal.ts';
-import { MODELS, type Model } from './models.ts';
-import type { AttributionReport } from './shapes.ts';
+import { compare, creditIn, mostMoved } from './compare.ts';
 
-function report(model: Model, rows: [string, string, string][], total: [string, string]): AttributionReport {
-  return {
-    model,
-    rows: rows.map(([media_source, conversions, revenue]) => ({ media_source, conversions, revenue, revenue_by_currency: [], share: 0 })),
-    currency: 'EUR',
-    group_by: ['media_source'],
-    total: { conversions: total[0], revenue: total[1], revenue_by_currency: [] },
-  };
-}
+const figures = (events: string, revenue: string) => ({ events, revenue });
+const answer = {
+  group_by: ['media_source'],
+  next_cursor: null,
+  rows: [
+    { media_source: 'small', metrics: {}, models: { first_touch: figures('1.000000', '10.000000'), last_touch: figures('3.000000', '40.000000') } },
+    { media_source: 'large', metrics: {}, models: { first_touch: figures('4.000000', '90.000000'), last_touch: figures('2.000000', '60.000000') } },
+  ],
+  total: { metrics: {}, models: { first_touch: figures('5.000000', '100.000000'), last_touch: figures('5.000000', '100.000000') } },
+};
 
-const thirds: [string, string, string][] = [
-  ['meta', '1.333333', '117.333333'],
-  ['organic', '1.333333', '117.333333'],
-  ['google', '0.333334', '117.333334'],
-];
-const even = Object.fromEntries(MODELS.map((model) => [model, report(model, thirds, ['3.000000', '352.000000'])])) as Record<
-  Model,
-  AttributionReport
->;
+it('puts the greatest credit under the base first', () => {
+  expect(compare(answer, 'last_touch').rows.map(({ names }) => names[0])).toEqual(['large', 'small']);
+  expect(compare(answer, 'first_touch').models).toEqual(['first_touch', 'last_touch']);
+});
 
-it('totals are the sums of the rows, exactly', () => {
-  const { total, disagreeing } = compare(even, 'linear');
-  for (const model of MODELS) {
-    expect(decimal(total[model].conversions)).toBe('3.000000');
-    expect(decimal(total[model].revenue)).toBe('352.000000');
-  }
+it('adds the rows up exactly, and says where the server says otherwise', () => {
+  const { total, disagreeing } = compare(answer, 'last_touch');
+  expect(total.get('first_touch')).toEqual({ events: 5_000_000n, revenue: 100_000_000n });
   expect(disagreeing).toEqual([]);
+  const wrong = { ...answer, total: { metrics: {}, models: { ...answer.total.models, last_touch: figures('5.000000', '100.000001') } } };
+  expect(compare(wrong, 'last_touch').disagreeing).toEqual(['last_touch']);
+  expect(compare({ ...wrong, next_cursor: 'more' }, 'last_touch').disagreeing).toEqual([]);
 });
 
-it('notices a total of the server that is off by a millionth', () => {
-  const off = { ...even, linear: report('linear', thirds, ['3.000000', '352.000001']) };
-  expect(compare(off, 'last_touch').disagreeing).toEqual(['linear']);
+it('shades by what is moved', () => {
+  const comparison = compare(answer, 'last_touch');
+  expect(mostMoved(comparison, 'last_touch', 'revenue')).toBe(30);
+  expect(comparison.rows.map((row) => creditIn(row, 'markov', 'revenue'))).toEqual([0n, 0n]);
 });
 
-it('gives nothing to a source that a model does not name, and orders by the base', () => {
-  const first = report('first_touch', [['podcast', '3', '352']], ['3', '352']);
-  const { rows } = compare({ ...even, first_touch: first }, 'last_touch');
-  expect(rows.map((row) => row.mediaSource)).toEqual(['google', 'meta', 'organic', 'podcast']);
-  const podcast = rows[3];
-  expect(podcast?.credit.first_touch.conversions).toBe(3_000_000n);
-  expect(podcast?.credit.linear.conversions).toBe(0n);
-});
-
-it('takes reports without rows', () => {
-  const empty = Object.fromEntries(MODELS.map((model) => [model, report(model, [], ['0', '0'])])) as Record<Model, AttributionReport>;
-  expect(compare(empty, 'linear')).toMatchObject({ rows: [], disagreeing: [] });
-});
-
-it('measures differences from the base', () => {
-  expect(differenceFrom(100n, 150n)).toBe(500_000n);
-  expect(differenceFrom(100n, 0n)).toBe(-1_000_000n);
-  expect(differenceFrom(0n, 5n)).toBeNull();
-  expect(differenceFrom(0n, 0n)).toBe(0n);
+it('takes an answer without rows', () => {
+  expect(compare({ group_by: ['media_source'], rows: [], total: { metrics: {} }, next_cursor: null }, 'linear')).toMatchObject({
+    rows: [],
+    models: [],
+    disagreeing: [],
+  });
 });

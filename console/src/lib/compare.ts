@@ -1,70 +1,66 @@
-import { micros, ratio } from './decimal.ts';
-import { MODELS, type Model } from './models.ts';
-import type { AttributionReport } from './shapes.ts';
+import { approximate, micros } from './decimal.ts';
+import { ANY_MODELS, type AnyModel } from './models.ts';
+import type { Performance } from './performance.ts';
 
-/** What one media source gets under one model. */
+/** What one row gets under one model. */
 export interface Credit {
-  conversions: bigint;
+  events: bigint;
   revenue: bigint;
-}
-
-export interface ComparedRow {
-  mediaSource: string;
-  credit: Record<Model, Credit>;
-}
-
-export interface Comparison {
-  rows: ComparedRow[];
-  /** The sums of the rows, computed here. */
-  total: Record<Model, Credit>;
-  /** Models whose total, as the server states it, is not the sum of its rows. It must stay empty. */
-  disagreeing: Model[];
 }
 
 export type Measure = keyof Credit;
 
-function everyModel<T>(make: (model: Model) => T): Record<Model, T> {
-  return Object.fromEntries(MODELS.map((model) => [model, make(model)])) as Record<Model, T>;
+export interface ComparedRow {
+  /** The values of the dimensions that the rows are by. */
+  names: string[];
+  credit: Map<AnyModel, Credit>;
 }
 
-/** Puts five reports side by side, greatest credit under the base model first. */
-export function compare(reports: Record<Model, AttributionReport>, base: Model): Comparison {
-  const rows = new Map<string, ComparedRow>();
-  for (const model of MODELS) {
-    for (const row of reports[model].rows ?? []) {
-      const mediaSource = row.media_source ?? '';
-      let compared = rows.get(mediaSource);
-      if (!compared) {
-        compared = { mediaSource, credit: everyModel(() => ({ conversions: 0n, revenue: 0n })) };
-        rows.set(mediaSource, compared);
-      }
-      compared.credit[model].conversions += micros(row.conversions);
-      compared.credit[model].revenue += micros(row.revenue);
-    }
-  }
-  const sorted = [...rows.values()].sort(
-    (a, b) =>
-      descending(a.credit[base].revenue, b.credit[base].revenue) ||
-      descending(a.credit[base].conversions, b.credit[base].conversions) ||
-      a.mediaSource.localeCompare(b.mediaSource, 'en'),
-  );
-  const total = everyModel((model) => ({
-    conversions: sorted.reduce((all, row) => all + row.credit[model].conversions, 0n),
-    revenue: sorted.reduce((all, row) => all + row.credit[model].revenue, 0n),
+export interface Comparison {
+  /** The models that there are figures of: five, or seven where the data-driven ones were computed. */
+  models: AnyModel[];
+  rows: ComparedRow[];
+  /** The sums of the rows, computed here. */
+  total: Map<AnyModel, Credit>;
+  /** Models whose total, as the server states it, is not the sum of its rows. It must stay empty. */
+  disagreeing: AnyModel[];
+}
+
+const NOTHING: Credit = { events: 0n, revenue: 0n };
+const creditOf = (figures: { events: string; revenue: string } | undefined): Credit =>
+  figures ? { events: micros(figures.events), revenue: micros(figures.revenue) } : NOTHING;
+
+export const creditIn = (row: ComparedRow, model: AnyModel, measure: Measure): bigint => (row.credit.get(model) ?? NOTHING)[measure];
+
+/** Puts all models side by side, greatest credit under the base model first. */
+export function compare(answer: Pick<Performance, 'group_by' | 'rows' | 'total' | 'next_cursor'>, base: AnyModel): Comparison {
+  const models = ANY_MODELS.filter((model) => answer.total.models?.[model] || answer.rows.some((row) => row.models?.[model]));
+  const rows = answer.rows.map((row): ComparedRow => ({
+    names: answer.group_by.map((name) => String(row[name as 'media_source'] ?? '')),
+    credit: new Map(models.map((model) => [model, creditOf(row.models?.[model])])),
   }));
-  const disagreeing = MODELS.filter((model) => {
-    const stated = reports[model].total;
-    return micros(stated.conversions) !== total[model].conversions || micros(stated.revenue) !== total[model].revenue;
-  });
-  return { rows: sorted, total, disagreeing };
+  const sum = (model: AnyModel, measure: Measure) => rows.reduce((all, row) => all + creditIn(row, model, measure), 0n);
+  const total = new Map(models.map((model) => [model, { events: sum(model, 'events'), revenue: sum(model, 'revenue') }]));
+  // Only a whole list can be added up.
+  const disagreeing = answer.next_cursor
+    ? []
+    : models.filter((model) => {
+        const stated = answer.total.models?.[model];
+        return stated && (micros(stated.events) !== total.get(model)?.events || micros(stated.revenue) !== total.get(model)?.revenue);
+      });
+  const descending = (a: bigint, b: bigint) => (a === b ? 0 : a > b ? -1 : 1);
+  const key = models.includes(base) ? base : (models[0] ?? base);
+  rows.sort(
+    (a, b) =>
+      descending(creditIn(a, key, 'revenue'), creditIn(b, key, 'revenue')) ||
+      descending(creditIn(a, key, 'events'), creditIn(b, key, 'events')) ||
+      a.names.join('\n').localeCompare(b.names.join('\n'), 'en'),
+  );
+  return { models, rows, total, disagreeing };
 }
 
-function descending(a: bigint, b: bigint): number {
-  return a === b ? 0 : a > b ? -1 : 1;
-}
-
-/** How far a value lies from the base model's, in millionths of the base; null where the base is nothing and the value is not. */
-export function differenceFrom(base: bigint, value: bigint): bigint | null {
-  if (base === value) return 0n;
-  return ratio(value - base, base);
+/** The most that any model moves from the base in one row; shades are parts of it, so that money counts and not percent. */
+export function mostMoved({ rows, models }: Comparison, base: AnyModel, measure: Measure): number {
+  const moves = rows.flatMap((row) => models.map((model) => Math.abs(approximate(creditIn(row, model, measure) - creditIn(row, base, measure)))));
+  return Math.max(0, ...moves);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addDays, ago, dayOf, daysBetween, intervalsFor, isDay, knownZone, rangeQuery, readRange, span, startOfDay } from './dates.ts';
+import { addDays, ago, dayOf, daysBetween, isDay, knownZone, rangeBefore, rangeQuery, readRange, span, startOfDay } from './dates.ts';
 
 const iso = (time: number) => new Date(time).toISOString();
 
@@ -82,13 +82,6 @@ describe('readRange', () => {
   });
 });
 
-it('offers intervals that give a readable number of points', () => {
-  const range = (from: string, to: string) => ({ from, to, preset: '' });
-  expect(intervalsFor(range('2026-11-01', '2026-11-02'))[0]).toBe('hour');
-  expect(intervalsFor(range('2026-11-01', '2026-11-08'))[0]).toBe('day');
-  expect(intervalsFor(range('2026-01-01', '2026-11-08'))).toEqual(['week', 'day']);
-});
-
 it('writes lengths of time in their two largest units', () => {
   expect(span(2 * 86_400_000 + 3 * 3_600_000 + 59_000)).toBe('2 d 3 h');
   expect(span(86_400_000 + 59_000)).toBe('1 d');
@@ -98,4 +91,11 @@ it('writes lengths of time in their two largest units', () => {
   expect(ago('2026-11-22T10:00:00Z', Date.parse('2026-11-22T12:30:00Z'))).toBe('2 h ago');
   expect(ago('2026-11-22T10:00:00Z', Date.parse('2026-11-22T10:00:01Z'))).toBe('just now');
   expect(ago('nonsense', 0)).toBe('–');
+});
+
+it('finds the days to compare with', () => {
+  const range = (from: string, to: string) => ({ from, to, preset: '' });
+  expect(rangeBefore(range('2026-11-01', '2026-12-01'), 'previous')).toEqual(range('2026-10-02', '2026-11-01'));
+  expect(rangeBefore(range('2026-11-01', '2026-12-01'), 'year')).toEqual(range('2025-11-01', '2025-12-01'));
+  expect(rangeBefore(range('2028-02-29', '2028-03-01'), 'year')).toEqual(range('2027-03-01', '2027-03-02'));
 });

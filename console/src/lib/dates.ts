@@ -113,6 +113,16 @@ function presetRange(preset: string, today: Day): { from: Day; to: Day } {
   return { from: addDays(to, -Number.parseInt(preset, 10)), to };
 }
 
+/** The days that a range is compared with: as many before it, or the same ones a year ago. */
+export function rangeBefore({ from, to }: Range, compare: 'previous' | 'year'): Range {
+  const days = daysBetween(from, to);
+  if (compare === 'previous') return { from: addDays(from, -days), to: from, preset: '' };
+  const past = new Date(Date.parse(from));
+  past.setUTCFullYear(past.getUTCFullYear() - 1);
+  const begins = past.toISOString().slice(0, 10);
+  return { from: begins, to: addDays(begins, days), preset: '' };
+}
+
 /** "Last 30 days", or the days themselves. */
 export function rangeName(range: Range): string {
   if (range.preset) return PRESETS[range.preset] ?? range.preset;
@@ -124,18 +134,6 @@ export function rangeName(range: Range): string {
 export function rangeQuery(range: Range, zone: string): { from: string; to: string } {
   const instant = (day: Day) => new Date(startOfDay(day, zone)).toISOString().replace('.000Z', 'Z');
   return { from: instant(range.from), to: instant(range.to) };
-}
-
-export type Interval = 'hour' | 'day' | 'week';
-export const INTERVALS: Interval[] = ['hour', 'day', 'week'];
-
-/** The intervals that give a readable number of points over a range, best first. */
-export function intervalsFor(range: Range): Interval[] {
-  const days = daysBetween(range.from, range.to);
-  if (days <= 2) return ['hour', 'day'];
-  if (days <= 14) return ['day', 'hour'];
-  if (days <= 120) return ['day', 'week'];
-  return ['week', 'day'];
 }
 
 function formatter(options: Intl.DateTimeFormatOptions): (time: number | string, zone: string) => string {

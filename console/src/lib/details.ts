@@ -1,17 +1,11 @@
 import type { Api } from './api.ts';
 import { rangeQuery } from './dates.ts';
-import { MODELS, type Model } from './models.ts';
-import { attribution, path, type Scope } from './reports.ts';
-import type { App, AttributionReport, ConversionRow, Journey, Page } from './shapes.ts';
+import { path, type Scope } from './reports.ts';
+import type { App, ConversionRow, Journey, Page } from './shapes.ts';
 
 /** The questions of the pages behind the overview. */
 
 const CONVERSIONS_PER_PAGE = 50;
-
-export async function allModels(api: Api, scope: Scope, currency: string, signal: AbortSignal): Promise<Record<Model, AttributionReport>> {
-  const answers = await Promise.all(MODELS.map(async (model) => [model, await attribution(api, scope, model, currency, signal)] as const));
-  return Object.fromEntries(answers) as Record<Model, AttributionReport>;
-}
 
 export function conversions(api: Api, { app, zone, range }: Scope, cursor: string | null, signal: AbortSignal): Promise<Page<ConversionRow>> {
   return api.get(path(app, 'conversions'), { ...rangeQuery(range, zone), limit: CONVERSIONS_PER_PAGE, cursor }, signal);

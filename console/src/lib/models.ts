@@ -27,7 +27,3 @@ export const MODEL_RULES: Record<Model, string> = {
   time_decay: 'More credit the closer to the conversion',
   position_based: 'Most credit to the first and the last touch, the rest to those between',
 };
-
-export function isModel(name: string | null): name is Model {
-  return MODELS.some((model) => model === name);
-}

@@ -14,6 +14,7 @@ export const GROUPS: readonly { name: string; entries: readonly Entry[] }[] = [
     name: 'Analyse',
     entries: [
       { page: 'home', name: 'Home' },
+      { page: 'campaigns', name: 'Campaigns' },
       { page: 'models', name: 'Models' },
       { page: 'paths', name: 'Paths' },
     ],

@@ -1,25 +1,7 @@
-import type { Api } from './api.ts';
+import type { Api, Query } from './api.ts';
 import { rangeQuery, type Range } from './dates.ts';
-import type { AnyModel, Model } from './models.ts';
-import type { App, AttributionReport, Overview, Page, Timeseries } from './shapes.ts';
-
-/** The questions of the overview, one function each; those of the pages behind it are in details.ts, so that the first visit does without them. */
-
-export const METRICS = ['events', 'clicks', 'impressions', 'installs', 'conversions', 'revenue'] as const;
-export type Metric = (typeof METRICS)[number];
-
-export const METRIC_NAMES: Record<Metric, string> = {
-  events: 'Events',
-  clicks: 'Clicks',
-  impressions: 'Impressions',
-  installs: 'Installs',
-  conversions: 'Conversions',
-  revenue: 'Revenue',
-};
-
-export function isMetric(name: string | null): name is Metric {
-  return METRICS.some((metric) => metric === name);
-}
+import type { AnyModel } from './models.ts';
+import type { App, Overview, Page } from './shapes.ts';
 
 export const COMPARISONS = ['previous', 'year', 'none'] as const;
 export type Compare = (typeof COMPARISONS)[number];
@@ -43,6 +25,11 @@ export interface Scope extends About {
   asked: number;
 }
 
+/** The parameters that every report takes alike. */
+export function asked({ zone, range, filters, currency, fraud }: Scope): Query {
+  return { ...rangeQuery(range, zone), tz: zone, filter: filters, currency, fraud: fraud === 'net' ? fraud : null };
+}
+
 const MAX_APP_PAGES = 20;
 
 export function path(app: App, rest: string): string {
@@ -63,20 +50,4 @@ export async function listApps(api: Api, signal: AbortSignal): Promise<App[]> {
 
 export function overview(api: Api, { app, zone, range }: Scope, signal: AbortSignal): Promise<Overview> {
   return api.get(path(app, 'reports/overview'), rangeQuery(range, zone), signal);
-}
-
-export interface SeriesQuestion {
-  metric: Metric;
-  interval: string;
-  currency: string;
-}
-
-export function timeseries(api: Api, { app, zone, range }: Scope, question: SeriesQuestion, signal: AbortSignal): Promise<Timeseries> {
-  const { metric, interval, currency } = question;
-  const query = { ...rangeQuery(range, zone), interval, tz: zone, metric, currency: metric === 'revenue' ? currency : null };
-  return api.get(path(app, 'reports/timeseries'), query, signal);
-}
-
-export function attribution(api: Api, { app, zone, range }: Scope, model: Model, currency: string, signal: AbortSignal): Promise<AttributionReport> {
-  return api.get(path(app, 'reports/attribution'), { ...rangeQuery(range, zone), model, group_by: 'media_source', currency }, signal);
 }

@@ -8,6 +8,7 @@ import type { Permission } from './shapes.ts';
  */
 const APP_PAGES = {
   home: 'reports.read',
+  campaigns: 'reports.read',
   models: 'reports.read',
   paths: 'reports.read',
   conversions: 'raw.read',

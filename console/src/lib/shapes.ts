@@ -19,9 +19,7 @@ export type App = Item<'apps'>;
 
 export type Overview = Answer<'apps/{app}/reports/overview'>;
 export type Money = Pick<Overview['revenue'][number], 'currency' | 'amount'>;
-export type Timeseries = Answer<'apps/{app}/reports/timeseries'>;
 export type AttributionReport = Answer<'apps/{app}/reports/attribution'>;
-export type AttributionRow = AttributionReport['rows'][number];
 export type ConversionRow = Item<'apps/{app}/conversions'>;
 /** One conversion: its touches, what each model gives them, and who won the install behind it. */
 export type Journey = Answer<'apps/{app}/conversions/{conversion}'>;

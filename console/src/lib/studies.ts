@@ -2,7 +2,7 @@ import type { Api } from './api.ts';
 import type { Answer, Item } from './contract.ts';
 import { rangeQuery } from './dates.ts';
 import { MODEL_NAMES } from './models.ts';
-import { path, type Scope } from './reports.ts';
+import { asked, path, type Scope } from './reports.ts';
 import type { Settings } from './managed.ts';
 import type { AttributionReport, Page } from './shapes.ts';
 
@@ -24,10 +24,10 @@ export function twoModels(
 
 export type Paths = Answer<'apps/{app}/reports/paths'>;
 
-const TOP_PATHS = 50;
+const TOP_PATHS = 500;
 
-export function paths(api: Api, { app, zone, range }: Scope, currency: string, signal: AbortSignal): Promise<Paths> {
-  return api.get(path(app, 'reports/paths'), { ...rangeQuery(range, zone), currency, limit: TOP_PATHS }, signal);
+export function paths(api: Api, scope: Scope, signal: AbortSignal): Promise<Paths> {
+  return api.get(path(scope.app, 'reports/paths'), { ...asked(scope), limit: TOP_PATHS }, signal);
 }
 
 export interface Bar {

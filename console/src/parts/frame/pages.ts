@@ -6,6 +6,7 @@ type Loaded = Promise<{ default: Component }>;
 /** Each page is a chunk of its own, so the first visit loads only what it shows. */
 const PAGES: Record<AppPage | PlainPage, () => Loaded> = {
   home: () => import('../../pages/home/Home.svelte'),
+  campaigns: () => import('../../pages/campaigns/Campaigns.svelte'),
   models: () => import('../../pages/models/Models.svelte'),
   paths: () => import('../../pages/paths/Paths.svelte'),
   conversions: () => import('../../pages/conversions/Conversions.svelte'),
