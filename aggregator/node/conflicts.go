@@ -18,7 +18,8 @@ import (
 const (
 	conflictsName   = "event-id-conflicts" // of the lease and the watermark
 	conflictsEvery  = time.Minute
-	conflictsPause  = 50               // a search waits as many times as long as the last one took: it takes 2 % of the time
+	conflictsPause  = 50               // a search waits as many times as long as the last one took: it takes 2 % of the time,
+	conflictsWait   = 3 * time.Minute  // except under load, where a conflict must be told within five minutes all the same
 	conflictsMargin = 2 * time.Minute  // longer than an insert takes
 	conflictsSlice  = 10 * time.Minute // of what was stored, searched together
 	conflictsStart  = 24 * time.Hour   // a first search goes no further back
@@ -51,9 +52,14 @@ func (f *finder) Run(ctx context.Context) error {
 		if err := f.search(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("conflicts of message ids not looked for, it is tried again", "error", err)
 		}
-		wait = max(conflictsEvery, conflictsPause*time.Since(begun))
+		wait = untilNextSearch(time.Since(begun))
 	}
 	return nil
+}
+
+// untilNextSearch returns how long to wait after a search that took so long.
+func untilNextSearch(took time.Duration) time.Duration {
+	return min(max(conflictsEvery, conflictsPause*took), conflictsWait)
 }
 
 // search looks through what was stored since the watermark, and moves it.

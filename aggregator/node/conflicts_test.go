@@ -129,3 +129,16 @@ func TestOneContentOfAnIdCountsWhateverItStates(t *testing.T) {
 		t.Errorf("the watermark is %v; %v", mark, err)
 	}
 }
+
+// TestConflictsAreToldWithinFiveMinutes however long a search takes.
+func TestConflictsAreToldWithinFiveMinutes(t *testing.T) {
+	for _, took := range []time.Duration{0, time.Second, 10 * time.Second, 45 * time.Second, 110 * time.Second} {
+		// The worst case: a conflict is stored just after a search began that does not see it.
+		if told := took + untilNextSearch(took) + took; took < time.Minute && told > 5*time.Minute {
+			t.Errorf("a search of %s tells of a conflict after %s", took, told)
+		}
+		if wait := untilNextSearch(took); wait < conflictsEvery || wait > conflictsWait {
+			t.Errorf("after a search of %s it waits %s", took, wait)
+		}
+	}
+}

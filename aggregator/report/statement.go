@@ -87,6 +87,7 @@ func (s *Statement) creditedTo(q *Query) *Statement {
 // madeIn keeps the attributions of conversions that were made in the countries of
 // the query, and without the marked ones if it is about net figures.
 func (s *Statement) madeIn(q *Query) *Statement {
+	s.add("\n    AND repeat_of = ''") // an order that is named again counts nowhere
 	if q.Net {
 		s.add("\n    AND fraud_rule = ''")
 	}

@@ -183,7 +183,7 @@ func creditStream(q *Query, event string, models []string) *stream {
 	for _, m := range models {
 		b.add(", credit_" + m + "_of, revenue_" + m + "_of")
 	}
-	b.add("\nFROM (SELECT * FROM attributions FINAL ").within(q)
+	b.add("\nFROM (SELECT * FROM attributions FINAL ").within(q).add(" AND repeat_of = ''") // an order that is named again counts nowhere
 	switch event {
 	case "":
 	case AnyEvent:

@@ -2,6 +2,7 @@ SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue
     touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
 ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
   ← "app-1"
   ← 1767225600000
@@ -12,6 +13,7 @@ SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue
     touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND (time, lower(hex(cityHash64(conversion_id)))) < (?, ?)
 ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
   ← "app-1"

@@ -2,6 +2,7 @@ SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue
     touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
 ORDER BY time DESC, lower(hex(cityHash64(conversion_id))) DESC LIMIT ?
@@ -19,6 +20,7 @@ SELECT conversion_id, lower(hex(cityHash64(conversion_id))), name, time, revenue
     touches_media_source[indexOf(credit_linear, arrayMax(credit_linear))], touches_campaign[indexOf(credit_linear, arrayMax(credit_linear))], length(touches_id)
 FROM attributions FINAL
 WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
     AND (time, lower(hex(cityHash64(conversion_id)))) < (?, ?)

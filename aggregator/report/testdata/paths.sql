@@ -2,6 +2,7 @@ SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n
     SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums, '0' AS exact, '0' AS unknown
     FROM (SELECT touches_media_source AS path, has_revenue AS paid, currency, 0 AS day, count() AS n, sum(toInt128(revenue)) AS amount
     FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     GROUP BY path, paid, currency, day)
     GROUP BY path, paid, currency ORDER BY path, currency)
 GROUP BY path ORDER BY conversions DESC, path LIMIT ?
@@ -12,6 +13,7 @@ GROUP BY path ORDER BY conversions DESC, path LIMIT ?
 
 SELECT length(touches_id) AS touches, count()
 FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
 GROUP BY touches ORDER BY touches LIMIT ?
   ← "app-1"
   ← 1767225600000
@@ -20,6 +22,7 @@ GROUP BY touches ORDER BY touches LIMIT ?
 
 SELECT intDiv(time - touches_time[1], 86400000) AS days, count()
 FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND notEmpty(touches_time)
 GROUP BY days ORDER BY days LIMIT ?
   ← "app-1"

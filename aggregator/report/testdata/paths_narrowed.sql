@@ -2,6 +2,7 @@ SELECT path, sum(n) AS conversions, groupArrayIf(currency, paid), groupArrayIf(n
     SELECT path, paid, currency, sum(n) AS n, sum(amount) AS sums, '0' AS exact, '0' AS unknown
     FROM (SELECT arrayMap(x -> if(x IN (?), x, 'another source'), touches_media_source) AS path, has_revenue AS paid, currency, 0 AS day, count() AS n, sum(toInt128(revenue)) AS amount
     FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
     GROUP BY path, paid, currency, day)
@@ -20,6 +21,7 @@ GROUP BY path ORDER BY conversions DESC, path LIMIT ?
 
 SELECT length(touches_id) AS touches, count()
 FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
 GROUP BY touches ORDER BY touches LIMIT ?
@@ -35,6 +37,7 @@ GROUP BY touches ORDER BY touches LIMIT ?
 
 SELECT intDiv(time - touches_time[1], 86400000) AS days, count()
 FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?
+    AND repeat_of = ''
     AND conversion_id IN (SELECT conversion_id FROM conversions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?))
     AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?)
     AND notEmpty(touches_time)
