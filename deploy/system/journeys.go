@@ -312,7 +312,13 @@ func (p *life) convert(device int, at int64) {
 	if p.r.IntN(4) == 0 {
 		body["userId"] = "user-" + p.id
 	}
-	p.tell(id, false, true, body, func(b map[string]any) { b["properties"] = map[string]any{"revenue": "1.000001", "currency": "EUR"} })
+	p.tell(id, false, true, body, func(b map[string]any) {
+		other := map[string]any{"revenue": "1.000001", "currency": "EUR"}
+		if said, ok := b["properties"].(map[string]any); ok && said["click_id"] != nil {
+			other["click_id"] = said["click_id"] // without it the links of both contents would stay, and events do not tell it
+		}
+		b["properties"] = other
+	})
 }
 
 func (p *life) refund(device int, at int64, order string) {
