@@ -74,20 +74,23 @@ func TestSampleTellsAStory(t *testing.T) {
 		original int64
 		digest   uint64
 	}
-	distinct := map[name]bool{}
+	distinct, refunds := map[name]bool{}, map[string]bool{}
 	for i := range d.events {
 		e := &d.events[i]
 		if e.Time < made.Summary.From.UnixMilli() || e.Time > now().UnixMilli() || e.Original == 0 || e.Has(protocol.FlagBot) {
 			t.Fatalf("event %s of %d: %s", e.ID, e.Time, e.Payload)
 		}
 		distinct[name{e.ID, e.Original, e.Digest}] = true
+		if e.Has(protocol.FlagRefund) {
+			refunds[e.ID] = true
+		}
 		facts.Add(e, &settings)
 	}
 	if len(d.events) != len(made.Messages) || len(distinct) != made.Summary.Events {
 		t.Errorf("%d of %d messages, %d of %d distinct", len(d.events), len(made.Messages), len(distinct), made.Summary.Events)
 	}
 	results := attribution.Settle(&facts, func(string, int64) *attribution.Settings { return &settings })
-	if want := made.Summary.Installs + made.Summary.Orders; len(results) != want {
+	if want := made.Summary.Installs + made.Summary.Orders + len(refunds); len(results) != want {
 		t.Errorf("%d conversions, want %d", len(results), want)
 	}
 	checkStory(t, results)
