@@ -2,6 +2,7 @@ package recompute
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -15,7 +16,7 @@ type metrics struct {
 	truncated prometheus.Counter
 	failures  *prometheus.CounterVec
 	sweep     prometheus.Histogram
-	lag       prometheus.Gauge
+	mark      atomic.Int64 // the watermark of a sweep of this node in Unix milliseconds, 0 while another node sweeps
 
 	mismatched     prometheus.Gauge
 	lastMismatched atomic.Int64 // of the sweep
@@ -37,15 +38,25 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "unmogrowp_attribution_failures_total", Help: "Recomputations that failed and are done again by the sweep."}, []string{"path"}),
 		sweep: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "unmogrowp_attribution_sweep_seconds", Help: "Time of one sweep.", Buckets: prometheus.ExponentialBuckets(0.01, 3, 9)}),
-		lag: f.NewGauge(prometheus.GaugeOpts{
-			Name: "unmogrowp_attribution_sweep_lag_seconds", Help: "How far the sweep's watermark is behind."}),
 		mismatched: f.NewGauge(prometheus.GaugeOpts{
 			Name: "unmogrowp_attributions_mismatched", Help: "Attributions that the last sweep found not to match inputs stored more than a minute before, and those that the last page compared with the second implementation differed in. Must be 0."}),
 	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "unmogrowp_attribution_sweep_lag_seconds",
+		Help: "Age of the sweep's watermark, also while a sweep runs: facts stored before it are attributed. 0 on nodes that do not sweep."}, m.lag)
 	for _, path := range []string{"hint", "sweep", "settings"} {
 		m.failures.WithLabelValues(path)
 	}
 	return m
+}
+
+// lag is the age of the watermark in seconds.
+func (m *metrics) lag() float64 {
+	mark := m.mark.Load()
+	if mark == 0 {
+		return 0
+	}
+	return max(0, time.Since(time.UnixMilli(mark)).Seconds())
 }
 
 // mismatch records what the running sweep has found.

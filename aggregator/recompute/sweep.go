@@ -24,13 +24,19 @@ const (
 // Sweep recomputes what was stored since the watermark and moves it. It does
 // nothing while another node holds the lease.
 func (a *Attributor) Sweep(ctx context.Context) error {
-	return a.sweeping.Do(ctx, func(ctx context.Context, turn lease.Turn) error {
+	held := false
+	err := a.sweeping.Do(ctx, func(ctx context.Context, turn lease.Turn) error {
+		held = true
 		mark, err := turn.Watermark(ctx, "")
 		if err != nil {
 			return err
 		}
 		return a.sweepFrom(ctx, mark, turn)
 	})
+	if !held && err == nil {
+		a.metrics.mark.Store(0)
+	}
+	return err
 }
 
 // sweepYoung looks only at what was stored a moment ago, where the fast path of
@@ -51,6 +57,11 @@ func (a *Attributor) sweepYoung(ctx context.Context) error {
 
 func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, turn lease.Turn) error {
 	wrong := 0
+	if mark.IsZero() {
+		a.metrics.mark.Store(time.Now().UnixMilli()) // nothing was ever swept: the lag grows from here
+	} else {
+		a.metrics.mark.Store(mark.UnixMilli())
+	}
 	for {
 		now, err := a.o.Feed.Now(ctx) // before anything is read: what comes later is for the next sweep
 		if err != nil {
@@ -72,7 +83,7 @@ func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, turn lease.T
 			return err
 		}
 		mark = s.until
-		a.metrics.lag.Set(now.Sub(mark).Seconds())
+		a.metrics.mark.Store(mark.UnixMilli())
 		if !mark.Before(now) {
 			return nil
 		}

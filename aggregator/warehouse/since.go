@@ -11,12 +11,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// position is where a page of Since ended: the table and the last row, in the
-// order of the pages.
+// position is where a page of Since ended: the stage, and the last row in the order of its
+// table. A page begins where the one before ended and ends after its rows, so that all pages
+// together read what is new once, however much that is.
 type position struct {
 	Stage    int    `json:"s"`
-	At       int64  `json:"t"`
 	App      string `json:"a"`
+	Place    uint64 `json:"p"` // hour of the original time in seconds, or hash of a link's key
 	ID       string `json:"i"`
 	Other    string `json:"o"`
 	Received int64  `json:"r"`
@@ -50,19 +51,16 @@ func (w *Changes) Since(ctx context.Context, since, until time.Time, cursor stri
 			return facts, "", fmt.Errorf("read cursor of changes: %w", err)
 		}
 	}
-	if at.At < since.UnixMilli() {
-		at.At = since.UnixMilli()
-	}
-	read := [...]func(context.Context, *attribution.Facts, *position, int64, int) (int, error){
+	read := [...]func(context.Context, *attribution.Facts, *position, stretch, int) (int, error){
 		stageTouches: w.touchesSince, stageLinks: w.linksSince, stageConversions: w.conversionsSince,
 	}
 	for at.Stage < stageEnd && limit > 0 {
-		n, err := read[at.Stage](ctx, &facts, &at, until.UnixMilli(), limit)
+		n, err := read[at.Stage](ctx, &facts, &at, stretch{since.UnixMilli(), until.UnixMilli()}, limit)
 		if err != nil {
 			return facts, "", fmt.Errorf("read changes: %w", err)
 		}
 		if n < limit {
-			at = position{Stage: at.Stage + 1, At: since.UnixMilli()}
+			at = position{Stage: at.Stage + 1}
 		}
 		limit -= n
 	}
@@ -76,11 +74,23 @@ func (w *Changes) Since(ctx context.Context, since, until time.Time, cursor stri
 	return facts, string(next), err
 }
 
-func (w *Changes) touchesSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+// stretch is a range of storage times in milliseconds, without its end.
+type stretch struct{ since, until int64 }
+
+// pageOf is a statement that reads the next rows of a table in its order. The primary key is
+// searched by the first condition on the place. Every part gives a block at least, so blocks are small.
+func pageOf(table, fields, place, id, condition string) string {
+	return "SELECT app_id, toUInt64(" + place + ") AS place, " + fields + " FROM " + table + `
+WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)` + condition + `
+    AND app_id >= ? AND (app_id > ? OR ` + place + ` >= ?) AND (toString(app_id), place, ` + id + `) > (?, ?, ?, ?, ?)
+ORDER BY app_id, ` + place + ", " + id + " LIMIT ? SETTINGS max_block_size = 4096, optimize_read_in_order = 1, read_in_order_use_buffering = 0, max_threads = 1"
+}
+
+func (w *Changes) touchesSince(ctx context.Context, f *attribution.Facts, at *position, s stretch, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var t attribution.Touch
-		if err := rows.Scan(&at.At, &t.App, &t.ID, &t.Time, &t.Received, &t.Digest, &t.Keys); err != nil {
+		if err := rows.Scan(&t.App, &at.Place, &t.ID, &t.Time, &t.Received, &t.Digest, &t.Keys); err != nil {
 			return err
 		}
 		at.App, at.ID, at.Received, at.Digest = t.App, t.ID, t.Received, t.Digest
@@ -88,18 +98,16 @@ func (w *Changes) touchesSince(ctx context.Context, f *attribution.Facts, at *po
 		n++
 		return nil
 	}
-	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, touch_id, time, received, digest, keys FROM touches
-WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)
-    AND (at, app_id, touch_id, received, digest) > (?, ?, ?, ?, ?)
-ORDER BY at, app_id, touch_id, received, digest LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Received, at.Digest, limit)
+	err := each(ctx, w.facts, scan, pageOf("touches", "touch_id, time, received, digest, keys", hourSQL, "touch_id, received, digest", ""),
+		s.since, s.until, at.App, at.App, hourOf(at), at.App, at.Place, at.ID, at.Received, at.Digest, limit)
 	return n, err
 }
 
-func (w *Changes) conversionsSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+func (w *Changes) conversionsSince(ctx context.Context, f *attribution.Facts, at *position, s stretch, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var c attribution.Conversion
-		if err := rows.Scan(&at.At, &c.App, &c.ID, &c.Time, &c.Received, &c.Digest, &c.Keys); err != nil {
+		if err := rows.Scan(&c.App, &at.Place, &c.ID, &c.Time, &c.Received, &c.Digest, &c.Keys); err != nil {
 			return err
 		}
 		at.App, at.ID, at.Received, at.Digest = c.App, c.ID, c.Received, c.Digest
@@ -107,18 +115,16 @@ func (w *Changes) conversionsSince(ctx context.Context, f *attribution.Facts, at
 		n++
 		return nil
 	}
-	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, conversion_id, time, received, digest, keys FROM conversions
-WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)
-    AND (at, app_id, conversion_id, received, digest) > (?, ?, ?, ?, ?)
-ORDER BY at, app_id, conversion_id, received, digest LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Received, at.Digest, limit)
+	err := each(ctx, w.facts, scan, pageOf("conversions", "conversion_id, time, received, digest, keys", hourSQL, "conversion_id, received, digest", ""),
+		s.since, s.until, at.App, at.App, hourOf(at), at.App, at.Place, at.ID, at.Received, at.Digest, limit)
 	return n, err
 }
 
-func (w *Changes) linksSince(ctx context.Context, f *attribution.Facts, at *position, until int64, limit int) (int, error) {
+func (w *Changes) linksSince(ctx context.Context, f *attribution.Facts, at *position, s stretch, limit int) (int, error) {
 	n := 0
 	scan := func(rows driver.Rows) error {
 		var l attribution.Link
-		if err := rows.Scan(&at.At, &l.App, &l.A, &l.B, &l.Received); err != nil {
+		if err := rows.Scan(&l.App, &at.Place, &l.A, &l.B, &l.Received); err != nil {
 			return err
 		}
 		at.App, at.ID, at.Other, at.Received = l.App, l.A, l.B, l.Received
@@ -126,12 +132,15 @@ func (w *Changes) linksSince(ctx context.Context, f *attribution.Facts, at *posi
 		n++
 		return nil
 	}
-	err := each(ctx, w.facts, scan, `SELECT toUnixTimestamp64Milli(inserted_at) AS at, app_id, a, b, received FROM identity_links
-WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?) AND a < b
-    AND (at, app_id, a, b, received) > (?, ?, ?, ?, ?)
-ORDER BY at, app_id, a, b, received LIMIT ?`, at.At, until, at.At, at.App, at.ID, at.Other, at.Received, limit)
+	err := each(ctx, w.facts, scan, pageOf("identity_links", "a, b, received", "a_hash", "a, b, received", " AND a < b"),
+		s.since, s.until, at.App, at.App, at.Place, at.App, at.Place, at.ID, at.Other, at.Received, limit)
 	return n, err
 }
+
+// hourSQL is the hour by which the tables of facts are ordered, hourOf the same of a position.
+const hourSQL = "toStartOfHour(fromUnixTimestamp64Milli(original, 'UTC'))"
+
+func hourOf(at *position) time.Time { return time.Unix(int64(at.Place), 0).UTC() }
 
 // addVariants appends the other variants of the facts' message ids.
 func (w *Changes) addVariants(ctx context.Context, f *attribution.Facts) error {
