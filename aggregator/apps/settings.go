@@ -28,11 +28,9 @@ type SettingsVersion struct {
 func (a *Apps) Settings(ctx context.Context) (protocol.Settings, error) {
 	var s protocol.Settings
 	err := pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		var generation int64
-		if err := tx.QueryRow(ctx, `SELECT generation FROM settings_generation`).Scan(&generation); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT timeline, generation FROM settings_generation`).Scan(&s.Timeline, &s.Generation); err != nil {
 			return err
 		}
-		s.Generation = uint64(generation)
 		var err error
 		if s.Apps, err = postgres.Collect(ctx, tx, scanAgentApp, `SELECT id, name, origins, addresses, link_hosts, apple_app_ids, android_apps FROM apps WHERE deleted_at IS NULL ORDER BY id`); err != nil {
 			return err
@@ -181,6 +179,33 @@ func (a *Apps) ApplySettings(ctx context.Context, app string, s attribution.Sett
 		return postgres.Audit(ctx, tx, postgres.Happened{Action: action, Target: app, App: app, Detail: postgres.Diff{Before: json.RawMessage(text), After: version}})
 	})
 	return version, err
+}
+
+// Outrank raises the generation of an app's settings in force above one that results were stored under.
+// In a restored database they would else be taken for older than those of a history that was lost, and no
+// result of theirs would ever count. It says whether it had to.
+func (a *Apps) Outrank(ctx context.Context, app string, stored uint64) (raised bool, err error) {
+	err = a.pool.Change(ctx, "outrank lost settings", func(tx pgx.Tx) error {
+		var current uint64
+		err := tx.QueryRow(ctx, `SELECT generation FROM app_settings WHERE app = $1 ORDER BY generation DESC LIMIT 1 FOR UPDATE`, app).Scan(&current)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && current >= stored {
+			return nil // no app of this database, or nothing was lost
+		}
+		if err != nil {
+			return err
+		}
+		if _, err = tx.Exec(ctx, `UPDATE app_settings SET generation = $3, settings = jsonb_set(settings::jsonb, '{generation}', to_jsonb($3::bigint))
+			WHERE app = $1 AND generation = $2`, app, current, stored+1); err != nil {
+			return err
+		}
+		raised = true
+		if err := postgres.Grow(ctx, tx); err != nil {
+			return err
+		}
+		return postgres.Audit(ctx, tx, postgres.Happened{Action: "settings.outrank", Target: app, App: app,
+			Detail: postgres.Diff{Before: current, After: stored + 1}})
+	})
+	return raised, err
 }
 
 func putSettings(ctx context.Context, tx pgx.Tx, app string, s attribution.Settings, from time.Time) error {

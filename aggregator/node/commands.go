@@ -41,7 +41,7 @@ func Commands(root *cobra.Command) {
 		reconcileCommand(),
 		backfillCommand(),
 		ratesCommand(),
-		eraseCommand(),
+		eraseCommand(), restoredCommand(),
 		mcpCommand(),
 		validateCommand(),
 		daemon.ReadyCommand(config.AdminListen),

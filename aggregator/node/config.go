@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -82,6 +83,7 @@ func (c *Config) Validate() error {
 	if c.ClickHouseDSN == "" {
 		errs = append(errs, errors.New("clickhouse_dsn is missing: clickhouse://user:password@host:9000/database"))
 	}
+	errs = append(errs, oneHost(string(c.ClickHouseDSN)))
 	errs = append(errs, c.validateAccounts())
 	if _, err := c.proxies(); err != nil {
 		errs = append(errs, err)
@@ -152,4 +154,22 @@ func (c *Config) masterKeys() (keys [][]byte, err error) {
 		return nil, errors.New("master_key must be 64 hexadecimal digits: make one with openssl rand -hex 32 and keep it as safe as the database; while it is changed, give the new and the old one with a space between")
 	}
 	return keys, nil
+}
+
+// oneHost refuses a ClickHouse DSN that names several servers: acknowledged rows would be spread over
+// servers that know nothing of each other.
+func oneHost(dsn string) error {
+	_, rest, _ := strings.Cut(dsn, "://")
+	hosts, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(hosts, '@'); i >= 0 {
+		hosts = hosts[i+1:]
+	}
+	hosts, _, _ = strings.Cut(hosts, "?")
+	_, query, _ := strings.Cut(dsn, "?")
+	values, err := url.ParseQuery(query)
+	if strings.Contains(hosts, ",") || err == nil && len(values["alt_hosts"]) > 0 {
+		return errors.New("clickhouse_dsn: it names several hosts, and rows that one has acknowledged the others would not know: " +
+			"name one host, or a proxy in front of replicas of one cluster")
+	}
+	return nil
 }

@@ -260,6 +260,9 @@ func (n *Node) pipeline(ctx context.Context) error {
 	n.conflicts = newFinder(finder{warehouse: n.warehouse, leases: n.accounts, repair: n.attributor.Recompute, owner: self, log: n.o.Log}, n.registry)
 	n.rollups = rollup.New(rollup.Options{Store: n.warehouse, Leases: n.accounts, Owner: self, Margin: warehouse.RollupMargin,
 		Registerer: n.registry, Logger: n.o.Log})
+	if err := n.noticeRestore(ctx); err != nil {
+		return err
+	}
 	n.tombstones = newTombstones(tombstones{erasures: n.accounts.Runs, warehouse: n.warehouse, log: n.o.Log}, n.registry)
 	if err := n.tombstones.apply(ctx); err != nil {
 		return fmt.Errorf("set tombstones: %w", err)
@@ -357,6 +360,7 @@ func (n *Node) GossipAddr() string { return n.cluster.Address() }
 func (n *Node) Run(ctx context.Context) error {
 	group := daemon.Group{Admin: n.admin, Log: n.o.Log, StopTimeout: 30 * time.Second, DrainDelay: n.o.Config.ShutdownGrace}
 	group.Add("vitals", n.vitals)
+	group.Add("hangups", daemon.PartFunc(n.ignoreHangups))
 	group.Add("directory", n.directory)
 	group.Add("attribution", n.attributor)
 	group.Add("reconcile", n.reconciler)

@@ -220,8 +220,9 @@ type Verification struct {
 	Reason   string `json:"reason,omitempty"`
 	Head     string `json:"head"` // hash of the last good entry, in hex
 
-	Signed *SignedHead `json:"signed"` // the last signature over the log, if there is one
-	Copies int         `json:"copies"` // signatures kept outside of the database that it was compared with
+	Signed *SignedHead `json:"signed"`         // the last signature over the log, if there is one
+	Gaps   []Gap       `json:"gaps,omitempty"` // entries that were lost when the database was restored
+	Copies int         `json:"copies"`         // signatures kept outside of the database that it was compared with
 }
 
 // verifyBatch is how many entries one query of VerifyAudit reads.

@@ -6,8 +6,10 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,7 +111,17 @@ func (v *Verification) checkSigned(ctx context.Context, tx pgx.Tx, key ed25519.P
 	if err != nil {
 		return err
 	}
+	restores, err := restoresOf(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, r := range restores {
+		v.Gaps = append(v.Gaps, r.Gap)
+	}
 	for _, h := range kept {
+		if h.by(key) && slices.ContainsFunc(restores, func(r restore) bool { return r.lost(&h) }) {
+			continue
+		}
 		want, err := hex.DecodeString(h.Hash)
 		got, there := hashes[h.Seq]
 		switch {
@@ -125,6 +137,25 @@ func (v *Verification) checkSigned(ctx context.Context, tx pgx.Tx, key ed25519.P
 		}
 	}
 	return v.checkStored(ctx, tx)
+}
+
+// restore is an entry of the log that says that the database was restored.
+type restore struct {
+	Gap
+	at time.Time
+}
+
+// lost reports whether a head was signed before the restore, of an entry that the backup did not have.
+func (r *restore) lost(h *SignedHead) bool { return h.Seq > r.After && h.Time.Before(r.at) }
+
+func restoresOf(ctx context.Context, tx pgx.Tx) ([]restore, error) {
+	return Collect(ctx, tx, func(row pgx.CollectableRow) (r restore, err error) {
+		var detail string
+		if err := row.Scan(&r.at, &detail); err != nil {
+			return r, err
+		}
+		return r, json.Unmarshal([]byte(detail), &r.Gap)
+	}, `SELECT time, detail FROM audit_log WHERE action = $1 ORDER BY seq`, Restored)
 }
 
 // checkStored compares every head in the database, by hash: one signature is enough for the chain

@@ -25,6 +25,54 @@ func Grow(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// Version is the timeline and the generation of the settings. A larger timeline is newer, whatever the
+// generation; timeline 0 is an installation that was never restored.
+type Version struct {
+	Timeline   uint64 `json:"timeline"`
+	Generation uint64 `json:"generation"`
+}
+
+// Version returns that of the settings.
+func (a *Pool) Version(ctx context.Context) (v Version, err error) {
+	err = a.pool.QueryRow(ctx, `SELECT timeline, generation FROM settings_generation`).Scan(&v.Timeline, &v.Generation)
+	return v, Wrap("read settings generation", err)
+}
+
+// BeginTimeline begins a new timeline: this database was restored from a backup. Agents follow it at
+// once. The audit entry says where the gap in the log is: lost is the last entry that is known to have
+// been written before, 0 if none is known.
+func (a *Pool) BeginTimeline(ctx context.Context, lost int64) (v Version, err error) {
+	err = a.Change(ctx, "begin timeline", func(tx pgx.Tx) error {
+		var head int64
+		if err := tx.QueryRow(ctx, `UPDATE settings_generation
+			SET timeline = greatest(timeline + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) RETURNING timeline`).Scan(&v.Timeline); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT seq FROM audit_head`).Scan(&head); err != nil {
+			return err
+		}
+		if err := Grow(ctx, tx); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT generation FROM settings_generation`).Scan(&v.Generation); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, Happened{Action: Restored, Target: fmt.Sprint(v.Timeline),
+			Detail: Gap{Timeline: v.Timeline, After: head, Lost: max(lost, head)}})
+	})
+	return v, err
+}
+
+// Restored is the action of the audit entry with which a restored database begins its timeline.
+const Restored = "database.restored"
+
+// Gap says which entries of the audit log were lost in a restore: those after one, up to another.
+type Gap struct {
+	Timeline uint64 `json:"timeline"`
+	After    int64  `json:"after"` // seq of the last entry of the backup
+	Lost     int64  `json:"lost"`  // seq of the last entry that is known to have been lost; After if none is
+}
+
 // Generation returns the generation of the settings, which every change raises.
 func (a *Pool) Generation(ctx context.Context) (uint64, error) {
 	var generation int64
@@ -37,11 +85,11 @@ func (a *Pool) Generation(ctx context.Context) (uint64, error) {
 // every two seconds, since announcements are lost while it is away. Changed runs on the caller's
 // goroutine, never twice at a time.
 func (a *Pool) Watch(ctx context.Context, changed func()) error {
-	var seen uint64
+	var seen Version
 	poll := func(ctx context.Context) error {
-		generation, err := a.Generation(ctx)
-		if err == nil && generation != seen {
-			seen = generation
+		version, err := a.Version(ctx)
+		if err == nil && version != seen {
+			seen = version
 			changed()
 		}
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/pass"
 )
 
 // Results stores and reads attributions.
@@ -56,6 +57,22 @@ ORDER BY conversion_id LIMIT ?`, app, from, after, generation, limit)
 // maxInsertAttributions is how many rows go into one insert: they are large, and an insert
 // has its time.
 const maxInsertAttributions = 25_000
+
+// Generations returns, by app, the highest generation of settings that attributions are stored under.
+func (w *Results) Generations(ctx context.Context) (map[string]uint64, error) {
+	highest := make(map[string]uint64)
+	err := each(pass.Without(ctx), w.read, func(r driver.Rows) error {
+		var app string
+		var generation uint64
+		err := r.Scan(&app, &generation)
+		highest[app] = generation
+		return err
+	}, "SELECT app_id, max(generation) FROM attributions GROUP BY app_id")
+	if err != nil {
+		return nil, fmt.Errorf("read the generations of attributions: %w", err)
+	}
+	return highest, nil
+}
 
 // InsertAttributions stores rows; of each conversion the row with the greatest
 // version stays.
