@@ -54,6 +54,9 @@ type Query struct {
 	// Given are the parameters of the request, for what only one report knows.
 	Given url.Values
 
+	// Now is the time of the question, for reports that tell what is not over yet.
+	Now time.Time
+
 	// IDs says that whoever asks may see ids of people, devices and messages.
 	IDs bool
 

@@ -147,7 +147,7 @@ func touchStream(q *Query) *stream {
 		"    argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS "+
 		"x_keyword, argMax(sub, version) AS x_sub,\n"+
 		"    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS "+
-		"x_currency, argMax(marks, version) AS x_marks\n"+
+		"x_currency, argMax(marks, version) AS x_marks, argMax(keys, version) AS x_keys\n"+
 		"FROM touches FINAL ").within(q).decided(q, "touch").add("\nGROUP BY touch_id HAVING x_kind != 'open'")
 	if q.Net {
 		st.base.add(" AND x_marks = 0")
