@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,6 +118,7 @@ type server struct {
 	metrics  metrics
 	openapi  []byte
 	answers  *answers
+	watchers atomic.Int64 // of live views
 	headers  headers
 }
 
@@ -209,6 +211,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	c := newCall(ctx, s, w, r)
+	c.client = r.Context()
 	defer c.finish()
 	switch {
 	// A path that a router would clean (dots, doubled or trailing slashes) is no route.

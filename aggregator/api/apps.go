@@ -22,13 +22,26 @@ func listApps(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := c.query()
+	if err != nil {
+		return nil, err
+	}
 	visible := []apps.App{}
 	for _, app := range all {
 		if access.Can(c.principal, access.AppsRead, app.ID) {
 			visible = append(visible, app)
 		}
 	}
-	return pageOf(visible), nil
+	switch p.get("fields") {
+	case "":
+		return pageOf(visible), nil
+	case "short":
+		for i, app := range visible {
+			visible[i] = apps.App{ID: app.ID, Name: app.Name, Timezone: app.Timezone, Currency: app.Currency, Created: app.Created}
+		}
+		return pageOf(visible), nil
+	}
+	return nil, badRequest("fields must be short.")
 }
 
 type appBody struct {

@@ -189,7 +189,7 @@ func (s *server) answerKept(w http.ResponseWriter, r *http.Request) bool {
 	if answer.route.exportable() {
 		w.Header().Set("Vary", "Accept")
 	}
-	status := answer.write(w)
+	status := answer.send(w, r)
 	took := s.Now().Sub(began)
 	answer.meters.answered(took)
 	s.log(id, answer.route, status, took, session.User.ID)

@@ -31,7 +31,8 @@ type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
 	ctx       context.Context
-	id        string // of the request, for the client, the log and the audit log
+	client    context.Context // ends when the client goes away
+	id        string          // of the request, for the client, the log and the audit log
 	ip        string
 	began     time.Time
 	route     *route
@@ -220,11 +221,15 @@ func (c *call) answer(value any) {
 		return
 	}
 	if raw, ok := value.(rawAnswer); ok {
-		c.status = raw.write(c.w)
+		c.status = raw.send(c.w, c.r)
 		return
 	}
 	if stream, ok := value.(streamAnswer); ok {
 		c.stream(stream)
+		return
+	}
+	if live, ok := value.(liveAnswer); ok {
+		c.follow(live)
 		return
 	}
 	if location, ok := value.(redirectAnswer); ok {
@@ -238,10 +243,17 @@ func (c *call) answer(value any) {
 		c.fail(err)
 		return
 	}
+	body = append(body, '\n')
+	if c.route.success() == http.StatusOK && !c.route.rule.public && !c.route.rule.own { // what holds secrets is never compressed
+		raw := newRawAnswer("application/json", body)
+		raw.tagged = c.route.tagged
+		c.status = raw.send(c.w, c.r)
+		return
+	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.status = c.route.success()
 	c.w.WriteHeader(c.status)
-	_, _ = c.w.Write(append(body, '\n')) // the only error is a client that went away
+	_, _ = c.w.Write(body) // the only error is a client that went away
 }
 
 // redirectAnswer sends a browser to a path of the console.
@@ -251,10 +263,12 @@ type redirectAnswer string
 type rawAnswer struct {
 	body         []byte
 	kind, length []string // values of its headers Content-Type and Content-Length
+	packed       *packed  // nil of an answer that is never compressed
+	tagged       bool     // it has an entity tag
 }
 
 func newRawAnswer(contentType string, body []byte) rawAnswer {
-	return rawAnswer{body: body, kind: []string{contentType}, length: []string{strconv.Itoa(len(body))}}
+	return rawAnswer{body: body, kind: []string{contentType}, length: []string{strconv.Itoa(len(body))}, packed: new(packed)}
 }
 
 // rawOf is an answer as bytes, with which it can be kept.

@@ -103,10 +103,13 @@ func TestMatrix(t *testing.T) {
 // decision sends one request that cannot succeed in changing anything.
 func (s *system) decision(r *route, app string, who caller) string {
 	path := r.path
-	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}", "{token}", "{role}", "{identity}", "{provider}", "{postback}", "{delivery}"} {
+	for _, name := range []string{"{key}", "{link}", "{user}", "{agent}", "{session}", "{conversion}", "{token}", "{role}", "{identity}", "{provider}", "{postback}", "{delivery}", "{event}", "{view}"} {
 		path = strings.ReplaceAll(path, name, "00000000-0000-0000-0000-000000000000")
 	}
 	path = strings.ReplaceAll(path, "{app}", app)
+	if r.media == "text/event-stream" {
+		path += "?filter=none" // refused, else it would never end
+	}
 	c := s.client()
 	c.token = who.token
 	var body any

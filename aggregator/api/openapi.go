@@ -148,7 +148,8 @@ func queryParameter(name string) (schema object, description string) {
 	case "interval":
 		return object{"type": "string", "enum": []string{"hour", "day", "week"}}, "Width of a point"
 	case "metric":
-		return object{"type": "string", "enum": []string{"events", "clicks", "impressions", "installs", "conversions", "revenue"}}, "What to show"
+		return object{"type": "string", "enum": []string{"events", "clicks", "impressions", "installs", "conversions", "revenue", "retention", "ltv", "roas"}},
+			"What to show: the first six over time, retention, revenue, ltv, roas or events of cohorts"
 	case "model":
 		return object{"type": "string", "enum": report.ModelNames()}, "Attribution model; default last_touch. markov and shapley group by media_source only"
 	case "a", "b":
@@ -160,6 +161,26 @@ func queryParameter(name string) (schema object, description string) {
 	case "group_by":
 		return text, "Comma-separated: media_source, campaign, adset, ad, keyword; performance knows up to five of these and sub1 to sub5, link, country, " +
 			"platform, app_version, day, week, month. Default media_source"
+	case "format":
+		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at " +
+			"most 20000 rows, of all pages"
+	case "currency":
+		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code that revenue is converted to by stored daily rates; without it nothing is " +
+			"converted, and of several currencies the app's comes first"
+	case "limit":
+		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
+	case "cursor":
+		return text, "next_cursor of the page before"
+	case "code", "state", "iss", "error":
+		return text, "As RFC 6749 and RFC 9207 say"
+	}
+	return reportParameter(name)
+}
+
+// reportParameter describes those of the reports of campaigns.
+func reportParameter(name string) (schema object, description string) {
+	text := object{"type": "string"}
+	switch name {
 	case "filter":
 		return text, "field:value keeps what has the value, field:!value leaves it out; more values of a field after commas or in a filter each. A " +
 			"backslash before a comma, an exclamation mark or a backslash of a value"
@@ -174,24 +195,28 @@ func queryParameter(name string) (schema object, description string) {
 		return object{"type": "string", "enum": []string{"previous", "year"}}, "Beside it the period of the same length before, or the same dates a year before"
 	case "sort":
 		return text, "A metric or a dimension, with a - before it for the greatest first; default the first metric, greatest first"
+	case "cohort":
+		return object{"type": "string", "enum": []string{"day", "week", "month"}}, "Installs of which time are followed together; default day"
+	case "days":
+		return object{"type": "integer", "minimum": 0, "maximum": 180}, "The last day of age; default 30"
+	case "activity":
+		return text, "What counts as coming back: any message (any, the default), or an event by its name"
+	case "step":
+		return text, "An event by its name, or page:name, in order: 2 to 8 of them"
+	case "window":
+		return text, "How long the steps may take from the first: a number and m, h or d, 1m to 90d; default 7d"
+	case "by":
+		return text, "Comma-separated: rule and dimensions of the performance report; default rule"
+	case "fields":
+		return object{"type": "string", "enum": []string{"short"}}, "short leaves out all but what a chooser of apps needs"
+	case "q":
+		return text, "Events with this among their ids"
 	case "as_of":
 		return text, "Costs as they were known at that time; default now"
 	case "dry_run":
 		return object{"type": "boolean"}, "true checks the costs and stores nothing"
 	case "media_source":
 		return text, "Media source of rows that name none; default the network of the export"
-	case "format":
-		return object{"type": "string", "enum": []string{"json", "csv"}}, "csv is for spreadsheets; without it the header Accept decides. Lists are then at " +
-			"most 20000 rows, of all pages"
-	case "currency":
-		return object{"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217 code that revenue is converted to by stored daily rates; without it nothing is " +
-			"converted, and of several currencies the app's comes first"
-	case "limit":
-		return object{"type": "integer", "minimum": 1, "maximum": 1000}, "Length of the page; default 50"
-	case "cursor":
-		return text, "next_cursor of the page before"
-	case "code", "state", "iss", "error":
-		return text, "As RFC 6749 and RFC 9207 say"
 	}
 	return text, "Only those with this " + name
 }

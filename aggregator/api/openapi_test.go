@@ -107,7 +107,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.get("auth/oidc/callback?code=x&state=y").want(303)
 	c.get("provider").want(200)
-	c.send("PUT", "provider", map[string]any{"name": "X", "issuer": "http://example.com", "client_id": "x", "public_url": "https://x.example.com"}, nil).want(400)
+	c.send("PUT", "provider", map[string]any{"name": "X", "issuer": "http://example.com", "client_id": "x", "public_url": "https://x.example.com"},
+		nil).want(400)
 	c.send("DELETE", "provider/"+c.user.ID, nil, nil).want(404)
 	c.get("me/identities").want(200)
 	c.send("DELETE", "me/identities/"+c.user.ID, nil, nil).want(404)
@@ -132,7 +133,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.post(at+"/links", map[string]any{"media_source": "mail", "fallback": "javascript:alert(1)"}).want(400)
 	c.get(at + "/links?limit=1").want(200)
 	c.get(at + "/links/" + link.ID).want(200)
-	for _, path := range []string{"overview", "timeseries?metric=revenue&interval=week&currency=EUR", "attribution?model=linear&group_by=media_source,campaign", "attribution?model=shapley", "sources", "paths?limit=5", "late"} {
+	for _, path := range []string{"overview", "timeseries?metric=revenue&interval=week&currency=EUR",
+		"attribution?model=linear&group_by=media_source,campaign", "attribution?model=shapley", "sources", "paths?limit=5", "late"} {
 		c.get(at + "/reports/" + path).want(200)
 	}
 	c.get(at + "/reports/attribution?model=guess").want(400)
@@ -146,7 +148,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.get(at + "/conversions").want(200)
 	c.get(at + "/conversions/known").want(200)
 	c.get(at + "/conversions/unknown").want(404)
-	c.post("users", map[string]any{"email": "v@example.com", "name": "V", "password": testPassword, "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&user)
+	c.post("users", map[string]any{"email": "v@example.com", "name": "V", "password": testPassword, "roles": []any{map[string]any{"role": access.Viewer,
+		"apps": []string{app.ID}}}}).want(201).decode(&user)
 	c.get("users").want(200)
 	c.get("users/" + user.ID).want(200)
 	var invited newUser
@@ -163,8 +166,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.send("DELETE", "roles/clerk", nil, nil).want(204)
 	c.send("DELETE", "roles/clerk", nil, nil).want(404)
 	var robot, token struct{ ID string }
-	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": access.Viewer, "apps": []string{app.ID}}}}).want(201).decode(&robot)
-	c.post("users/"+robot.ID+"/tokens", map[string]any{"name": "x", "permissions": []string{"apps.read"}, "apps": []string{app.ID}, "expires_in_days": 1}).want(201).decode(&token)
+	c.post("users", map[string]any{"kind": "service", "name": "Export", "roles": []any{map[string]any{"role": access.Viewer,
+		"apps": []string{app.ID}}}}).want(201).decode(&robot)
+	c.post("users/"+robot.ID+"/tokens", map[string]any{"name": "x", "permissions": []string{"apps.read"}, "apps": []string{app.ID},
+		"expires_in_days": 1}).want(201).decode(&token)
 	c.get("users/" + robot.ID + "/tokens").want(200)
 	c.send("DELETE", "users/"+robot.ID+"/tokens/"+token.ID, nil, nil).want(204)
 	c.post("agents/enrollment-tokens", map[string]any{"name": "edge-1", "region": "eu"}).want(201)
@@ -238,16 +243,41 @@ func firstLines(err error) string {
 // walkReports asks what the pages of campaigns and costs ask, rightly and wrongly.
 func (c *client) walkReports(at string) {
 	c.get(at + "/reports/performance?group_by=media_source,sub1,day&models=all&compare=year&filter=media_source:a,b&filter=country:!DE&sort=-roas&metrics=roas,cost").want(200)
-	for _, bad := range []string{"group_by=payload", "metrics=luck", "sort=luck", "compare=never", "filter=luck:1", "filter=media_source", "cursor=!", "models=one", "model=markov", "group_by=day,week,month,country,link,ad"} {
+	for _, bad := range []string{"group_by=payload", "metrics=luck", "sort=luck", "compare=never", "filter=luck:1", "filter=media_source", "cursor=!",
+		"models=one", "model=markov", "group_by=day,week,month,country,link,ad"} {
 		c.get(at + "/reports/performance?" + bad).want(400)
 	}
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "60"}}}).want(200)
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "19/11/2026", "media_source": "metaads", "cost": "60"}}}).want(400)
-	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads", "cost": "-60"}}}).want(400)
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads",
+		"cost": "60"}}}).want(200)
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "19/11/2026", "media_source": "metaads",
+		"cost": "60"}}}).want(400)
+	c.post(at+"/costs", map[string]any{"currency": "EUR", "rows": []any{map[string]any{"date": "2026-11-19", "media_source": "metaads",
+		"cost": "-60"}}}).want(400)
 	c.get(at + "/reports/overview?compare=year&filter=media_source:a").want(200)
 	c.get(at + "/reports/overview?compare=never").want(400)
 	c.get(at + "/reports/why?filter=media_source:a&model=linear").want(200)
 	c.get(at + "/reports/insights").want(200)
+	c.get(at + "/reports/cohorts?metric=ltv&cohort=week&group_by=media_source,country&days=7").want(200)
+	c.get(at + "/reports/cohorts?format=csv").want(200)
+	c.get(at + "/reports/retention?days=3").want(200)
+	c.get(at + "/reports/funnel?step=a&step=b&window=2d&group_by=media_source").want(200)
+	c.get(at + "/reports/fraud?by=rule,media_source").want(200)
+	for _, bad := range []string{"cohorts?days=181", "cohorts?metric=luck", "cohorts?cohort=year", "cohorts?group_by=day", "funnel?step=a",
+		"funnel?step=a&step=b&window=1s", "fraud?by=luck"} {
+		c.get(at + "/reports/" + bad).want(400)
+	}
+	c.get(at + "/events?type=click&q=x&filter=sub1:x&limit=5").want(200)
+	c.get(at + "/events/unknown").want(404)
+	var view struct{ ID string }
+	c.post(at+"/views", map[string]any{"name": "Mine", "page": "campaigns", "query": "a=b"}).want(201).decode(&view)
+	c.post(at+"/views", map[string]any{"name": "", "page": "campaigns", "query": "a=b"}).want(400)
+	c.send("PUT", at+"/views/"+view.ID, map[string]any{"name": "Mine", "page": "home", "query": "", "shared": true}, nil).want(200)
+	c.get(at + "/views").want(200)
+	c.send("DELETE", at+"/views/"+view.ID, nil, nil).want(204)
+	c.send("DELETE", at+"/views/"+view.ID, nil, nil).want(404)
+	c.send("PUT", at+"/aliases", map[string]any{"aliases": map[string]string{"FB": "facebook"}}, nil).want(200)
+	c.send("PUT", at+"/aliases", map[string]any{"aliases": map[string]string{"fb": ""}}, nil).want(400)
+	c.get(at + "/aliases").want(200)
 	c.get(at + "/costs").want(200)
 	c.get(at + "/costs/coverage").want(200)
 }

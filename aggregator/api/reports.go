@@ -123,7 +123,13 @@ func (c *call) question() (report.Query, error) {
 		return q, err
 	}
 	q.TZ, q.Currency, q.AppCurrency, q.Settings = cmp.Or(p.get("tz"), app.Timezone), p.get("currency"), app.Currency, &versions[0].Settings
-	q.Interval, q.Metric = report.Interval(cmp.Or(p.get("interval"), string(report.Day))), report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
+	if slices.Contains(c.route.query, "interval") {
+		q.Interval, q.Metric = report.Interval(cmp.Or(p.get("interval"), string(report.Day))), report.Metric(cmp.Or(p.get("metric"), string(report.Events)))
+	}
+	if q.Aliases, err = c.Accounts.Apps.Aliases(c.ctx, app.ID); err != nil {
+		return q, err
+	}
+	q.Now = c.Now()
 	q.Cursor, q.All, q.Given, q.IDs = p.get("cursor"), c.exporting, p.values, seesIDs(c)
 	if c.route.converts {
 		q.Currency = cmp.Or(q.Currency, q.AppCurrency)

@@ -115,6 +115,7 @@ type route struct {
 
 	converts bool // without a currency its money is converted to the app's
 	text     bool // its body may be text/csv too
+	tagged   bool // its answer has an entity tag
 	ids      bool // its answer has ids for those who may see them, and is another for others
 }
 
@@ -167,7 +168,7 @@ func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data..
 // routes is the table: what there is, who may use it, and what does it.
 func routes() []route {
 	var table []route
-	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(),
+	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), eventRoutes(), viewRoutes(), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(),
 		postbackRoutes(), peopleRoutes(), agentRoutes(), providerRoutes()} {
 		table = append(table, part...)
 	}
@@ -205,7 +206,7 @@ func accountRoutes() []route {
 
 func appRoutes() []route {
 	return []route{
-		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps", reply: page[apps.App]{}},
+		{method: "GET", path: "apps", rule: somewhere(access.AppsRead), handle: listApps, summary: "Apps; with fields=short only names, which a client can keep by their ETag", query: with("fields"), reply: page[apps.App]{}, tagged: true},
 		{method: "POST", path: "apps", rule: needs(access.AppsWrite), handle: createApp, summary: "Create an app", body: appBody{}, reply: apps.App{}, status: 201},
 		{method: "GET", path: "apps/{app}", rule: needs(access.AppsRead).inPart(), handle: readApp, summary: "One app", reply: apps.App{}},
 		{method: "PATCH", path: "apps/{app}", rule: needs(access.AppsWrite), handle: changeApp, summary: "Change an app", body: apps.AppChange{}, reply: apps.App{}},

@@ -141,7 +141,8 @@ func Cohorts(ctx context.Context, store Store, q Query) (CohortsResult, error) {
 		return CohortsResult{}, err
 	}
 	found := make(map[string]*cohort)
-	result := CohortsResult{Metric: c.metric, Cohort: string(c.by), GroupBy: c.GroupBy[1:], Event: c.event, Activity: c.activity, Currency: q.Currency, Rows: []CohortRow{}}
+	result := CohortsResult{Metric: c.metric, Cohort: string(c.by), GroupBy: c.GroupBy[1:], Event: c.event, Activity: c.activity, Currency: q.Currency,
+		Rows: []CohortRow{}}
 	for day := range c.days + 1 {
 		result.Days = append(result.Days, day)
 	}
@@ -222,7 +223,8 @@ func (c *cohortQuestion) earned() Statement {
 	if c.event != AnyEvent {
 		s.add(" AND name = ?", c.event)
 	}
-	s.add(") AS a USING x_id\nWHERE made >= x_at AND age <= ?\nGROUP BY "+c.groups()+", age, id, currency, day) AS summed\nLEFT ANY JOIN day_rates USING (day, currency))\n", c.days)
+	s.add(") AS a USING x_id\nWHERE made >= x_at AND age <= ?\nGROUP BY "+c.groups()+", age, id, currency, day) AS summed\nLEFT ANY JOIN day_rates USING "+
+		"(day, currency))\n", c.days)
 	return *s.add("GROUP BY "+c.groups()+", age, y_currency LIMIT ?", maxQuarters)
 }
 
@@ -231,14 +233,17 @@ func (c *cohortQuestion) earned() Statement {
 func (c *cohortQuestion) active() Statement {
 	var s Statement
 	end := c.To.UnixMilli() + int64(c.days+1)*dayMS
-	s.add("WITH installs AS (").append(c.installs()).add("),\nown AS (SELECT conversion_id AS x_id, arrayJoin(keys) AS key FROM conversions FINAL ").within(&c.Query).
+	s.add("WITH installs AS (").append(c.installs()).add("),\nown AS (SELECT conversion_id AS x_id, arrayJoin(keys) AS key FROM conversions FINAL " +
+		"").within(&c.Query).
 		add(" AND install AND conversion_id IN (SELECT x_id FROM installs)),\n" +
 			"person AS (SELECT DISTINCT x_id, key FROM (SELECT x_id, key FROM own UNION ALL SELECT o.x_id AS x_id, l.b AS key FROM own AS o\n")
 	s.add("    INNER JOIN (SELECT a, b FROM identity_links WHERE app_id = ? AND a_hash IN (SELECT cityHash64(key) FROM own)) AS l ON l.a = o.key)\n"+
 		"    WHERE NOT startsWith(key, 'click:'))\n"+
-		"SELECT "+c.groups()+", age, toString(uniqExact(id)), '', '0', '0', '0' FROM (SELECT "+c.groups()+", intDiv(e.time - i.x_at, 86400000) AS age, i.x_id AS id\n"+
+		"SELECT "+c.groups()+", age, toString(uniqExact(id)), '', '0', '0', '0' FROM (SELECT "+c.groups()+", intDiv(e.time - i.x_at, 86400000) AS age, "+
+		"i.x_id AS id\n"+
 		"FROM installs AS i INNER JOIN person AS p ON p.x_id = i.x_id\n"+
-		"INNER JOIN (SELECT arrayJoin(["+keysOfEvent+"]) AS key, time FROM events WHERE app_id = ? AND time >= ? AND time < ?", c.App, c.App, c.From.UnixMilli(), end)
+		"INNER JOIN (SELECT arrayJoin(["+keysOfEvent+"]) AS key, time FROM events WHERE app_id = ? AND time >= ? AND time < ?", c.App, c.App,
+		c.From.UnixMilli(), end)
 	if c.activity != "any" {
 		s.add(" AND name = ?", c.activity)
 	}
@@ -247,7 +252,8 @@ func (c *cohortQuestion) active() Statement {
 
 // keysOfEvent are the match keys of the ids of an event, as package attribution makes them.
 const keysOfEvent = "concat('user:', trimBoth(user_id)), concat('anon:', trimBoth(anonymous_id)), concat('device:', trimBoth(device_id)), " +
-	"concat('gaid:', lower(trimBoth(gaid))), concat('idfa:', lower(trimBoth(idfa))), concat('idfv:', lower(trimBoth(idfv))), concat('oaid:', lower(trimBoth(oaid)))"
+	"concat('gaid:', lower(trimBoth(gaid))), concat('idfa:', lower(trimBoth(idfa))), concat('idfv:', lower(trimBoth(idfv))), concat('oaid:', " +
+	"lower(trimBoth(oaid)))"
 
 func (c *cohortQuestion) size(r Row, found map[string]*cohort) error {
 	one := &cohort{names: make([]string, len(c.GroupBy)), users: make([]int64, c.days+1), sums: make([]*big.Int, c.days+1), cost: new(big.Int)}
@@ -357,7 +363,8 @@ func (c *cohortQuestion) row(one *cohort) CohortRow {
 	sofar := new(big.Int)
 	for day := range c.days + 1 {
 		row.Users[day] = Decimal(strconv.FormatInt(one.users[day], 10))
-		if sofar.Add(sofar, one.sums[day]); row.Cost != nil && row.BreakEven == nil && one.cost.Sign() > 0 && c.metric != "events" && c.metric != "retention" && sofar.Cmp(one.cost) >= 0 {
+		if sofar.Add(sofar, one.sums[day]); row.Cost != nil && row.BreakEven == nil && one.cost.Sign() > 0 && c.metric != "events" &&
+			c.metric != "retention" && sofar.Cmp(one.cost) >= 0 {
 			row.BreakEven = new(int)
 			*row.BreakEven = day
 		}

@@ -51,7 +51,8 @@ type EventsResult struct {
 }
 
 // eventFields are what scan reads of an event stream.
-const eventFields = "x_id, x_kind, x_name, x_at, x_received, x_user, x_anonymous, x_device, x_gaid, x_idfa, x_idfv, x_oaid, x_media_source, x_campaign, x_link, x_sub, x_click, x_order,\n" +
+const eventFields = "x_id, x_kind, x_name, x_at, x_received, x_user, x_anonymous, x_device, x_gaid, x_idfa, x_idfv, x_oaid, x_media_source, " +
+	"x_campaign, x_link, x_sub, x_click, x_order,\n" +
 	"    x_country, x_platform, x_revenue, x_currency, x_flags, x_warnings, x_agent, x_payload, x_inserted"
 
 func (e *EventItem) scan(r Row) error {
@@ -59,7 +60,8 @@ func (e *EventItem) scan(r Row) error {
 	var flags, warnings uint16
 	var ids [7]string
 	var payload string
-	err := r.Scan(&e.ID, &e.Type, &e.Name, &at, &received, &ids[0], &ids[1], &ids[2], &ids[3], &ids[4], &ids[5], &ids[6], &e.MediaSource, &e.Campaign, &e.Link, &e.Sub,
+	err := r.Scan(&e.ID, &e.Type, &e.Name, &at, &received, &ids[0], &ids[1], &ids[2], &ids[3], &ids[4], &ids[5], &ids[6], &e.MediaSource, &e.Campaign,
+		&e.Link, &e.Sub,
 		&e.ClickID, &e.OrderID, &e.Country, &e.Platform, &revenue, &e.Currency, &flags, &warnings, &e.Agent, &payload, &e.inserted)
 	e.Time, e.Received = time.UnixMilli(at).UTC(), time.UnixMilli(received).UTC()
 	e.Keys, e.Became, e.Marks, e.Warnings = make(map[string]string), []Became{}, []string{}, append([]string{}, protocol.Warnings(warnings).Codes()...)
@@ -72,7 +74,8 @@ func (e *EventItem) scan(r Row) error {
 	for _, mark := range []struct {
 		name string
 		set  bool
-	}{{"bot", f&protocol.FlagBot != 0}, {"crowd", f&protocol.FlagCrowd != 0}, {"clamped", f&protocol.FlagClamped != 0}, {"historical", f&protocol.FlagHistorical != 0},
+	}{{"bot", f&protocol.FlagBot != 0}, {"crowd", f&protocol.FlagCrowd != 0}, {"clamped", f&protocol.FlagClamped != 0}, {"historical",
+		f&protocol.FlagHistorical != 0},
 		{"refund", f&protocol.FlagRefund != 0 || revenue < 0}, {"untrusted", f&protocol.FlagHasRevenue != 0 && f&protocol.FlagTrusted == 0}} {
 		if mark.set {
 			e.Marks = append(e.Marks, mark.name)
@@ -94,10 +97,14 @@ func (e *EventItem) scan(r Row) error {
 // sentStream are events with all that people are shown.
 func sentStream(q *Query, more string, args ...any) *stream {
 	st := &stream{has: fields()}
-	st.base.add("SELECT event_id AS x_id, toString(kind) AS x_kind, name AS x_name, time AS x_at, received AS x_received, user_id AS x_user, anonymous_id AS x_anonymous, device_id AS x_device,\n"+
-		"    gaid AS x_gaid, idfa AS x_idfa, idfv AS x_idfv, oaid AS x_oaid, "+q.named("media_source", "''")+" AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad,\n"+
-		"    keyword AS x_keyword, sub AS x_sub, link_id AS x_link, click_id AS x_click, order_id AS x_order, country AS x_country, "+platformOf+" AS x_platform,\n"+
-		"    JSONExtractString(payload, 'context', 'app', 'version') AS x_app_version, revenue AS x_revenue, currency AS x_currency, flags AS x_flags, warnings AS x_warnings,\n"+
+	st.base.add("SELECT event_id AS x_id, toString(kind) AS x_kind, name AS x_name, time AS x_at, received AS x_received, user_id AS x_user, "+
+		"anonymous_id AS x_anonymous, device_id AS x_device,\n"+
+		"    gaid AS x_gaid, idfa AS x_idfa, idfv AS x_idfv, oaid AS x_oaid, "+q.named("media_source",
+		"''")+" AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad,\n"+
+		"    keyword AS x_keyword, sub AS x_sub, link_id AS x_link, click_id AS x_click, order_id AS x_order, country AS x_country, "+platformOf+" AS "+
+		"x_platform,\n"+
+		"    JSONExtractString(payload, 'context', 'app', 'version') AS x_app_version, revenue AS x_revenue, currency AS x_currency, flags AS x_flags, "+
+		"warnings AS x_warnings,\n"+
 		"    toString(agent_id) AS x_agent, payload AS x_payload, inserted_at AS x_inserted\nFROM events FINAL ").within(q).add(more, args...).undisputed(q)
 	return st
 }
@@ -170,7 +177,8 @@ func readEvents(ctx context.Context, store Store, q *Query, s Statement) ([]Even
 		if of.table == "touches" {
 			id = "touch_id"
 		}
-		s.add("SELECT "+id+", "+of.kind+" FROM "+of.table+" WHERE app_id = ? AND time >= ? AND time <= ? AND "+id+" IN (?)", q.App, first.UnixMilli(), last.UnixMilli(), ids)
+		s.add("SELECT "+id+", "+of.kind+" FROM "+of.table+" WHERE app_id = ? AND time >= ? AND time <= ? AND "+id+" IN (?)", q.App, first.UnixMilli(),
+			last.UnixMilli(), ids)
 		parts[i] = Part{s, func(r Row) error {
 			var id, kind string
 			err := r.Scan(&id, &kind)
@@ -232,7 +240,8 @@ func (l *Live) Next(ctx context.Context, store Store, now time.Time) (events []E
 		return nil, nil, err
 	}
 	if len(q.filters()) == 0 {
-		bad.add("SELECT event_id, reason, toString(agent_id), received FROM quarantine WHERE app_id = ? AND inserted_at > fromUnixTimestamp64Milli(?, 'UTC') LIMIT ?", q.App, after.UnixMilli(), liveEvents)
+		bad.add("SELECT event_id, reason, toString(agent_id), received FROM quarantine WHERE app_id = ? AND inserted_at > fromUnixTimestamp64Milli(?, "+
+			"'UTC') LIMIT ?", q.App, after.UnixMilli(), liveEvents)
 		err = store.Read(ctx, into(&refused, bad, func(r Row, one *Refused) error {
 			var at int64
 			err := r.Scan(&one.ID, &one.Reason, &one.Agent, &at)
@@ -260,4 +269,29 @@ func (l *Live) Next(ctx context.Context, store Store, now time.Time) (events []E
 	l.seen = fresh
 	slices.Reverse(events)
 	return events, refused, nil
+}
+
+// OneEvent returns the event with an id, whenever it happened, and false if there is none
+// that the person may see.
+func OneEvent(ctx context.Context, store Store, q Query, id string) (EventItem, bool, error) {
+	var s Statement
+	first, last := int64(-1), int64(-1)
+	s.add("SELECT toInt64(min(hour)), toInt64(max(hour)) FROM event_ids WHERE app_id = ? AND id_hash = cityHash64(?) HAVING count() > 0", q.App, id)
+	if err := store.Read(ctx, Part{s, func(r Row) error { return r.Scan(&first, &last) }}); err != nil || first < 0 {
+		return EventItem{}, false, err
+	}
+	if err := q.settle(ctx, store); err != nil {
+		return EventItem{}, false, fmt.Errorf("read an event: %w", err)
+	}
+	const hour = 60 * 60 * 1000
+	q.From, q.To = time.UnixMilli(0), time.Date(2299, 1, 1, 0, 0, 0, 0, time.UTC)
+	var one Statement
+	one.add("SELECT "+eventFields+"\n").joined(&q, sentStream(&q, " AND event_id = ? AND original >= ? AND original < ?", id, first*hour,
+		(last+1)*hour), nil, false).
+		add("\nORDER BY x_received LIMIT 1")
+	list, err := readEvents(ctx, store, &q, one)
+	if err != nil || len(list) == 0 {
+		return EventItem{}, false, err
+	}
+	return list[0], true, nil
 }

@@ -107,26 +107,9 @@ func FraudReport(ctx context.Context, store Store, q Query) (FraudResult, error)
 	if byRule {
 		result.GroupBy = append([]Dimension{ByRule}, list...)
 	}
-	rows := make(map[string]*FraudRow)
 	of := make(map[string]int64)
-	row := func(rule string, names []string) *FraudRow {
-		if !byRule {
-			rule = ""
-		}
-		key := rule + "\x00" + strings.Join(names, "\x00")
-		if rows[key] == nil {
-			r := &FraudRow{Names: make(map[string]string), Revenue: Millionths(0)}
-			for i, d := range list {
-				r.Names[string(d)] = names[i]
-			}
-			if byRule {
-				r.Names[string(ByRule)] = rule
-				r.Level, r.Action = attribution.Rule(rule).Level(), actionOf(q.Settings, rule)
-			}
-			rows[key] = r
-		}
-		return rows[key]
-	}
+	t := fraudTable{&q, list, byRule, make(map[string]*FraudRow)}
+	row := t.row
 	err = store.Read(ctx,
 		Part{marked(&q, candidateStream(&q), "x_rule", "uniqExact(x_id)"), func(r Row) error {
 			rule, names, n, _, err := scanMarked(r, len(list))
@@ -136,16 +119,17 @@ func FraudReport(ctx context.Context, store Store, q Query) (FraudResult, error)
 			return err
 		}})
 	if err == nil {
-		err = store.Read(ctx, Part{marked(&q, installStream(&q), "x_fraud", "countIf(x_new)", "countIf(x_new AND x_fraud != '' AND x_touch != '')"), func(r Row) error {
-			rule, names, n, _, err := scanMarked(r, len(list))
-			of[strings.Join(names, "\x00")] += n[0]
-			if err == nil && rule != "" {
-				one := row(rule, names)
-				one.Installs += n[0]
-				one.WouldReject += n[1]
-			}
-			return err
-		}})
+		err = store.Read(ctx, Part{marked(&q, installStream(&q), "x_fraud", "countIf(x_new)", "countIf(x_new AND x_fraud != '' AND x_touch != '')"),
+			func(r Row) error {
+				rule, names, n, _, err := scanMarked(r, len(list))
+				of[strings.Join(names, "\x00")] += n[0]
+				if err == nil && rule != "" {
+					one := row(rule, names)
+					one.Installs += n[0]
+					one.WouldReject += n[1]
+				}
+				return err
+			}})
 	}
 	if err == nil {
 		err = store.Read(ctx, Part{fraudEvents(&q), func(r Row) error {
@@ -165,8 +149,36 @@ func FraudReport(ctx context.Context, store Store, q Query) (FraudResult, error)
 	if err != nil {
 		return result, fmt.Errorf("read fraud: %w", err)
 	}
-	result.put(rows, of, list)
+	result.put(t.rows, of, list)
 	return result, nil
+}
+
+// fraudTable finds the row of a rule and a group.
+type fraudTable struct {
+	q      *Query
+	list   []Dimension
+	byRule bool
+	rows   map[string]*FraudRow
+}
+
+func (t *fraudTable) row(rule string, names []string) *FraudRow {
+	if !t.byRule {
+		rule = ""
+	}
+	key := rule + "\x00" + strings.Join(names, "\x00")
+	if t.rows[key] != nil {
+		return t.rows[key]
+	}
+	r := &FraudRow{Names: make(map[string]string), Revenue: Millionths(0)}
+	for i, d := range t.list {
+		r.Names[string(d)] = names[i]
+	}
+	if t.byRule {
+		r.Names[string(ByRule)] = rule
+		r.Level, r.Action = attribution.Rule(rule).Level(), actionOf(t.q.Settings, rule)
+	}
+	t.rows[key] = r
+	return r
 }
 
 func (r *FraudResult) put(rows map[string]*FraudRow, of map[string]int64, list []Dimension) {
@@ -215,11 +227,15 @@ func actionOf(s *attribution.Settings, rule string) string {
 func candidateStream(q *Query) *stream {
 	st := &stream{has: []Dimension{MediaSource, Campaign}, sent: false, by: true}
 	st.base.add("SELECT id AS x_id, id AS x_touch, at AS x_at, "+q.named("source", "'direct'")+" AS x_media_source, name AS x_campaign, rule AS x_rule FROM (\n"+
-		"    SELECT tupleElement(t, 1) AS id, any(tupleElement(t, 2)) AS at, any(tupleElement(t, 3)) AS source, any(tupleElement(t, 4)) AS name, tupleElement(t, 5) AS rule FROM (\n"+
-		"        SELECT arrayJoin(arrayConcat(\n            arrayMap((i, a, s, c, f) -> (i, a, s, c, toString(f)), candidates_touch_id, candidates_time, candidates_media_source, candidates_campaign,\n"+
-		"                arrayResize(candidates_fraud, length(candidates_touch_id))),\n            arrayMap((i, a, s, c, f) -> (i, a, s, c, toString(f)), touches_id, touches_time, "+
+		"    SELECT tupleElement(t, 1) AS id, any(tupleElement(t, 2)) AS at, any(tupleElement(t, 3)) AS source, any(tupleElement(t, 4)) AS name, "+
+		"tupleElement(t, 5) AS rule FROM (\n"+
+		"        SELECT arrayJoin(arrayConcat(\n            arrayMap((i, a, s, c, f) -> (i, a, s, c, toString(f)), candidates_touch_id, candidates_time, "+
+		"candidates_media_source, candidates_campaign,\n"+
+		"                arrayResize(candidates_fraud, length(candidates_touch_id))),\n            arrayMap((i, a, s, c, f) -> (i, a, s, c, toString(f)), "+
+		"touches_id, touches_time, "+
 		"touches_media_source, touches_campaign,\n                arrayResize(touches_fraud, length(touches_id))))) AS t\n"+
-		"        FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?)\n    WHERE rule != '' AND id != '' GROUP BY id, rule)\nWHERE at >= ? AND at < ?",
+		"        FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ?)\n    WHERE rule != '' AND id != '' GROUP BY id, rule)\nWHERE at >= ? "+
+		"AND at < ?",
 		q.App, q.From.UnixMilli(), q.To.UnixMilli()+longestReach, q.From.UnixMilli(), q.To.UnixMilli())
 	return st
 }
@@ -247,8 +263,10 @@ func marked(q *Query, st *stream, rule string, counts ...string) Statement {
 // marked, by the source of the install.
 func fraudEvents(q *Query) Statement {
 	st := &stream{has: []Dimension{MediaSource, Campaign, AdSet, Ad, Keyword, ByLink}, made: true, by: true, sent: true}
-	st.base.add("SELECT conversion_id AS x_id, time AS x_at, touch_id AS x_touch, " + q.named("media_source", "'organic'") + " AS x_media_source, campaign AS x_campaign, adset AS x_adset,\n" +
-		"    ad AS x_ad, keyword AS x_keyword, link_id AS x_link, fraud_rule AS x_fraud, revenue AS x_revenue, if(has_revenue, currency, '') AS x_currency\nFROM attributions FINAL ").
+	st.base.add("SELECT conversion_id AS x_id, time AS x_at, touch_id AS x_touch, " + q.named("media_source", "'organic'") +
+		" AS x_media_source, campaign AS x_campaign, adset AS x_adset,\n" +
+		"    ad AS x_ad, keyword AS x_keyword, link_id AS x_link, fraud_rule AS x_fraud, revenue AS x_revenue, if(has_revenue, currency, '') AS " +
+		"x_currency\nFROM attributions FINAL ").
 		within(q).add(" AND NOT install AND fraud_rule != ''")
 	var s Statement
 	s.Converts, s.Rates = true, q.Rates
@@ -258,9 +276,12 @@ func fraudEvents(q *Query) Statement {
 		groups += fmt.Sprintf(", g%d", i)
 		inner += ", " + q.expression(d) + fmt.Sprintf(" AS g%d", i)
 	}
-	return *s.add("SELECT "+groups+", toInt64(sum(n)), toInt64(0), toString(sum(toInt256(m) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate))))\n"+
-		"FROM (SELECT * FROM ("+inner+", x_currency AS currency, toInt32(intDiv(x_at, 86400000)) AS day, count() AS n, sum(toInt128(x_revenue)) AS m\n", q.Currency).
-		joined(q, st, q.GroupBy, false).add("\nGROUP BY "+groups+", currency, day) AS summed LEFT ANY JOIN day_rates USING (day, currency))\nGROUP BY "+groups+" LIMIT ?", maxGroups)
+	return *s.add("SELECT "+groups+", toInt64(sum(n)), toInt64(0), toString(sum(toInt256(m) * if(currency = ?, toInt256('1000000000000000000'), "+
+		"toInt256(rate))))\n"+
+		"FROM (SELECT * FROM ("+inner+", x_currency AS currency, toInt32(intDiv(x_at, 86400000)) AS day, count() AS n, sum(toInt128(x_revenue)) AS m\n",
+		q.Currency).
+		joined(q, st, q.GroupBy, false).add("\nGROUP BY "+groups+", currency, day) AS summed LEFT ANY JOIN day_rates USING (day, currency))\nGROUP BY "+
+		""+groups+" LIMIT ?", maxGroups)
 }
 
 func scanMarked(r Row, groups int) (rule string, names []string, n [2]int64, exact string, err error) {

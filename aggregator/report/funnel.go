@@ -158,7 +158,8 @@ func part(n, of int64) *Decimal {
 const personOf = "if(user_id != '', concat('user:', user_id), if(u.user != '', u.user, x_key))"
 
 // firstKey is the first other id of an event as a match key.
-const firstKey = "multiIf(anonymous_id != '', concat('anon:', anonymous_id), device_id != '', concat('device:', device_id), gaid != '', concat('gaid:', lower(gaid)), " +
+const firstKey = "multiIf(anonymous_id != '', concat('anon:', anonymous_id), device_id != '', concat('device:', device_id), gaid != '', " +
+	"concat('gaid:', lower(gaid)), " +
 	"idfa != '', concat('idfa:', lower(idfa)), idfv != '', concat('idfv:', lower(idfv)), oaid != '', concat('oaid:', lower(oaid)), '')"
 
 // users gives each key the least user that an identity link joins with it.
@@ -208,8 +209,10 @@ func (f *funnel) people(asked []Dimension) Statement {
 		steps.add(", x_name = ? AND x_kind IN ("+kinds+")", name)
 		names = append(names, name)
 	}
-	steps.add(") AS level"+own+", min(x_at) AS began\nFROM (SELECT *, "+personOf+" AS person FROM (SELECT event_id AS x_id, time AS x_at, kind AS x_kind, name AS x_name, "+
-		"user_id, "+firstKey+" AS x_key,\n    country AS x_country, "+platformOf+" AS x_platform, JSONExtractString(payload, 'context', 'app', 'version') AS x_app_version\n"+
+	steps.add(") AS level"+own+", min(x_at) AS began\nFROM (SELECT *, "+personOf+" AS person FROM (SELECT event_id AS x_id, time AS x_at, kind AS "+
+		"x_kind, name AS x_name, "+
+		"user_id, "+firstKey+" AS x_key,\n    country AS x_country, "+platformOf+" AS x_platform, JSONExtractString(payload, 'context', 'app', 'version') "+
+		"AS x_app_version\n"+
 		"FROM events FINAL ").within(&f.Query).undisputed(&f.Query).
 		add(" AND name IN (?)) AS ev LEFT ANY JOIN "+users+" AS u USING x_key)\nWHERE person != ''\nGROUP BY person", names, f.App)
 	list := slices.DeleteFunc(slices.Clone(asked), func(d Dimension) bool { return !touched(d) })
@@ -224,7 +227,8 @@ func (f *funnel) people(asked []Dimension) Statement {
 		}
 		s.add(", if(touched_at = 0, " + missing + ", w_" + string(d) + ") AS v_" + string(d))
 	}
-	s.add("\nFROM (").append(steps).add(") AS people\nASOF LEFT JOIN (").append(f.touches(list)).add(") AS last ON last.person = people.person AND last.touched_at <= people.began")
+	s.add("\nFROM (").append(steps).add(") AS people\nASOF LEFT JOIN (").append(f.touches(list)).add(") AS last ON last.person = people.person AND " +
+		"last.touched_at <= people.began")
 	return s
 }
 

@@ -39,8 +39,10 @@ func TestCohortsAreWhatTheRowsSay(t *testing.T) {
 	m := newMarket(t, w)
 	q := m.q
 	q.Now = q.To.AddDate(0, 0, 2)
-	rates, err := report.Resolve([]report.Rate{{Day: "2026-01-31", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-07", From: "EUR", To: "USD", Rate: "1.25"},
-		{Day: "2026-02-14", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-21", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-28", From: "EUR", To: "USD", Rate: "1.25"},
+	rates, err := report.Resolve([]report.Rate{{Day: "2026-01-31", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-07", From: "EUR", To: "USD",
+		Rate: "1.25"},
+		{Day: "2026-02-14", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-21", From: "EUR", To: "USD", Rate: "1.25"}, {Day: "2026-02-28",
+			From: "EUR", To: "USD", Rate: "1.25"},
 		{Day: "2026-03-07", From: "EUR", To: "USD", Rate: "1.25"}}, "EUR", q.From, q.To.AddDate(0, 0, 31))
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +143,8 @@ func TestFunnelCountsPeople(t *testing.T) {
 	w := open(t)
 	at := base + 3_600_000
 	track := func(id, name, user, anon string, minute int64) protocol.Event {
-		return protocol.Event{ID: id, Kind: protocol.KindTrack, Name: name, UserID: user, AnonymousID: anon, Original: at + minute*60_000, Time: at + minute*60_000, Digest: 1, Country: "DE"}
+		return protocol.Event{ID: id, Kind: protocol.KindTrack, Name: name, UserID: user, AnonymousID: anon, Original: at + minute*60_000, Time: at +
+			minute*60_000, Digest: 1, Country: "DE"}
 	}
 	looked := click("c1", "ann", at-60_000)
 	looked.MediaSource = "mail"
@@ -186,7 +189,8 @@ func TestFunnelCountsPeople(t *testing.T) {
 	if got, err = report.Funnel(t.Context(), w, q); err != nil || counts(got.Total) != "1-0 1-0 1-0 " {
 		t.Errorf("of mail: %s %v", counts(got.Total), err)
 	}
-	for _, bad := range []url.Values{{"step": {"a"}}, {"step": {"a", ""}}, {"step": {"a", "b"}, "window": {"1y"}}, {"step": {"a", "b"}, "window": {"d"}}, {"step": {"a", "b"}, "window": {"91d"}}} {
+	for _, bad := range []url.Values{{"step": {"a"}}, {"step": {"a", ""}}, {"step": {"a", "b"}, "window": {"1y"}}, {"step": {"a", "b"},
+		"window": {"d"}}, {"step": {"a", "b"}, "window": {"91d"}}} {
 		q.Given = bad
 		if _, err := report.Funnel(t.Context(), w, q); err == nil {
 			t.Errorf("%v was answered", bad)
@@ -206,7 +210,8 @@ func TestEventsAreShownWithWhatBecameOfThem(t *testing.T) {
 		}
 		for _, e := range page.Data {
 			ids = append(ids, e.ID)
-			if e.ID == "o1" && (len(e.Became) != 2 || e.Revenue == nil || *e.Revenue != "140.000000" || fmt.Sprint(e.Marks) != "[untrusted]" || string(e.Payload) != "{}") {
+			if e.ID == "o1" && (len(e.Became) != 2 || e.Revenue == nil || *e.Revenue != "140.000000" || fmt.Sprint(e.Marks) != "[untrusted]" ||
+				string(e.Payload) != "{}") {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -224,8 +229,10 @@ func TestEventsAreShownWithWhatBecameOfThem(t *testing.T) {
 		filters []string
 		want    int
 	}{
-		"clicks": {url.Values{"type": {"click"}}, nil, 4}, "by name": {url.Values{"name": {"Order Completed"}}, nil, 3}, "by id": {url.Values{"id": {"o1"}}, nil, 1},
-		"of a person": {url.Values{"q": {"u1"}}, nil, 6}, "of a source": {url.Values{}, []string{"media_source:TikTok"}, 2}, "of another country": {url.Values{}, []string{"country:!DE"}, 4},
+		"clicks": {url.Values{"type": {"click"}}, nil, 4}, "by name": {url.Values{"name": {"Order Completed"}}, nil, 3},
+		"by id":       {url.Values{"id": {"o1"}}, nil, 1},
+		"of a person": {url.Values{"q": {"u1"}}, nil, 6}, "of a source": {url.Values{}, []string{"media_source:TikTok"}, 2},
+		"of another country": {url.Values{}, []string{"country:!DE"}, 4},
 	} {
 		q.Given = c.given
 		var err error

@@ -2,7 +2,7 @@ SELECT g0, g1, g2, g3, y_currency, toString(sum(n0)), toString(sum(n1))
 FROM (SELECT *, currency AS y_currency FROM (SELECT x_media_source AS g0, x_sub[1] AS g1, x_platform AS g2, toString(toMonday(toDate(fromUnixTimestamp64Milli(x_at, 'Europe/Berlin')))) AS g3, '' AS currency, 0 AS day, sum(toInt128(x_kind = 'click')) AS n0, sum(toInt128(x_kind = 'impression')) AS n1
 FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, transform(lower(if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))), ['fb', 'x\'\x3F'], ['facebook', 'y'], if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))) AS x_media_source,
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
-    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
+    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks, argMax(keys, version) AS x_keys
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open') AS b
@@ -113,7 +113,7 @@ SELECT g0, g1, y_currency, toString(sum(n0)), toString(sum(n1))
 FROM (SELECT *, currency AS y_currency FROM (SELECT x_campaign AS g0, x_country AS g1, '' AS currency, 0 AS day, sum(toInt128(x_kind = 'click')) AS n0, sum(toInt128(x_kind = 'impression')) AS n1
 FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, transform(lower(if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))), ['fb', 'x\'\x3F'], ['facebook', 'y'], if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))) AS x_media_source,
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
-    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
+    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks, argMax(keys, version) AS x_keys
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open' AND x_marks = 0) AS b
@@ -199,7 +199,7 @@ SELECT g0, g1, y_currency, toString(sum(toInt256(m0) * if(currency = ?, toInt256
 FROM (SELECT *, currency AS y_currency FROM (SELECT x_campaign AS g0, x_country AS g1, x_currency AS currency, toInt32(intDiv(x_at, 86400000)) AS day, sum(toInt128(x_cost)) AS m0
 FROM (SELECT * FROM (SELECT touch_id AS x_id, argMax(time, version) AS x_at, argMax(kind, version) AS x_kind, transform(lower(if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))), ['fb', 'x\'\x3F'], ['facebook', 'y'], if(argMax(media_source, version) = '', 'direct', argMax(media_source, version))) AS x_media_source,
     argMax(campaign, version) AS x_campaign, argMax(adset, version) AS x_adset, argMax(ad, version) AS x_ad, argMax(keyword, version) AS x_keyword, argMax(sub, version) AS x_sub,
-    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks
+    argMax(link_id, version) AS x_link, argMax(country, version) AS x_country, argMax(cost, version) AS x_cost, argMax(cost_currency, version) AS x_currency, argMax(marks, version) AS x_marks, argMax(keys, version) AS x_keys
 FROM touches FINAL WHERE app_id = ? AND time >= ? AND time < ?
     AND (touch_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (touch_id, version) IN (SELECT touch_id, max(version) FROM touch_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY touch_id))
 GROUP BY touch_id HAVING x_kind != 'open' AND x_marks = 0) WHERE x_cost != 0 AND (toString(toDate(fromUnixTimestamp64Milli(x_at, 'Europe/Berlin'))), x_media_source) NOT IN (SELECT toString(date), x_media_source FROM (SELECT date, transform(lower(if(media_source = '', 'direct', media_source)), ['fb', 'x\'\x3F'], ['facebook', 'y'], if(media_source = '', 'direct', media_source)) AS x_media_source, campaign AS x_campaign, adset AS x_adset, ad AS x_ad, country AS x_country,
