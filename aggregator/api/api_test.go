@@ -81,8 +81,8 @@ func (r *reports) asks() int {
 
 // Read answers with a row where a test looks at it, else with none.
 func (r *reports) Read(ctx context.Context, parts ...report.Part) error {
-	if strings.HasPrefix(parts[0].SQL, "SELECT 1 FROM event_id_conflicts") {
-		return nil
+	if len(parts) == 1 && (strings.HasPrefix(parts[0].SQL, "SELECT 1 FROM event_id_conflicts") || strings.Contains(parts[0].SQL, "changed_hours")) {
+		return nil // what a report finds out first
 	}
 	r.mu.Lock()
 	r.last = parts[0].Statement
@@ -217,7 +217,8 @@ func (s *system) serve(o Options) {
 
 func (s *system) options() Options {
 	return Options{
-		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Costs: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{}, Cluster: cluster{},
+		Accounts: s.accounts, Authenticator: s.auth, Reports: s.reports, Costs: s.reports, Studies: studies{}, Evidence: evidence{}, Enroller: enroller{},
+		Cluster:   cluster{},
 		Postbacks: deliveries.NewLedger(s.accounts.Pool), Tester: tester{}, Outgoing: guard.NewOutgoing(guard.Options{}),
 		Console: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "console") }),
 		Now:     s.clock.now, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), LoginsPerMinute: 1000,
@@ -305,7 +306,8 @@ func (a *answer) problem() problem {
 	a.t.Helper()
 	var p problem
 	a.decode(&p)
-	if p.Status != a.status || p.RequestID == "" || p.Title == "" || p.RequestID != a.header.Get("X-Request-Id") || a.header.Get("Content-Type") != "application/problem+json" {
+	if p.Status != a.status || p.RequestID == "" || p.Title == "" || p.RequestID != a.header.Get("X-Request-Id") ||
+		a.header.Get("Content-Type") != "application/problem+json" {
 		a.t.Errorf("%s: not a whole problem: %s", a.what, a.body)
 	}
 	return p

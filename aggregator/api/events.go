@@ -22,13 +22,13 @@ const (
 func eventRoutes() []route {
 	list := asks("events", "Messages as they were received, newest first, and what became of each", report.ListEvents,
 		"from to tz filter type name id q limit cursor")
-	list.rule = needs(access.RawRead)
+	list.rule = needs(access.RawRead).inPart()
 	return []route{
 		list,
-		{method: "GET", path: "apps/{app}/events/stream", rule: needs(access.RawRead), handle: watchEvents, query: with("filter"), reply: "",
+		{method: "GET", path: "apps/{app}/events/stream", rule: needs(access.RawRead).inPart(), handle: watchEvents, query: with("filter"), reply: "",
 			media:   "text/event-stream",
 			summary: "Messages as they are stored, as server-sent events: event, rejected (with the reason), and rate once a second"},
-		{method: "GET", path: "apps/{app}/events/{event}", rule: needs(access.RawRead), handle: readEvent, summary: "One message as it was received",
+		{method: "GET", path: "apps/{app}/events/{event}", rule: needs(access.RawRead).inPart(), handle: readEvent, summary: "One message as it was received",
 			reply: report.EventItem{}},
 	}
 }

@@ -34,7 +34,7 @@ func reportRoutes() []route {
 		converting(asks("reports/performance", "The grid: what came of which source, campaign, day and so on. Installs go by their winner, events and "+
 			"revenue by the credit of one model, or of all", report.Performance,
 			common+" group_by metrics event model models compare currency as_of sort limit cursor format")),
-		converting(naming(route{method: "GET", path: "apps/{app}/reports/why", rule: needs(access.ReportsRead), handle: why,
+		converting(naming(route{method: "GET", path: "apps/{app}/reports/why", rule: needs(access.ReportsRead).inPart(), handle: why,
 			summary: "Why a cell of the grid is what it is: its role, all models, the paths that carry it and three journeys",
 			query:   with(common, "event model currency"), reply: report.WhyResult{}})),
 		converting(asks("reports/insights", "At most five sentences made from figures: what changed, and what the models dispute", report.Insights,

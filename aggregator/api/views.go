@@ -7,13 +7,13 @@ import (
 
 func viewRoutes() []route {
 	return []route{
-		{method: "GET", path: "apps/{app}/views", rule: needs(access.ReportsRead), handle: listViews,
+		{method: "GET", path: "apps/{app}/views", rule: needs(access.ReportsRead).inPart(), handle: listViews,
 			summary: "Saved views: own ones, and those that others share", reply: page[apps.View]{}},
-		{method: "POST", path: "apps/{app}/views", rule: needs(access.ReportsRead), handle: createView, summary: "Save a view", body: viewBody{},
+		{method: "POST", path: "apps/{app}/views", rule: needs(access.ReportsRead).inPart(), handle: createView, summary: "Save a view", body: viewBody{},
 			reply: apps.View{}, status: 201},
-		{method: "PUT", path: "apps/{app}/views/{view}", rule: needs(access.ReportsRead), handle: changeView, summary: "Change an own view",
+		{method: "PUT", path: "apps/{app}/views/{view}", rule: needs(access.ReportsRead).inPart(), handle: changeView, summary: "Change an own view",
 			body: viewBody{}, reply: apps.View{}},
-		{method: "DELETE", path: "apps/{app}/views/{view}", rule: needs(access.ReportsRead), handle: deleteView, summary: "Delete an own view"},
+		{method: "DELETE", path: "apps/{app}/views/{view}", rule: needs(access.ReportsRead).inPart(), handle: deleteView, summary: "Delete an own view"},
 		{method: "GET", path: "apps/{app}/aliases", rule: needs(access.ReportsRead), handle: readAliases,
 			summary: "Names that reports show for media sources, by the stored names in small letters", reply: aliasesBody{}},
 		{method: "PUT", path: "apps/{app}/aliases", rule: needs(access.AttributionConfigure), handle: putAliases,

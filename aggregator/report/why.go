@@ -104,6 +104,11 @@ func Why(ctx context.Context, ledger Ledger, q Query) (WhyResult, error) {
 		return result, fmt.Errorf("read why: %w", err)
 	}
 	for i, p := range pathParts {
+		for k, source := range p.path {
+			if !theirs(&q, source) {
+				p.path[k] = Another
+			}
+		}
 		path, err := p.shown()
 		if err != nil {
 			return result, err
@@ -183,6 +188,7 @@ func ruleOf(model string, s *attribution.Settings) map[string]int64 {
 // journey shows an attribution as an example.
 func (q *Query) journey(row *attribution.Row) WhyJourney {
 	full := conversionOf(row)
+	narrow(q, &full)
 	j := WhyJourney{Event: full.Event, Time: full.Time, Revenue: full.Revenue, Currency: full.Currency, Touches: []WhyTouch{},
 		Install: InstallFrom{full.Install.Result, full.Install.MediaSource, full.Install.Campaign}}
 	if q.IDs {
