@@ -265,7 +265,10 @@ func (q *Queue) compress(raw []byte) ([]byte, protocol.Codec) {
 	if q.pace.fast(q.opts.Now(), len(raw)) {
 		return q.codec.CompressFast(q.payload(), raw), protocol.CodecS2
 	}
-	return q.codec.Compress(q.payload(), raw), protocol.CodecZstd
+	began := q.opts.Now()
+	payload := q.codec.Compress(q.payload(), raw)
+	q.pace.took(q.opts.Now().Sub(began))
+	return payload, protocol.CodecZstd
 }
 
 // pace knows how much has come within the present second and the one before.
@@ -273,7 +276,8 @@ func (q *Queue) compress(raw []byte) ([]byte, protocol.Codec) {
 type pace struct {
 	since        time.Time
 	bytes, above int64
-	busy         bool // in the last second
+	spent        time.Duration // in zstd
+	busy         bool          // in the last second
 }
 
 // zstdBelow is up to how many bytes of events a second are compressed with zstd:
@@ -281,14 +285,22 @@ type pace struct {
 // of the network.
 const zstdBelow = 32 << 20
 
+// zstdTime is how long it may compress within a second. On a machine that is busy with
+// something else it takes longer for the same, and is then the first to give way.
+const zstdTime = 100 * time.Millisecond
+
 func (p *pace) fast(now time.Time, bytes int) bool {
 	if age := now.Sub(p.since); age >= time.Second || age < 0 {
-		p.busy = age < 2*time.Second && p.bytes > p.above
-		p.since, p.bytes = now, 0
+		p.busy = age < 2*time.Second && p.over()
+		p.since, p.bytes, p.spent = now, 0, 0
 	}
 	p.bytes += int64(bytes)
-	return p.busy || p.bytes > p.above
+	return p.busy || p.over()
 }
+
+func (p *pace) over() bool { return p.bytes > p.above || p.spent > zstdTime }
+
+func (p *pace) took(d time.Duration) { p.spent += max(d, 0) }
 
 // payload returns memory for a compressed group.
 func (q *Queue) payload() []byte {

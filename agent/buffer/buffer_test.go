@@ -272,25 +272,6 @@ func TestWaitStored(t *testing.T) {
 	wg.Wait()
 }
 
-func TestPaceChoosesTheCodec(t *testing.T) {
-	p := pace{above: 1000}
-	at := time.Unix(1_760_000_000, 0)
-	for i, step := range []struct {
-		after time.Duration
-		bytes int
-		fast  bool
-	}{
-		{0, 600, false}, {100 * time.Millisecond, 600, true}, // the first second is busy from here on
-		{time.Second, 10, true}, {time.Second, 10, false}, // and the next one, which is not
-		{time.Second, 2000, true}, {time.Hour, 10, false}, {-time.Hour, 10, false},
-	} {
-		at = at.Add(step.after)
-		if got := p.fast(at, step.bytes); got != step.fast {
-			t.Errorf("step %d: fast is %v", i, got)
-		}
-	}
-}
-
 func TestBothCodecsAreReadBack(t *testing.T) {
 	o := testOptions(t)
 	o.zstdBelow = 5000

@@ -103,6 +103,9 @@ func makeImage(t *testing.T, killed bool) image {
 	if err := q.Bury(mustRead(t, q, 3), "for the test", nil); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := q.Tell(); err != nil { // writes where the queue has been
+		t.Fatal(err)
+	}
 	im := image{killed: killed}
 	if killed {
 		for im.read(dir) != nil { // a segment was being made

@@ -53,6 +53,14 @@ func (r *retention) sum() (t totals) {
 	return t
 }
 
+// oldest is when the oldest block was acknowledged, milliseconds; 0 without any.
+func (r *retention) oldest() int64 {
+	if len(r.buckets) == 0 {
+		return 0
+	}
+	return r.buckets[0].since
+}
+
 // rewind removes the buckets that hold anything acknowledged at or after
 // since, and returns their first sequence and what they hold.
 func (r *retention) rewind(since int64) (from uint64, t totals) {

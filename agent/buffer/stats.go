@@ -19,6 +19,7 @@ type Stats struct {
 	OldestEvent  int64  `json:"oldest_event_ms"` // when the oldest waiting event was received; 0: none waits
 	KeptBlocks   int64  `json:"kept_blocks"`     // acknowledged, kept for a replay
 	KeptBytes    int64  `json:"kept_bytes"`
+	KeptSince    int64  `json:"kept_since_ms"` // when the oldest of them was acknowledged; 0: none is kept
 	DiskUsed     int64  `json:"disk_used_bytes"`
 	DiskQuota    int64  `json:"disk_quota_bytes"`
 	DiskFree     int64  `json:"disk_free_bytes"`
@@ -38,6 +39,7 @@ func (q *Queue) Stats() Stats {
 	out := Stats{Epoch: q.epoch, FirstSeq: s.mark.low + 1, NextSeq: s.mark.tail + 1,
 		QueuedBlocks: s.liveBlocks, QueuedEvents: s.liveEvents, QueuedBytes: s.liveBytes,
 		KeptBlocks: kept.blocks, KeptBytes: kept.bytes, DiskQuota: q.opts.QuotaBytes, Lost: s.lostBlocks}
+	out.KeptSince = s.kept.oldest()
 	closed := q.closed
 	q.mu.Unlock()
 	out.DeadLetters, out.DeadEvents = q.dead.totals()
@@ -80,6 +82,8 @@ func (m *metrics) init(q *Queue) {
 	gauge("unmogrowp_agent_queued_events", "Events that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedEvents })
 	gauge("unmogrowp_agent_queued_blocks", "Blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBlocks })
 	gauge("unmogrowp_agent_queued_bytes", "Bytes of blocks that no aggregator has acknowledged.", func(s Stats) int64 { return s.QueuedBytes })
+	gauge("unmogrowp_agent_kept_since_timestamp_seconds",
+		"When the oldest block that is kept for a replay was acknowledged, Unix time; 0 if none is kept.", func(s Stats) int64 { return s.KeptSince / 1000 })
 	gauge("unmogrowp_agent_kept_bytes", "Bytes of acknowledged blocks that are kept for a replay.", func(s Stats) int64 { return s.KeptBytes })
 	gauge("unmogrowp_agent_dead_letters", "Blocks or parts of blocks that were set aside.", func(s Stats) int64 { return s.DeadLetters })
 	gauge("unmogrowp_agent_set_aside",

@@ -42,7 +42,11 @@ type snapshot struct {
 	edges   []protocol.Edge
 }
 
-// Open reads the snapshot stored at path. Without one the table is empty and
+// copyEnding names the second file: an agent that is cut off can do without
+// neither, so that damage to one must leave the other.
+const copyEnding = ".copy"
+
+// Open reads the snapshot stored at path, or its copy. Without one the table is empty and
 // not fresh. A damaged file is set aside as path + ".damaged" and the table
 // starts empty, because the aggregator sends the snapshot again; Damage says
 // what was wrong.
@@ -50,6 +54,13 @@ func Open(path string) (*Table, error) {
 	t := &Table{path: path}
 	t.current.Store(&snapshot{})
 	settings, err := readFile(path)
+	if err != nil {
+		if copied, copyErr := readFile(path + copyEnding); copyErr == nil {
+			t.found = fmt.Errorf("read settings %s: %w; its copy is used", path, err)
+			t.current.Store(index(copied))
+			return t, nil // the next Replace writes both again
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, protocol.ErrMalformed):
@@ -84,8 +95,10 @@ func (t *Table) Replace(s protocol.Settings) error {
 	next := index(&s)
 	next.encoded = encoded
 	if !bytes.Equal(encoded, old.encoded) {
-		if err := writeFile(t.path, encoded); err != nil {
-			return fmt.Errorf("store settings: %w", err)
+		for _, path := range [...]string{t.path, t.path + copyEnding} {
+			if err := writeFile(path, encoded); err != nil {
+				return fmt.Errorf("store settings: %w", err)
+			}
 		}
 	}
 	t.current.Store(next)

@@ -178,9 +178,9 @@ func statusCommand(c *Config) *cobra.Command {
 		if s.Uplink.Connected {
 			link = "connected to " + s.Uplink.Node + " at " + s.Uplink.Address
 		}
-		_, err = fmt.Fprintf(std.Out, "agent        %s (%s, %s)\nuplink       %s\nqueued       %d events in %d blocks, %d bytes of %d\nkept         %d bytes\nlost         %d blocks\ncertificate  until %s\n",
+		_, err = fmt.Fprintf(std.Out, "agent        %s (%s, %s)\nuplink       %s\nqueued       %d events in %d blocks, %d bytes of %d\nkept         %d bytes, for a replay of the last %s\nlost         %d blocks\ncertificate  until %s\n",
 			s.Agent, s.Name, s.Region, link, s.Buffer.QueuedEvents, s.Buffer.QueuedBlocks, s.Buffer.QueuedBytes, s.Buffer.DiskQuota,
-			s.Buffer.KeptBytes, s.Buffer.Lost, s.CertificateExpires.UTC().Format(time.RFC3339))
+			s.Buffer.KeptBytes, tail(s.Buffer.KeptSince), s.Buffer.Lost, s.CertificateExpires.UTC().Format(time.RFC3339))
 		return err
 	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/unmogrowp/unmogrowp/agent/uplink"
+	"github.com/unmogrowp/unmogrowp/protocol"
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 	"github.com/unmogrowp/unmogrowp/protocol/doctor"
 )
@@ -60,7 +61,9 @@ func checkIdentity(_ context.Context, c *Config) (string, error) {
 		return "", err
 	}
 	if time.Now().After(id.Expires()) {
-		return "", fmt.Errorf("certificate of %s expired at %s: enroll again with a new token", id.Agent(), id.Expires().UTC().Format(time.RFC3339))
+		until := id.Expires().Add(protocol.RenewWithin).UTC().Format(time.RFC3339)
+		return "", fmt.Errorf("certificate of %s expired at %s: it renews by itself when an aggregator is reached before %s; "+
+			"after that get a token with aggregator agent token --agent %s", id.Agent(), id.Expires().UTC().Format(time.RFC3339), until, id.Agent())
 	}
 	return fmt.Sprintf("%s until %s", id.Agent(), id.Expires().UTC().Format(time.RFC3339)), nil
 }
@@ -91,5 +94,13 @@ func checkRunning(ctx context.Context, c *Config) (string, error) {
 	if !s.Uplink.Connected {
 		return "", fmt.Errorf("runs, but is not connected: %s", s.Uplink.LastError)
 	}
-	return fmt.Sprintf("connected to %s, %d events queued", s.Uplink.Node, s.Buffer.QueuedEvents), nil
+	return fmt.Sprintf("connected to %s, %d events queued, a replay could reach back %s", s.Uplink.Node, s.Buffer.QueuedEvents, tail(s.Buffer.KeptSince)), nil
+}
+
+// tail says how long the blocks that are kept for a replay reach back.
+func tail(since int64) string {
+	if since == 0 {
+		return "to nothing"
+	}
+	return time.Since(time.UnixMilli(since)).Round(time.Minute).String()
 }
