@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -69,7 +70,27 @@ const maxVariants = 100
 // or after since and before until, by the server's clock, and that were used for
 // more than one content, whatever that states; of each the first maxVariants.
 func (w *Disputes) FindConflicts(ctx context.Context, since, until time.Time) ([]attribution.Variant, error) {
-	found, err := w.contested(ctx, since, until)
+	return w.findConflicts(ctx, since, until, contestedTogether)
+}
+
+// contestedTogether is how many ids are looked up in one statement, whose memory is bounded.
+const contestedTogether = 2_000_000
+
+// findConflicts divides the ids by their hash, which is their order, so that each part is read once.
+func (w *Disputes) findConflicts(ctx context.Context, since, until time.Time, together uint64) ([]attribution.Variant, error) {
+	var fresh uint64
+	err := each(ctx, w.facts, func(r driver.Rows) error { return r.Scan(&fresh) }, `SELECT count() FROM event_ids
+WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?)`, since.UnixMilli(), until.UnixMilli())
+	found := make(map[string]map[uint64]*contested)
+	parts := fresh/together + 1
+	width := math.MaxUint64 / parts
+	for i := uint64(0); i < parts && err == nil && fresh > 0; i++ {
+		first, last := i*width, (i+1)*width-1
+		if i == parts-1 {
+			last = math.MaxUint64
+		}
+		err = w.contested(ctx, since, until, hashRange{first, last}, found)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find conflicts of message ids: %w", err)
 	}
@@ -97,8 +118,10 @@ type contested struct {
 	variants []attribution.Variant
 }
 
-func (w *Disputes) contested(ctx context.Context, since, until time.Time) (map[string]map[uint64]*contested, error) {
-	found := make(map[string]map[uint64]*contested)
+// hashRange is a range of hashes with both its ends.
+type hashRange struct{ first, last uint64 }
+
+func (w *Disputes) contested(ctx context.Context, since, until time.Time, in hashRange, found map[string]map[uint64]*contested) error {
 	scan := func(rows driver.Rows) error {
 		var app string
 		var hash uint64
@@ -121,16 +144,17 @@ func (w *Disputes) contested(ctx context.Context, since, until time.Time) (map[s
 		}
 		return nil
 	}
-	return found, each(ctx, w.facts, scan, `WITH several AS
+	return each(ctx, w.facts, scan, `WITH several AS
 (
     SELECT app_id, id_hash FROM event_ids
-    WHERE (app_id, id_hash) IN (SELECT app_id, id_hash FROM event_ids WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?))
+    WHERE id_hash BETWEEN ? AND ? AND (app_id, id_hash) IN (SELECT app_id, id_hash FROM event_ids
+        WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimestamp64Milli(?) AND id_hash BETWEEN ? AND ?)
     GROUP BY app_id, id_hash HAVING min(digest) != max(digest)
 )
 SELECT app_id, id_hash, digest, min(received) AS first, any(hour) FROM event_ids
-WHERE (app_id, id_hash) IN (SELECT app_id, id_hash FROM several)
+WHERE id_hash BETWEEN ? AND ? AND (app_id, id_hash) IN (SELECT app_id, id_hash FROM several)
 GROUP BY app_id, id_hash, digest
-ORDER BY app_id, id_hash, first, digest LIMIT ? BY app_id, id_hash`, since.UnixMilli(), until.UnixMilli(), maxVariants)
+ORDER BY app_id, id_hash, first, digest LIMIT ? BY app_id, id_hash`, in.first, in.last, since.UnixMilli(), until.UnixMilli(), in.first, in.last, in.first, in.last, maxVariants)
 }
 
 // namesOf returns the message ids of hashes.

@@ -28,6 +28,10 @@ func found(t *testing.T, w *Warehouse, record bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	divided, err := w.findConflicts(t.Context(), now.Add(-time.Hour), now.Add(time.Second), 1) // a part for each id
+	if err != nil || len(divided) != len(variants) {
+		t.Errorf("%d variants, and %d when few are looked up at once: %v", len(variants), len(divided), err)
+	}
 	if record {
 		if err := w.RecordConflicts(t.Context(), variants); err != nil {
 			t.Fatal(err)
