@@ -154,6 +154,7 @@ func (q *query) fill(e *protocol.Event, stated, byNetwork protocol.Stated) {
 		}
 	}
 	switch {
+	case e.Kind != protocol.KindTrack && !visits(e): // who somebody is, is not said by how they came
 	case e.ClickID != "" && e.ClickID == q.networkID: // some SDKs repeat a network's id among the properties
 		e.Network = q.network
 	case e.ClickID != "":

@@ -255,8 +255,8 @@ func checkOurStory(t testing.TB, events []protocol.Event, ordered time.Time, tim
 	t.Helper()
 	for _, e := range events {
 		clickID := ""
-		if e.Kind == protocol.KindPage {
-			clickID = "click-7" // it belongs to the visit alone
+		if e.Kind == protocol.KindPage || e.Kind == protocol.KindTrack {
+			clickID = "click-7" // what was done on the page names it too
 		}
 		granted := protocol.Consent(0).With(protocol.PurposeAttribution, protocol.ConsentGranted).
 			With(protocol.PurposeAnalytics, protocol.ConsentGranted).With(protocol.PurposeAds, protocol.ConsentGranted)
