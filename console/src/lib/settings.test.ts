@@ -6,6 +6,9 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const base: Settings = {
   generation: 3,
+  count_orders_once: true,
+  exclude_untrusted_revenue: false,
+  trusted_referrers: [],
   click_window_ms: 7 * DAY,
   impression_window_ms: 36 * HOUR,
   overrides: [{ media_source: 'meta', click_window_ms: 14 * DAY }],

@@ -71,6 +71,8 @@ export interface SettingsForm {
   last: number | null;
   transform: string;
   impressions: boolean;
+  orders: boolean;
+  trusted: boolean;
   events: string;
   overrides: OverrideForm[];
 }
@@ -100,6 +102,8 @@ export function formOf(settings: Settings): SettingsForm {
     last: percentOf(settings.position_last),
     transform: settings.transform,
     impressions: settings.impressions_in_mta,
+    orders: settings.count_orders_once,
+    trusted: settings.exclude_untrusted_revenue,
     events: (settings.conversion_events ?? []).join('\n'),
     overrides: (settings.overrides ?? []).map((one) => ({
       base: one,
@@ -161,6 +165,8 @@ export function settingsOf(form: SettingsForm, base: Settings): Settings {
     position_last: last,
     transform: form.transform,
     impressions_in_mta: form.impressions,
+    count_orders_once: form.orders,
+    exclude_untrusted_revenue: form.trusted,
     conversion_events: lines(form.events),
   };
 }
@@ -226,6 +232,8 @@ const FIELDS: { name: string; keys: (keyof Settings)[]; text: (settings: Setting
     text: (s) => [s.position_first, s.position_middle, s.position_last].map(weightText).join(' / '),
   },
   { name: 'Path', keys: ['transform'], text: (s) => TRANSFORMS[s.transform]?.[0] ?? s.transform },
+  { name: 'Orders count once', keys: ['count_orders_once'], text: (s) => (s.count_orders_once ? 'yes' : 'no') },
+  { name: 'Untrusted revenue', keys: ['exclude_untrusted_revenue'], text: (s) => (s.exclude_untrusted_revenue ? 'left out' : 'counts') },
   { name: 'Impressions in paths', keys: ['impressions_in_mta'], text: (s) => (s.impressions_in_mta ? 'yes' : 'no') },
   { name: 'Conversion events', keys: ['conversion_events'], text: (s) => (s.conversion_events ?? []).join(', ') || 'none' },
 ];
