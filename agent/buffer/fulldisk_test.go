@@ -148,12 +148,14 @@ func fillAndDrain(t *testing.T, dir string) {
 			wg.Go(func() {
 				later := time.NewTicker(10 * time.Millisecond)
 				defer later.Stop()
+				refused := 0
 				for i := 0; ; i++ {
 					id := fmt.Sprintf("%d-%d-%d", round, w, i)
 					_, err := q.Append(t.Context(), noise(id, 30_000), 1)
 					var full *FullError
 					if errors.As(err, &full) {
-						if q.Stats().KeptBlocks == 0 {
+						// Space that is being freed is seen a second later.
+						if refused++; q.Stats().KeptBlocks == 0 && refused > 150 {
 							return
 						}
 						<-later.C // the sweep gives up what was kept for a replay
@@ -164,6 +166,7 @@ func fillAndDrain(t *testing.T, dir string) {
 						t.Error(err)
 						return
 					}
+					refused = 0
 					mu.Lock()
 					stored[id] = true
 					mu.Unlock()
