@@ -53,12 +53,10 @@ func (w *Warehouse) Vitals(ctx context.Context) (Vitals, error) {
 	if err != nil {
 		return v, fmt.Errorf("read ClickHouse disks: %w", err)
 	}
-	present := make(map[string]bool)
 	err = each(ctx, w.write, func(r driver.Rows) error {
 		var t Table
 		err := r.Scan(&t.Name, &t.Bytes, &t.Rows, &t.Parts, &t.Fullest)
 		v.Tables = append(v.Tables, t)
-		present[t.Name] = true
 		return err
 	}, `SELECT name, p.bytes, p.rows, p.parts, p.fullest
 		FROM system.tables AS t LEFT JOIN (
@@ -70,10 +68,8 @@ func (w *Warehouse) Vitals(ctx context.Context) (Vitals, error) {
 	if err != nil {
 		return v, fmt.Errorf("read ClickHouse parts: %w", err)
 	}
-	for _, name := range tables() {
-		if !present[name] {
-			v.Missing = append(v.Missing, name)
-		}
+	if v.Missing, err = w.missing(ctx); err != nil {
+		return v, err
 	}
 	err = each(ctx, w.write, func(r driver.Rows) error {
 		var d Detached
