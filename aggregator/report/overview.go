@@ -167,7 +167,19 @@ func (o *overviewSQL) countedConversions(q *Query) {
 			"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,\n"+
 			"        argMax(untrusted, version) AS claim, argMax(time, version) AS at\n    FROM conversions FINAL\n    ").
 		within(q).countries(q).creditedTo(q).decided(q, "conversion").
-		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day)").rates(q)
+		add("\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day").append(repeated(q)).add(")").rates(q)
+}
+
+// repeated takes the revenue of orders that were named again away, for an order counts once.
+func repeated(q *Query) Statement {
+	var s Statement
+	return *s.add("\n    UNION ALL SELECT currency, "+q.day("at")+", -sum(toInt128(revenue)) AS amount, -sum(toInt128(greatest(revenue, 0))) AS above,\n"+
+		"        -sumIf(toInt128(revenue), claim) AS claimed FROM (\n"+
+		"    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,\n"+
+		"        argMax(untrusted, version) AS claim, argMax(time, version) AS at\n    FROM conversions FINAL\n    ").
+		within(q).countries(q).creditedTo(q).decided(q, "conversion").
+		add("\n    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL ").within(q).
+		add(" AND repeat_of != '')\n    GROUP BY conversion_id HAVING paid)\n    GROUP BY currency, day")
 }
 
 // summedConversions reads sums, and rows only of installs that may have no attribution yet.
@@ -179,7 +191,7 @@ func (o *overviewSQL) summedConversions(q *Query) {
 		add(")\nWHERE kind != 'install' GROUP BY name ORDER BY total DESC, name LIMIT ?", maxNames)
 	o.Revenue.add("SELECT currency, toString(sum(amount))").exact(q, "amount").add(", toString(sum(above)), toString(sum(claimed))").
 		add("\nFROM (SELECT currency, "+q.day("quarter * 900000")+", sum(revenue) AS amount, sum(gross) AS above, sum(untrusted) AS claimed FROM (").
-		summed(q, ConversionFact).add(")\n    WHERE paid > 0 GROUP BY currency, day)").rates(q)
+		summed(q, ConversionFact).add(")\n    WHERE paid > 0 GROUP BY currency, day").append(repeated(q)).add(")").rates(q)
 }
 
 // CurrencySum is an amount in millionths as SQL gives it.

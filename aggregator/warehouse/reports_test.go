@@ -431,3 +431,20 @@ func testConversion(t *testing.T, w *Warehouse, q report.Query) {
 		t.Errorf("own country: %v %v", found, err)
 	}
 }
+
+// TestAnOrderCountsOnceInTheOverview has one order under two message ids, as a thank-you page that
+// is loaded again sends it, read from rows and from sums.
+func TestAnOrderCountsOnceInTheOverview(t *testing.T) {
+	w := open(t)
+	first, again := order("first", "u1", base+1000, 50_000_000), order("again", "u1", base+2000, 50_000_000)
+	first.OrderID, again.OrderID = "A-1", "A-1"
+	attributed(t, w, first, again, order("other", "u2", base+3000, 7_000_000))
+	q := report.Query{App: "app", Apps: report.Apps{IDs: []string{"app"}}, AppCurrency: "EUR", From: time.UnixMilli(base - 3_600_000), To: time.UnixMilli(base + 3_600_000)}
+	for _, q.FromRows = range []bool{true, false} {
+		got, err := report.Overview(t.Context(), w, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got.Revenue, `[{"currency":"EUR","amount":"57.000000","gross":"57.000000","refunds":"0.000000","untrusted":"57.000000"}]`)
+	}
+}

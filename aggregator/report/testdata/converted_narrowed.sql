@@ -7,6 +7,17 @@ FROM (SELECT currency, toInt32(intDiv(at, 86400000)) AS day, sum(toInt128(revenu
     AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
     AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
+    GROUP BY currency, day
+    UNION ALL SELECT currency, toInt32(intDiv(at, 86400000)) AS day, -sum(toInt128(revenue)) AS amount, -sum(toInt128(greatest(revenue, 0))) AS above,
+        -sumIf(toInt128(revenue), claim) AS claimed FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,
+        argMax(untrusted, version) AS claim, argMax(time, version) AS at
+    FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ? AND country IN (?)
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND hasAny(if(empty(touches_id), ['organic'], touches_media_source), ?))
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND repeat_of != '')
+    GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day) AS summed
 LEFT ANY JOIN day_rates USING (day, currency)
 GROUP BY currency ORDER BY currency LIMIT ?
@@ -23,6 +34,20 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["DE","\\"]
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← ["Google Ads","'); DROP TABLE events; --"]
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 50000
 
 SELECT quarter, currency, toString(sum(amount)), toString(sum(toInt256(amount) * if(currency = ?, toInt256('1000000000000000000'), toInt256(rate)))) AS exact, toString(sumIf(amount, currency != ? AND rate = 0)) AS unknown

@@ -75,6 +75,16 @@ FROM (SELECT currency, 0 AS day, sum(toInt128(revenue)) AS amount, sum(toInt128(
     WHERE app_id = ? AND time >= ? AND time < ?
     AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
     GROUP BY conversion_id HAVING paid)
+    GROUP BY currency, day
+    UNION ALL SELECT currency, 0 AS day, -sum(toInt128(revenue)) AS amount, -sum(toInt128(greatest(revenue, 0))) AS above,
+        -sumIf(toInt128(revenue), claim) AS claimed FROM (
+    SELECT argMax(currency, version) AS currency, argMax(revenue, version) AS revenue, argMax(has_revenue, version) AS paid,
+        argMax(untrusted, version) AS claim, argMax(time, version) AS at
+    FROM conversions FINAL
+    WHERE app_id = ? AND time >= ? AND time < ?
+    AND (conversion_id NOT IN (SELECT event_id FROM event_id_conflicts WHERE app_id = ?) OR (conversion_id, version) IN (SELECT conversion_id, max(version) FROM conversion_ids WHERE app_id = ? AND id_hash IN (SELECT cityHash64(event_id) FROM event_id_conflicts WHERE app_id = ?) GROUP BY conversion_id))
+    AND conversion_id IN (SELECT conversion_id FROM attributions FINAL WHERE app_id = ? AND time >= ? AND time < ? AND repeat_of != '')
+    GROUP BY conversion_id HAVING paid)
     GROUP BY currency, day)
 GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
@@ -83,6 +93,15 @@ GROUP BY currency ORDER BY currency LIMIT ?
   ← "app-1"
   ← "app-1"
   ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← "app-1"
+  ← 1767225600000
+  ← 1769904000000
   ← 50000
 
 SELECT max(newest) FROM changed_hours
