@@ -30,7 +30,7 @@ FAST := ./protocol/... ./console ./agent/... ./deploy/tidy \
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo stop status logs clean test test-api bench start-infra install build console \
-	check lint fmt golangci release images ops reference race fuzz chaos powercut million sdk attack
+	check lint fmt golangci release images ops drill reference race fuzz chaos powercut million sdk attack
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -122,6 +122,9 @@ images: console ## build the container images with buildah, podman or docker
 
 ops: console ## try out packages, units, images, charts, alerts, dashboards and proxies with the real programs
 	@deploy/ops/run $(ARGS)
+
+drill: console ## cause real faults; a real Prometheus must fire exactly the right alerts, and end once they are mended
+	@UNMOGROWP_DRILL=1 deploy/ops/run -run Drill -v $(ARGS)
 
 reference: ## write the reference pages of settings and metrics from the code
 	@go run ./deploy/reference
