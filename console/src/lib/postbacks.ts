@@ -6,7 +6,6 @@ import type { App, Page } from './shapes.ts';
 export type Postback = Item<'apps/{app}/postbacks'>;
 export type Delivery = Item<'apps/{app}/postbacks/{postback}/deliveries'>;
 export type ReadyMade = Answer<'apps/{app}/postbacks/templates'>;
-export type Template = NonNullable<ReadyMade['templates']>[number];
 export type Tested = Answer<'apps/{app}/postbacks/{postback}/test', 'post'>;
 export type PostbackBody = Record<string, unknown>;
 
