@@ -67,9 +67,6 @@ func writeEpoch(dir string, epoch uint64) error {
 	return writeFileSync(filepath.Join(dir, epochFile), fmt.Appendf(nil, "%016x %08x\n", epoch, epochSum(epoch)))
 }
 
-// writeFile writes a small file of which a torn or missing one does no harm.
-func writeFile(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
-
 // writeFileSync replaces a file so that after a power cut there is the old or
 // the new content, never half of it. Where it fails it leaves nothing: the disk
 // may be full.
