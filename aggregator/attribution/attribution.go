@@ -1,4 +1,4 @@
-// Package attribution decides what a conversion is credited to. It is pure: it
+// Package attribution decides which touches a conversion is credited to. It is pure: it
 // does no I/O, reads no clock and starts no goroutine. The same facts and
 // settings give the same bytes on every machine, in any order and with any
 // repetition, so that replays, retries and several nodes at work on one

@@ -57,8 +57,8 @@ func networkParams() [9]networkParam {
 	}
 }
 
-// addQuery fills what is still empty from the query of a landing page or of an
-// install referrer.
+// addQuery fills the fields that are still empty from the query of a landing page or of
+// an install referrer.
 func (c *campaign) addQuery(q url.Values) {
 	for _, f := range [...]struct {
 		field *string
@@ -82,7 +82,7 @@ func (c *campaign) addQuery(q url.Values) {
 	}
 }
 
-// fill takes over what is still empty from another campaign.
+// fill fills the fields that are still empty from another campaign.
 func (c *campaign) fill(from campaign) {
 	for _, f := range [...]struct {
 		field *string
@@ -100,7 +100,7 @@ func (c *campaign) fill(from campaign) {
 	}
 }
 
-// bounded trims a value from outside and drops what is too long to be one.
+// bounded trims a value from outside; one that is too long becomes empty.
 func bounded(v string) string {
 	v = strings.TrimSpace(v)
 	if len(v) > maxID {
@@ -141,7 +141,7 @@ func mayHoldCampaign(payload []byte) bool {
 }
 
 // queryOf returns the parameters of an address or of the bare query "?a=b".
-// What cannot be parsed is left out.
+// Malformed pairs are left out.
 func queryOf(address string) url.Values {
 	_, query, found := strings.Cut(address, "?")
 	if !found {

@@ -8,8 +8,8 @@ import (
 )
 
 // MissingFields returns the names of the settings that a JSON object leaves out, such as
-// "fraud.max_clicks", in order. Whoever replaces settings must give all of them, for what is
-// left out would silently become something else.
+// "fraud.max_clicks", in order. Whoever replaces settings must give all of them: a setting that
+// is left out would silently get another value.
 func MissingFields(text []byte) ([]string, error) {
 	var given, fraud map[string]json.RawMessage
 	if err := json.Unmarshal(text, &given); err != nil {

@@ -147,8 +147,8 @@ func originOf(e *protocol.Event) Marks {
 	return m
 }
 
-// deriveOpening is what is left of an event that names no campaign: an opening of
-// the app, by somebody who is known.
+// deriveOpening returns the touch of an event that names no campaign: an opening of the
+// app. It is false if the event opens no app or has no key of a person.
 func deriveOpening(e *protocol.Event, t *Touch) (Touch, bool) {
 	o := Touch{
 		ID: t.ID, App: t.App, Original: t.Original, Time: t.Time, Received: t.Received, Digest: t.Digest,
@@ -272,7 +272,7 @@ func storeStamps(e *protocol.Event) (begin, click int64) {
 		stamp("referrer_click_timestamp_server_seconds", "referrer_click_timestamp_seconds")
 }
 
-// maxStampSeconds is in the year 2100: what is greater are not seconds.
+// maxStampSeconds is in the year 2100: greater numbers are not seconds.
 const maxStampSeconds = 4_102_444_800
 
 func listed(e *protocol.Event, s *Settings) bool {

@@ -10,9 +10,8 @@ import (
 // settings begin to give other results, so that stored rows are seen to be old.
 const Revision = 6
 
-// digest returns the XXH64 hash, seed 0, of the canonical bytes of what was
-// considered, and how many facts that were. The layout is in the package
-// comment.
+// digest returns the XXH64 hash, seed 0, of the canonical bytes of the considered
+// facts, and the number of these facts. The layout is in the package comment.
 func (e *Engine) digest(c, order *Conversion, s *Settings) (uint64, uint32) {
 	sel := &e.sel
 	b := appendNumbers(e.buf[:0], Revision, s.Generation)
@@ -59,9 +58,9 @@ func appendTouches(b []byte, touches []*Touch) []byte {
 	return b
 }
 
-// appendCarried appends what rows take over from an earlier install and can change
-// without a change of what they consider themselves: everything, for of a touch id
-// another variant may turn out to count.
+// appendCarried appends the fields that rows take over from an earlier install. All of
+// them can change while the facts that the row itself considers stay the same, for
+// another variant of a touch id may turn out to count.
 func appendCarried(b []byte, in *Install) []byte {
 	for _, text := range [...]string{string(in.Outcome), in.Reason, string(in.Match), in.TouchID,
 		in.MediaSource, in.Campaign, in.AdSet, in.Ad, in.Keyword, in.LinkID, string(in.Fraud)} {

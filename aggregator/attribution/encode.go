@@ -36,8 +36,8 @@ func (r *Result) AppendBinary(b []byte) ([]byte, error) {
 	return appendText(b, r.RepeatOf), nil
 }
 
-// appendTouch appends what of a touch a result shows; nil is a touch without
-// anything.
+// appendTouch appends the fields of a touch that a result shows; nil stands for an
+// empty touch.
 func appendTouch(b []byte, t *Touch) []byte {
 	if t == nil {
 		t = &Touch{}

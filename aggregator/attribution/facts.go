@@ -1,6 +1,6 @@
 package attribution
 
-// Kind says what a touch is.
+// Kind is the kind of a touch.
 type Kind uint8
 
 // The kinds of touches. The values are stored and hashed: never renumbered.
@@ -45,8 +45,8 @@ type Touch struct {
 	ID       string // id of the event it was derived from
 	App      string
 	Original int64 // the client's own timestamp, part of the storage key
-	Time     int64 // corrected; what windows and order go by
-	Received int64 // the agent's stamp; what the lateness limit goes by
+	Time     int64 // corrected; windows and order go by it
+	Received int64 // the agent's stamp; the lateness limit goes by it
 	Digest   uint64
 
 	Kind        Kind
@@ -128,7 +128,7 @@ type Facts struct {
 }
 
 // Inputs are the facts offered to one attribution. They may hold more than the
-// conversion can reach: what it cannot reach changes nothing, not even the
+// conversion can reach: facts out of its reach change nothing, not even the
 // digest. Of a message id that was used twice they hold either every variant or
 // the winner, the one with the smallest (Received, Digest).
 //
@@ -146,7 +146,7 @@ type Inputs struct {
 	at    func(ms int64) *Settings // as they stood at the time of an order; nil: those given
 }
 
-// Change says that an attribution was stored: of which conversion, and when by the clock of the store, in
+// Change says that the attribution of a conversion was stored, and when: by the clock of the store, in
 // milliseconds since the Unix epoch.
 type Change struct {
 	App        string `json:"a"`

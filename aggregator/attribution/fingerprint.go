@@ -17,8 +17,8 @@ import (
 // installs looks at. They make nobody one person with anybody.
 const KeyFingerprint = "fp:"
 
-// Secret is what the salts of fingerprints are made from, the same on all nodes
-// of an installation. Without one there are no fingerprints.
+// Secret is the key from which the salts of fingerprints are made, the same on all
+// nodes of an installation. Without one there are no fingerprints.
 type Secret []byte
 
 // salt returns the salt of an app on a day, counted from 1970 in UTC.
@@ -46,8 +46,8 @@ func (s Secret) fingerprints(e *protocol.Event, from, to int64) []string {
 
 func floorDay(ms int64) int64 { return max(ms, 0) / Day }
 
-// deviceOf returns what a fingerprint is made of: the address, the operating
-// system, its version and the model. Only Android and the web have one.
+// deviceOf returns the properties that make up a fingerprint: the address, the
+// operating system, its version and the model. Only Android and the web have one.
 func deviceOf(e *protocol.Event) (string, bool) {
 	address, err := netip.ParseAddr(e.IP)
 	if err != nil {
@@ -75,7 +75,7 @@ func deviceOf(e *protocol.Event) (string, bool) {
 	return strings.ToLower(strings.Join([]string{place, system, version, model}, "\n")), true
 }
 
-// contextOf reads what an SDK says of the device.
+// contextOf reads the SDK's description of the device.
 func contextOf(e *protocol.Event) (system, version, model string) {
 	if e.Kind.Touch() || !strings.Contains(string(e.Payload), `"os"`) {
 		return "", "", ""

@@ -47,8 +47,8 @@ type FraudRule struct {
 }
 
 // FraudRules returns the rules in their order: of several that hold of a touch the first
-// that rejects decides, else the first that is not off. The rules of a mark go by what a
-// touch or an install says of itself; the others compare a touch with the install or with
+// that rejects decides, else the first that is not off. The rules of a mark look only at
+// the mark of a touch or of an install; the others compare a touch with the install or with
 // other touches of the device.
 func FraudRules() []FraudRule {
 	return []FraudRule{
@@ -86,7 +86,7 @@ func (r Rule) Level() string {
 	return ""
 }
 
-// Action is what a rule leads to.
+// Action is the consequence of a rule.
 type Action string
 
 // The actions. Flag marks and changes nothing else; Reject makes the touch
@@ -97,7 +97,7 @@ const (
 	Reject Action = "reject"
 )
 
-// Fraud says what each rule of an app leads to.
+// Fraud holds the action of each rule of an app.
 type Fraud struct {
 	BlockedAddress   Action `json:"blocked_address"`
 	BotAgent         Action `json:"bot"`

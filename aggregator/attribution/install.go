@@ -21,7 +21,7 @@ type contest struct {
 	s     *Settings
 	sel   *selection
 	fraud *suspicion
-	claim campaign // what the install referrer says
+	claim campaign // read from the install referrer
 
 	// retargeting: the app was installed before, so only a touch made to bring
 	// people back can win.
@@ -30,8 +30,8 @@ type contest struct {
 	rejected []Rejection // by rules, of the candidates
 }
 
-// installOf returns what is known of the install behind c, and the candidates if
-// c is an install itself.
+// installOf returns the install behind c, as far as it is known, and the candidates
+// if c is an install itself.
 func (e *Engine) installOf(candidates []Candidate) (Install, []Candidate) {
 	u := &e.suspicion
 	c, sel, s := u.c, u.sel, u.s
@@ -179,7 +179,7 @@ func repeated(earlier []Candidate, t *Touch) bool {
 	return false
 }
 
-// match says by what a touch was found, the strongest first.
+// match returns the strongest evidence by which a touch was found.
 func (k *contest) match(t *Touch) Match {
 	switch {
 	case t.Kind == Stated:

@@ -101,7 +101,7 @@ func drawJourney(t *rapid.T, s *attribution.Settings) []protocol.Event {
 }
 
 // TestJourneysAtTheEdges compares with the oracle where everything meets at the
-// millisecond, and counts what was met.
+// millisecond, and counts the outcomes and verdicts that occurred.
 func TestJourneysAtTheEdges(t *testing.T) {
 	met := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {

@@ -76,8 +76,8 @@ func TestInputsOutOfReachChangeNothing(t *testing.T) {
 	}
 }
 
-// TestASharedDeviceIsCutAlike: more people than links are followed, some of whom
-// were heard of late, against the independent implementation.
+// TestASharedDeviceIsCutAlike compares with the independent implementation when a device
+// has more links than are followed, some of them received only after the orders.
 func TestASharedDeviceIsCutAlike(t *testing.T) {
 	s := attribution.Default()
 	s.Lateness = attribution.Day

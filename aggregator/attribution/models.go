@@ -40,7 +40,7 @@ func (l *ledger) fill(path []Credited, revenue int64, s *Settings) {
 }
 
 // fillLinear is the largest remainder method for equal weights: all remainders
-// are equal, so what is left goes to the last touches.
+// are equal, so the units that are left go to the last touches.
 func fillLinear(path []Credited, revenue int64) {
 	n := uint64(len(path))
 	whole := magnitude(revenue)

@@ -21,11 +21,11 @@ func won(c *Candidate) string {
 	return "latest click of the same device within its window"
 }
 
-// reengaged says what a conversion is that brought somebody back.
+// reengaged is the reason of a conversion that brought somebody back.
 const reengaged = "opened the app again after a touch of a retargeting link"
 
 // namedTooEarly stands for a click after the install that the install names: it did not
-// cause the install, but something was named.
+// cause the install, but the install did name a click.
 // takenBefore stands for a click that an earlier install took.
 const (
 	namedTooEarly Verdict = "named_too_early"

@@ -46,10 +46,10 @@ type Credited struct {
 	Touch   *Touch // into the Inputs
 	Credit  [ModelCount]int64
 	Revenue [ModelCount]int64
-	Fraud   Rule // what the touch is marked with
+	Fraud   Rule // the mark of the touch
 }
 
-// Outcome is what an install turned out to be.
+// Outcome is the kind of an install, once attributed.
 type Outcome string
 
 // The outcomes. An in-app event carries the outcome of its install.
@@ -60,10 +60,10 @@ const (
 	Reinstall      Outcome = "reinstall"
 	Reattribution  Outcome = "re_attribution"
 	Reengagement   Outcome = "re_engagement"
-	NoInstall      Outcome = "" // an in-app event of which no install is known
+	NoInstall      Outcome = "" // an in-app event without a known install
 )
 
-// Match says by what a touch was found.
+// Match is the evidence by which a touch was found.
 type Match string
 
 // The kinds of matches.
@@ -107,10 +107,10 @@ type Candidate struct {
 	Claim   string // click id or referrer, only without a touch
 	Match   Match
 	Verdict Verdict
-	Fraud   Rule // what the touch is marked with
+	Fraud   Rule // the mark of the touch
 }
 
-// Install is what is known of the install behind a conversion.
+// Install describes the install behind a conversion, as far as it is known.
 type Install struct {
 	ID          string // the install's conversion id
 	Outcome     Outcome
@@ -123,7 +123,7 @@ type Install struct {
 	Ad          string
 	Keyword     string
 	LinkID      string
-	Fraud       Rule // what the winner is marked with, or the install itself
+	Fraud       Rule // the mark of the winner, or of the install itself
 }
 
 // Retargeted is the re-engagement whose window an in-app event lies in. The zero

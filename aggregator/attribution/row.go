@@ -7,7 +7,7 @@ type Row struct {
 	Version    uint64 // of Result.Version
 }
 
-// Stamp is what of a stored row tells whether it still matches its inputs.
+// Stamp holds the fields of a stored row that tell whether it still matches its inputs.
 type Stamp struct {
 	Version     uint64
 	InputDigest uint64

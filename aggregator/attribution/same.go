@@ -75,7 +75,7 @@ func sameInstall(got, want *Result) error {
 	return nil
 }
 
-// shownTouch is what of a candidate's touch is stored with it.
+// shownTouch holds the fields of a candidate's touch that are stored with it.
 type shownTouch struct {
 	id               string
 	time             int64

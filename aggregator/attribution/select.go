@@ -14,7 +14,7 @@ const (
 	MaxProbables    = 100
 )
 
-// selection is what of the inputs counts for one conversion.
+// selection holds the inputs that count for one conversion.
 type selection struct {
 	reached []string // keys of the person as seen from the conversion, sorted
 	claims  []string // keys of the clicks that the person named, sorted
@@ -37,8 +37,8 @@ type selection struct {
 // smallSet is how many keys are compared one by one rather than looked up.
 const smallSet = 12
 
-// gather fills the selection. Nothing of it depends on the order of the inputs,
-// on repeated ones, or on what the conversion cannot reach.
+// gather fills the selection. Nothing in it depends on the order of the inputs, on
+// repeated ones, or on inputs that the conversion cannot reach.
 func (sel *selection) gather(c *Conversion, in *Inputs, s *Settings) {
 	deadline := c.deadline(s)
 	sel.reach(c, in, deadline)
@@ -170,14 +170,14 @@ func (sel *selection) holds(keys []string) bool {
 	return false
 }
 
-// prepare readies inputs of one app that several conversions are attributed
-// over: what does not depend on the conversion is done once.
+// prepare readies inputs of one app that several conversions share: work that does
+// not depend on the conversion is done once.
 func (sel *selection) prepare(in *Inputs, app string) {
 	in.graph = newGraph(in.Links)
 	sel.touches = sel.touches[:0]
 	sel.dedupe(in.Touches, app)
 	if len(sel.touches) == len(in.Touches) && slices.IsSortedFunc(sel.touches, compareTouches) {
-		return // they are what they are to be
+		return // they are distinct and in order already
 	}
 	slices.SortFunc(sel.touches, compareTouches)
 	touches := make([]Touch, len(sel.touches))
@@ -295,8 +295,8 @@ func (sel *selection) probableFrom(c *Conversion, s *Settings) int64 {
 	return s.longestProbable()
 }
 
-// bound orders what was picked and leaves out what is too much. Openings are of
-// interest only if a retargeting touch called somebody back.
+// bound orders the picked touches and leaves out those beyond the limits. Openings are
+// of interest only if a retargeting touch called somebody back.
 func (sel *selection) bound(c *Conversion, called bool) {
 	kept := sel.touches
 	slices.SortFunc(kept, compareTouches)

@@ -14,9 +14,9 @@ type sharer struct {
 }
 
 // share divides total over shares in proportion to weights, by largest
-// remainder: each gets ⌊total·w/W⌋, W being the sum of the weights, and what is
-// left goes out one by one to the largest remainders of those divisions, to the
-// later of equal ones. The shares add up to exactly total. The sum of the
+// remainder: each gets ⌊total·w/W⌋, W being the sum of the weights, and the units that
+// are left go one by one to the largest remainders of those divisions, to the later of
+// equal ones. The shares add up to exactly total. The sum of the
 // weights must be positive and below 2^63.
 func (s *sharer) share(shares []uint64, total uint64, weights []uint64) {
 	var sum uint64

@@ -118,7 +118,7 @@ func (v *view) barred(t *touch) attribution.Rule {
 	return ""
 }
 
-// judged is fraud, and what was rejected before stays rejected.
+// judged is fraud, but a touch that was rejected before stays rejected.
 func (v *view) judged(t *touch, perhaps bool) (attribution.Rule, bool) {
 	rule, rejected := v.fraud(t, perhaps)
 	if before := v.barred(t); !rejected && before != "" {
@@ -127,7 +127,7 @@ func (v *view) judged(t *touch, perhaps bool) (attribution.Rule, bool) {
 	return rule, rejected
 }
 
-// rejections lists what the rules themselves reject for this install.
+// rejections lists the touches that the rules themselves reject for this install.
 func (v *view) rejections() (list []attribution.Rejection) {
 	for _, t := range v.rivals() {
 		if rule, rejected := v.fraud(t, v.guessed(t)); rejected && t.Time <= v.c.Time && !v.c.Withheld && !t.Withheld {

@@ -14,7 +14,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// read files what one event states.
+// read files the facts that one event states.
 func (w *world) read(e *protocol.Event, s *attribution.Settings) {
 	refused := e.Consent.Get(protocol.PurposeAttribution) == protocol.ConsentDenied
 	id := ID{e.App, e.ID}
@@ -135,8 +135,8 @@ func networkOf(referrer string) string {
 	return readQuery(&none, referrerQuery(referrer))
 }
 
-// plainReferrer peels a referrer: what was escaped or passed on several times is made
-// plain, and a referrer that tells of no campaign becomes empty.
+// plainReferrer peels a referrer: one that was escaped or passed on several times is made
+// plain, and one that tells of no campaign becomes empty.
 func plainReferrer(referrer string) string {
 	referrer = strings.TrimSpace(referrer)
 	for range 4 {
@@ -284,7 +284,7 @@ func readTouch(e *protocol.Event, refused bool, s *attribution.Settings) *touch 
 	return t
 }
 
-// readAddresses fills what is missing from the addresses in a page's payload.
+// readAddresses fills missing fields from the addresses in a page's payload.
 func readAddresses(t *touch, payload []byte) {
 	var m struct {
 		Context struct {

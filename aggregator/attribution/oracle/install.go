@@ -39,7 +39,7 @@ func (v *view) install() (attribution.Install, []attribution.Candidate) {
 		return in, list
 	}
 	in := attribution.Install{ID: v.c.ID, Outcome: attribution.OrganicInstall, MediaSource: "organic"}
-	in.Fraud, _ = v.fraud(&touch{Kind: attribution.Impression}, true) // what the install itself is marked with
+	in.Fraud, _ = v.fraud(&touch{Kind: attribution.Impression}, true) // the mark of the install itself
 	in.Reason = "no touch and no referrer point to a campaign"
 	said := map[attribution.Verdict]bool{}
 	claim := ""
@@ -87,7 +87,7 @@ func sentence(t *touch, how attribution.Match) string {
 	}[how]
 }
 
-// useless says what is wrong with the evidence, the gravest first.
+// useless returns the gravest fault of the evidence.
 func useless(said map[attribution.Verdict]bool, withheld bool, claim string) string {
 	switch {
 	case withheld || said[attribution.ConsentWithheld]:
@@ -254,7 +254,7 @@ func less(a, b [3]int64) bool {
 	return false
 }
 
-// rivals lists what may explain the install.
+// rivals lists the touches that may explain the install.
 func (v *view) rivals() (list []*touch) {
 	all := slices.Concat(v.touches, v.perhaps)
 	inOrder(all)
@@ -315,7 +315,7 @@ func (v *view) compete(reinstall bool) (list []attribution.Candidate, best *touc
 	return list, best
 }
 
-// claims lists what the install says of itself and no candidate bears out.
+// claims lists the claims of the install that no candidate bears out.
 func (v *view) claims(list []attribution.Candidate) []attribution.Candidate {
 	var claims []attribution.Candidate
 	known := func(click string) bool {

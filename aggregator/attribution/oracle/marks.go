@@ -79,7 +79,7 @@ func seconds(properties map[string]json.RawMessage, name string) int64 {
 
 var androidAgent = regexp.MustCompile(`^[^(]*\([^)]*?; *Android ([^;)]*)([^)]*)\)`)
 
-// looks returns the keys of what the device looks like on each day of a span.
+// looks returns the fingerprint keys of the device on each day of a span.
 func (w *world) looks(e *protocol.Event, from, to int64) (keys []string) {
 	ip := address(e.IP)
 	if len(w.secret) == 0 || ip == "" {
@@ -97,7 +97,7 @@ func (w *world) looks(e *protocol.Event, from, to int64) (keys []string) {
 		}
 	}
 	if e.Kind < protocol.KindClick {
-		_ = json.Unmarshal(e.Payload, &m) // what cannot be read says nothing
+		_ = json.Unmarshal(e.Payload, &m) // an unreadable payload says nothing
 	}
 	system, version, model := m.Context.OS.Name, m.Context.OS.Version, m.Context.Device.Model
 	if system == "" {

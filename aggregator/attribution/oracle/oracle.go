@@ -154,7 +154,7 @@ func (w *world) gather() {
 }
 
 // settle walks the conversions in order of time, so that every install is known
-// before what follows it.
+// before the conversions that follow it.
 func (w *world) settle(at func(string, int64) *attribution.Settings) map[ID]attribution.Result {
 	var order []conversion
 	for _, c := range w.conversions {

@@ -12,7 +12,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// view is what one conversion can see.
+// view holds the facts that one conversion can see.
 type view struct {
 	c        *conversion
 	s        *attribution.Settings
@@ -208,7 +208,7 @@ func neighbours(links []link) map[string][]neighbour {
 func (v *view) look(touches []*touch, deadline int64) {
 	back, ahead := v.s.Lookback, int64(0)
 	if v.c.Install {
-		ahead = 7 * 24 * 3600 * 1000 // for what it names
+		ahead = 7 * 24 * 3600 * 1000 // for the clicks that it names
 		back = max(back, v.s.ClickWindow, v.s.ImpressionWindow)
 		for _, o := range v.s.Overrides {
 			back = max(back, o.ClickWindow, o.ImpressionWindow)

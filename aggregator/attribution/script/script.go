@@ -1,6 +1,6 @@
 // Package script reads the text scripts that specify attribution, for every
-// implementation to be held against: cases of commands, then ---- and what is
-// expected. Times are relative to the script's zero, such as -7d+1ms.
+// implementation to be held against: cases of commands, then ---- and the expected
+// result. Times are relative to the script's zero, such as -7d+1ms.
 package script
 
 import (
@@ -57,7 +57,7 @@ func Parse(text string) (introduction string, cases []Case, err error) {
 	return strings.TrimRight(parts[0], "\n") + "\n", cases, nil
 }
 
-// run collects what the commands state.
+// run collects the facts and settings that the commands state.
 func (c *Case) run() error {
 	for line := range strings.Lines(c.Commands) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
@@ -254,7 +254,7 @@ func (read *reader) command(f *attribution.Facts, s *attribution.Settings, name 
 	return nil
 }
 
-// links reads "link a=… b=…", of which b may have one %d that runs from 0 to count.
+// links reads "link a=… b=…"; b may have one %d that runs from 0 to count-1.
 func (read *reader) links(f *attribution.Facts, o map[string]string, received int64) {
 	count := int64(1)
 	if n, given := o["count"]; given {

@@ -9,7 +9,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// setSettings sets what a settings command names.
+// setSettings sets the settings that a settings command names.
 func (read *reader) setSettings(s *attribution.Settings, o map[string]string) error {
 	for name, v := range o {
 		if n := numberOf(name); n != nil {
