@@ -179,7 +179,7 @@ func touchArrays(rows []*attribution.Row) []column {
 	}
 }
 
-// candidateArrays are the parallel arrays of what was considered for an install.
+// candidateArrays are the parallel arrays of an install's candidates.
 func candidateArrays(rows []*attribution.Row) []column {
 	type candidate = attribution.Candidate
 	of := func(r *attribution.Row) []candidate { return r.Result.Candidates }

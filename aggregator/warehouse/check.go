@@ -16,8 +16,8 @@ func tables() []string {
 	}
 }
 
-// durability is what a table needs for an accepted insert to survive a power
-// cut; none of it is ClickHouse's default.
+// durability lists the settings that a table needs for an accepted insert to survive
+// a power cut; none of them is ClickHouse's default.
 func durability() []string {
 	return []string{
 		"fsync_after_insert = 1", "fsync_part_directory = 1",

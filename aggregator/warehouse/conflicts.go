@@ -66,9 +66,10 @@ WHERE app_id = ? AND event_id > ? GROUP BY event_id, digest ORDER BY event_id, f
 // that gives all its messages one id has any number of them.
 const maxVariants = 100
 
-// FindConflicts returns the variants of the message ids of which one was inserted at
-// or after since and before until, by the server's clock, and that were used for
-// more than one content, whatever that states; of each the first maxVariants.
+// FindConflicts returns the variants of message ids that were used for more than one
+// content, whatever the contents state. An id is looked at if one of its variants was
+// inserted at or after since and before until, by the server's clock. Of each id the
+// first maxVariants are returned.
 func (w *Disputes) FindConflicts(ctx context.Context, since, until time.Time) ([]attribution.Variant, error) {
 	return w.findConflicts(ctx, since, until, contestedTogether)
 }
@@ -112,7 +113,7 @@ WHERE inserted_at >= fromUnixTimestamp64Milli(?) AND inserted_at < fromUnixTimes
 	return all, nil
 }
 
-// contested is a message id with several contents, of which the hash is known.
+// contested is a message id with several contents. Only the hash of the id is known.
 type contested struct {
 	hours    []uint32 // of the client's times
 	variants []attribution.Variant

@@ -17,7 +17,7 @@ func viewed(id string, at, received int64, digest uint64) protocol.Event {
 	return protocol.Event{ID: id, Kind: protocol.KindTrack, Name: "Product Viewed", UserID: "u", Original: at, Time: at, Received: received, Digest: digest}
 }
 
-// found runs a search over everything that is stored and prints what it found.
+// found runs a search over everything that is stored and prints the variants in conflict.
 func found(t *testing.T, w *Warehouse, record bool) string {
 	t.Helper()
 	now, err := w.Now(t.Context())

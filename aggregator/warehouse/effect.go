@@ -57,8 +57,8 @@ type installCount struct {
 	count          int64
 }
 
-// The two sides of a comparison: what the run has, and what is stored of the same
-// conversions.
+// The two sides of a comparison: the attributions of the run, and the stored ones of
+// the same conversions.
 const (
 	otherSide = `FROM what_if_attributions FINAL WHERE app_id = ? AND run = ?`
 	ownSide   = `FROM attributions FINAL
@@ -104,7 +104,7 @@ WHERE install GROUP BY other, result, source LIMIT 200000`
 )`
 )
 
-// Forget removes the run and what it computed.
+// Forget removes the run and its attributions.
 func (w *Warehouse) Forget(ctx context.Context, app, run string) error {
 	for _, table := range []string{"what_if_attributions", "what_if_runs"} {
 		if err := w.write.Exec(ctx, "DELETE FROM "+table+" WHERE app_id = ? AND run = ?", app, run); err != nil {

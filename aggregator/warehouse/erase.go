@@ -22,11 +22,12 @@ const maxErasedKeys = attribution.MaxKeys
 // Erasures forgets people.
 type Erasures struct{ *server }
 
-// Erase forgets what has one of the match keys, such as "user:42", and was received
-// up to a time: events, also those in quarantine, touches, conversions, identity links
-// and the attributions of those conversions. It leaves a tombstone, so that the same messages are not stored
-// again, and returns where recomputation of what others shared with them begins.
-// Doing it again finds what another node was storing meanwhile.
+// Erase removes everything that has one of the match keys, such as "user:42", and was
+// received up to a time: events, also those in quarantine, touches, conversions,
+// identity links and the attributions of those conversions. It leaves a tombstone, so
+// that the same messages are not stored again, and returns the removed facts, from
+// which the attributions that shared something with them are to be computed anew.
+// A second call also removes rows that another node was storing meanwhile.
 func (w *Erasures) Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error) {
 	e, err := w.erasure(app, keys, at)
 	if err != nil {
@@ -117,7 +118,7 @@ func (w *Erasures) tombstones(ctx context.Context, app string, keys []string, at
 	}, len(rows))
 }
 
-// erasure is what one Erase has found.
+// erasure holds the findings of one Erase.
 type erasure struct {
 	w           *server
 	app         string
@@ -347,8 +348,9 @@ func (j joins) add(e *protocol.Event, erased bool) {
 	}
 }
 
-// forget returns a batch's rows and links without what was erased, and the ids of
-// the rest. Nearly always there are no tombstones at all: some says so.
+// forget returns a batch's rows and links without those that were erased, and the ids
+// of the erased events. Nearly always there are no tombstones at all: some tells whether
+// there are any.
 func (w *server) forget(ctx context.Context, b *Batch, apps []string, some bool) (rows []*Row, links []attribution.Link, gone map[factID]bool, err error) {
 	rows, links, gone = pointers(b.Rows), b.Facts.Links, make(map[factID]bool)
 	if !some {

@@ -7,8 +7,8 @@ import (
 	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
 )
 
-// permanent reports whether the server, or the encoder, refused the rows for
-// what they contain, so that sending them again cannot help. It knows few codes:
+// permanent reports whether the server, or the encoder, refused the rows for their
+// content, so that sending them again cannot help. It knows few codes:
 // on any doubt the answer is to try again, for a row that is refused wrongly is
 // a row lost.
 func permanent(err error) bool {

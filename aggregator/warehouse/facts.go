@@ -134,8 +134,8 @@ LIMIT 1 BY touch_id, version`, app, from, to)
 const conversionFields = `conversion_id, original, time, received, digest, name, install, revenue, has_revenue, currency,
     untrusted, click_id, referrer, withheld, install_begin, referrer_click, marks, keys`
 
-// ConversionsOf returns the ids of the conversions of which a variant has one of
-// keys at or after from, or is an install of any time. Conversions of a key that
+// ConversionsOf returns the ids of the conversions that have a variant with one of
+// keys: at or after from, or an install of any time. Conversions of a key that
 // happens to have the hash of another may be among them.
 func (w *Facts) ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error) {
 	var list []string
@@ -223,7 +223,7 @@ func (w *Facts) onlyWinners(ctx context.Context, app string, touches []attributi
 
 // winners returns the variant that counts for those ids of touches that have more
 // than one, wherever these are stored. Nearly all ids have one row, which their
-// hashes tell; what the others have is looked at.
+// hashes tell; only the rows of the others are read.
 func (w *Facts) winners(ctx context.Context, app string, ids []string) (map[string]variant, error) {
 	several, err := w.several(ctx, "touch", app, ids)
 	if err != nil || len(several) == 0 {

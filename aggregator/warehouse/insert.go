@@ -18,7 +18,7 @@ type Row struct {
 	Agent string // from the agent's certificate
 }
 
-// Batch is what one insert stores: events and the facts derived from them.
+// Batch holds the content of one insert: events and the facts derived from them.
 type Batch struct {
 	Rows  []Row
 	Facts attribution.Facts
@@ -32,15 +32,16 @@ type Rejection struct {
 	Reason string
 }
 
-// Intake stores batches of events with what they state, and what cannot be stored.
+// Intake stores batches of events with their facts, and keeps rejected rows and blocks in
+// quarantine.
 type Intake struct{ *server }
 
 // Insert stores a batch: events and links first, then touches and at last
 // conversions, so that whoever sees a conversion sees the touches that came
 // with it. On an error any part may be stored and nothing may be acknowledged;
-// the same rows are to be sent again. Rows that ClickHouse refuses for what they
-// contain are put in quarantine and returned; they do not hold up the others. Rows
-// of whom is to be forgotten (see Erase) are accepted and not stored.
+// the same rows are to be sent again. Rows that ClickHouse refuses for
+// their content are put in quarantine and returned; they do not hold up the others.
+// Rows of a person who is to be forgotten (see Erase) are accepted and not stored.
 func (w *Intake) Insert(ctx context.Context, b Batch) ([]Rejection, error) {
 	if len(b.Rows) == 0 {
 		return nil, nil

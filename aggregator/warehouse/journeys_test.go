@@ -116,7 +116,7 @@ func TestEffectOfAWhatIf(t *testing.T) {
 }
 
 // TestAnIDUsedTwiceCountsWhereItsWinnerIs sends another content of an order's id
-// and of a click's, in the range, while what counts lies before it.
+// and of a click's, in the range, while the content that counts lies before it.
 func TestAnIDUsedTwiceCountsWhereItsWinnerIs(t *testing.T) {
 	w, q := shop(t)
 	before, err := report.Overview(t.Context(), w, q)

@@ -16,12 +16,12 @@ import (
 // are stored already, and of a link only the earliest sighting counts. So a node
 // remembers the links that it has stored and leaves out what would change nothing.
 //
-// That is right only while what was stored is still there: an erasure removes links, and
+// That is right only while the stored links are still there: an erasure removes links, and
 // a restored backup has none of the later ones. Both show in the condition of the
 // database, which is read before every insert; when it changes, everything is forgotten.
 
-// knownLinks is a bounded memory of links, by hash: a set of slots for each, of which the
-// oldest is overwritten. What it has forgotten is stored once more.
+// knownLinks is a bounded memory of links: the hash of a link picks a set of slots, and the
+// oldest slot of the set is overwritten. A link that it has forgotten is stored once more.
 type knownLinks struct {
 	mu        sync.Mutex
 	condition condition
@@ -38,7 +38,7 @@ const (
 	knownWays = 4 // slots of a set, of 24 bytes; 12 MB in all
 )
 
-// condition tells a database apart from what it was before links were removed.
+// condition tells a database apart from its state before links were removed.
 type condition struct {
 	table   string // the identity of identity_links: a restore makes a new one
 	removal uint64 // the number of the last deletion from it

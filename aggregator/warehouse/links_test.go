@@ -8,8 +8,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// TestLinksAreStoredOnceAndAgainAfterTheyWereErased: every event states its link, and only what
-// changes something is written; what was removed meanwhile is.
+// TestLinksAreStoredOnceAndAgainAfterTheyWereErased: every event states its link, but
+// only a link that changes something is written, or one that was removed meanwhile.
 func TestLinksAreStoredOnceAndAgainAfterTheyWereErased(t *testing.T) {
 	w, s := open(t), attribution.Default()
 	state := func(id string, received int64) {

@@ -11,10 +11,10 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// DropLost removes the touches and conversions that were made of a losing content of
-// a message id, where the one that counts made none: what an id states is what its
-// first content states. The variants are those that FindConflicts has found. It
-// returns what went, so that what shared something with it can be computed anew.
+// DropLost removes the touches and conversions that come from a losing content of a
+// message id, if the content that counts, the first one, states none. The variants are
+// those that FindConflicts has found. It returns the removed facts, so that
+// attributions that shared something with them can be computed anew.
 func (w *Disputes) DropLost(ctx context.Context, variants []attribution.Variant) (attribution.Facts, error) {
 	winners := make(map[string]map[string]attribution.Variant)
 	for _, v := range variants {
@@ -64,7 +64,7 @@ type made struct {
 	keys        []string
 }
 
-// made returns the facts of ids of which no variant is the one that counts.
+// made returns the facts of ids that have no fact from the content that counts.
 func (w *Disputes) made(ctx context.Context, fact, app string, won map[string]attribution.Variant) ([]made, error) {
 	all, err := w.rowsOfFacts(ctx, fact, app, slices.Collect(maps.Keys(won)))
 	rightly := make(map[string]bool)

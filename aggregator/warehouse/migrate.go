@@ -25,7 +25,7 @@ var migrations embed.FS
 const migrateTimeout = 6 * time.Hour
 
 // Migrate brings the database to the schema of this program. Several nodes may
-// do so at once: every statement creates only what is missing.
+// do so at once: every statement creates only missing objects.
 func (w *Warehouse) Migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -74,7 +74,7 @@ func (w *Warehouse) up(ctx context.Context, db *sql.DB, files fs.FS, versions st
 	return nil
 }
 
-// remake applies every migration once more, each of which makes only what is missing.
+// remake applies every migration once more; each makes only missing objects.
 func (w *Warehouse) remake(ctx context.Context, db *sql.DB, files fs.FS) error {
 	const versions = "goose_remake"
 	drop := func() error {
@@ -119,7 +119,7 @@ func expected() ([]string, error) {
 }
 
 // missing lists the tables and views that should be there and are not. A view that is missing is worse
-// than a table: inserts go on, and what it copied is not copied.
+// than a table: inserts go on, and the rows that it should copy are not copied.
 func (w *server) missing(ctx context.Context) ([]string, error) {
 	wanted, err := expected()
 	if err != nil {

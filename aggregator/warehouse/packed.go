@@ -7,7 +7,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// errPacked says that a packed row is not what the migrations write.
+// errPacked says that a packed row does not have the layout that the migrations write.
 var errPacked = errors.New("read a packed row: it ends too early: the table and this program are of different versions")
 
 // unpacker reads ClickHouse's RowBinary: numbers in little endian, and texts and
@@ -78,7 +78,7 @@ func (u *unpacker) uint8() uint8 {
 
 func (u *unpacker) bool() bool { return u.uint8() != 0 }
 
-// fault returns what was wrong with the row, if anything.
+// fault returns an error if the row could not be read.
 func (u *unpacker) fault() error {
 	if u.bad {
 		return errPacked
@@ -86,8 +86,8 @@ func (u *unpacker) fault() error {
 	return nil
 }
 
-// readStamp reads the beginning of what touch_lookup_view packs: which touch it
-// is, and of when.
+// readStamp reads the beginning of a row packed by touch_lookup_view: the id and the
+// stamps of the touch.
 func readStamp(app, row string) (attribution.Touch, unpacker) {
 	u := unpacker{rest: row}
 	return attribution.Touch{App: app, ID: u.text(), Original: u.int64(), Time: u.int64(), Received: u.int64(), Digest: u.uint64()}, u

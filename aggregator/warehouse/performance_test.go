@@ -16,8 +16,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// market is a month of a shop with campaigns, made from a seed, and what was computed of
-// it: the rows of results and the touches, from which tests work figures out by hand.
+// market is a month of a shop with campaigns, made from a seed, with its facts and its
+// rows of results, from which tests work figures out by hand.
 type market struct {
 	events []protocol.Event
 	facts  attribution.Facts
@@ -332,7 +332,7 @@ func testGridModels(t *testing.T, w *Warehouse, q report.Query) {
 }
 
 // testGridCosts imports costs twice: the later import of a key counts, and takes the place
-// of what clicks said that they cost on that day.
+// of the costs that clicks stated on that day.
 func testGridCosts(t *testing.T, w *Warehouse, q report.Query) {
 	q.Limit, q.Given = 1000, url.Values{"metrics": {"cost,clicks,installs,cpc,cpi"}}
 	q.GroupBy = []report.Dimension{report.MediaSource, report.ByDay}

@@ -13,7 +13,7 @@ import (
 const maxOwnHops = 3
 
 // OwnKeys returns a match key and those that identity links join with it and with
-// no other user: what a whole family uses is nobody's own. A key that is no user's
+// no other user: a device that a whole family uses is nobody's own. A key that is no user's
 // stands for the user who is the only one that links lead to.
 func (w *Facts) OwnKeys(ctx context.Context, app, key string) ([]string, error) {
 	named := key

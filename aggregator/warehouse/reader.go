@@ -13,10 +13,10 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
-// What is read for a person goes another way than what the system reads for itself: under a pass (see
-// package pass), as the reader. Where a server has no reader and lets us make none, the same user reads
-// with the same limits, and with the pass as a filter that the server adds to every table; then it is our
-// statements alone that do not lift it again.
+// Reads for a person go another way than the system's own reads: under a pass (see package pass), as the
+// reader. Where a server has no reader and lets us make none, the same user reads with the same limits,
+// and with the pass as a filter that the server adds to every table; then only our own statements make
+// sure that the filter is not lifted again.
 
 // walled is a pool whose reads go through the wall if their context has a pass.
 type walled struct {

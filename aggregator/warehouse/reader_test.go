@@ -34,7 +34,7 @@ func forApps(ctx context.Context, apps ...string) context.Context {
 	return pass.With(ctx, pass.Pass{Apps: apps})
 }
 
-// appsIn are the apps of which a table has rows for whoever asks.
+// appsIn are the apps whose rows a table shows to whoever asks.
 func appsIn(ctx context.Context, w *Warehouse, from string) (apps []string, err error) {
 	err = each(ctx, w.read, func(r driver.Rows) error {
 		var app string
@@ -133,7 +133,7 @@ func TestAQuestionThatReachesTooFarIsToldSo(t *testing.T) {
 	}
 }
 
-// TestEveryReportIsTheSameUnderAPass runs what the console asks.
+// TestEveryReportIsTheSameUnderAPass runs the reports that the console asks for.
 func TestEveryReportIsTheSameUnderAPass(t *testing.T) {
 	w := openTwoApps(t)
 	q := report.Query{App: "mine", Apps: report.Apps{IDs: []string{"mine"}}, From: time.UnixMilli(base).AddDate(0, 0, -1).UTC(), To: time.UnixMilli(base).AddDate(0, 0, 1).UTC(),

@@ -24,9 +24,9 @@ const attributionFields = `conversion_id, version, name, install, time, received
     candidates_match, candidates_verdict, candidates_fraud`
 
 // Attributions returns the stored attributions of these conversions, in the
-// order of their ids. Of a conversion they hold what is stored with the
-// attribution: not its keys, its claims or its storage key. Of a candidate's
-// touch they hold what people are shown.
+// order of their ids. Of a conversion they hold the fields that are stored
+// with the attribution: not its keys, its claims or its storage key. Of a
+// candidate's touch they hold the fields that people are shown.
 func (w *Results) Attributions(ctx context.Context, app string, ids []string) ([]attribution.Row, error) {
 	var rows []attribution.Row
 	scan := func(r driver.Rows) error {

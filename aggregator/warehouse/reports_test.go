@@ -181,7 +181,7 @@ func testAttribution(t *testing.T, w *Warehouse, q report.Query) {
 			`{"media_source":"Google Ads","conversions":"1.000000","revenue":"70.000000","share":0.25,"revenue_by_currency":[{"currency":"EUR","amount":"70.000000"}]},` +
 			`{"media_source":"TikTok","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[]},` +
 			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]}]`,
-		// Two paths Google Ads > Facebook > Google Ads and one of TikTok, all of which converted: without
+		// Two paths Google Ads > Facebook > Google Ads and one of TikTok. All converted: without
 		// Google Ads a third of the chance is left, without one of the others two thirds.
 		report.Markov: `[{"media_source":"Google Ads","conversions":"1.500000","revenue":"70.000000","share":0.375,"revenue_by_currency":[{"currency":"EUR","amount":"70.000000"}]},` +
 			`{"media_source":"organic","conversions":"1.000000","revenue":"0.000000","share":0.25,"revenue_by_currency":[{"currency":"USD","amount":"20.500000"}]},` +

@@ -11,9 +11,9 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// What an event states depends on the settings of its time, and a node that has not
-// heard of new settings yet stores what it states under older ones. What follows
-// finds out and mends.
+// The facts of an event depend on the settings of its time, and a node that has not
+// heard of new settings yet stores the facts under older ones. The code below finds
+// such facts and mends them.
 
 // eventFields are what scanEvent reads.
 const eventFields = `event_id, toString(kind), name, original, time, received, digest, user_id, anonymous_id, device_id, gaid, idfa, idfv, oaid,
@@ -45,7 +45,7 @@ type Statements struct{ *server }
 const refundFlags = uint16(protocol.FlagRefund | protocol.FlagHasRevenue)
 
 // Unstated returns the events of an app with from <= time < to that have one of names, or
-// that give money back, and of which no conversion is stored, at most limit of them.
+// that give money back, and that have no stored conversion, at most limit of them.
 func (w *Statements) Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -61,9 +61,9 @@ ORDER BY version DESC LIMIT 1 BY event_id LIMIT ?`, app, from, to, names, refund
 	return events, nil
 }
 
-// Overstated returns the conversions of an app with from <= time < to and one of
-// names that are no installs, and of which a row or an attribution is stored. Of
-// the latter it knows the id and the time only.
+// Overstated returns the conversions of an app with from <= time < to and one of names
+// that are no installs and have a stored row or attribution. From an attribution it
+// reads the id and the time only.
 func (w *Statements) Overstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]attribution.Conversion, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -110,8 +110,8 @@ func (w *Statements) eventsOf(ctx context.Context, app, query string, args ...an
 	return list, err
 }
 
-// Stated returns what is stored of touches and installs with from <= time <= to:
-// their id, stamps, marks and keys, every stored row of each.
+// Stated returns every stored row of the touches and installs with
+// from <= time <= to: their id, stamps, marks and keys.
 func (w *Statements) Stated(ctx context.Context, app string, from, to int64) (attribution.Facts, error) {
 	var f attribution.Facts
 	touch := func(rows driver.Rows) error {

@@ -11,9 +11,9 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// TestSumsAlwaysEqualTheRows does at random what changes figures (events sent twice, late, under a message
+// TestSumsAlwaysEqualTheRows makes random changes to the figures (events sent twice, late, under a message
 // id that another one had, people who are forgotten) and has sums made in between; at every moment every
-// figure from the sums must be what the rows come to.
+// figure from the sums must equal the figure from the rows.
 func TestSumsAlwaysEqualTheRows(t *testing.T) {
 	const seed, steps = 20261129, 30
 	t.Logf("seed %d", seed)
@@ -114,7 +114,7 @@ func (r *rollupStory) insert(n int) {
 
 func (r *rollupStory) resend() { r.store(r.sent[r.random.IntN(len(r.sent))]) }
 
-// store does what the aggregator does: it stores, and finds and settles message ids in conflict.
+// store works as the aggregator does: it stores events, and finds and settles message ids in conflict.
 func (r *rollupStory) store(events []protocol.Event) {
 	r.Helper()
 	before, err := r.w.Now(r.Context())

@@ -13,7 +13,7 @@ import (
 
 // position is where a page of Since ended: the stage, and the last row in the order of its
 // table. A page begins where the one before ended and ends after its rows, so that all pages
-// together read what is new once, however much that is.
+// together read every new row once, however many there are.
 type position struct {
 	Stage    int    `json:"s"`
 	App      string `json:"a"`
@@ -32,7 +32,7 @@ const (
 	stageEnd
 )
 
-// Changes tells what was stored when.
+// Changes lists the facts that were stored in a range of time.
 type Changes struct{ *server }
 
 // Since returns the next page of the facts that were inserted at or after since
@@ -41,8 +41,8 @@ type Changes struct{ *server }
 // message id was used more than once, all variants are on the page: what any of
 // them can reach may have to be computed anew.
 //
-// A row's stamp is from the beginning of its insert: ask again for what is
-// younger than MaxInsertTime.
+// A row's stamp is from the beginning of its insert: ask again for rows younger than
+// MaxInsertTime.
 func (w *Changes) Since(ctx context.Context, since, until time.Time, cursor string, limit int) (attribution.Facts, string, error) {
 	var facts attribution.Facts
 	var at position

@@ -60,8 +60,8 @@ func storeRows[R any](ctx context.Context, w *server, t table[R], rows []*R) ([]
 	return refused, nil
 }
 
-// storeChunk inserts rows and, when the server refuses what they contain,
-// halves them until the offenders are alone.
+// storeChunk inserts rows. When the server refuses their content, it halves them
+// until the offenders are alone, or the budget is used up.
 func storeChunk[R any](ctx context.Context, w *server, t table[R], rows []*R, budget *int) ([]refusal[R], error) {
 	if len(rows) == 0 {
 		return nil, nil

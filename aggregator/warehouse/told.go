@@ -19,7 +19,7 @@ type Told struct{ *server }
 // AttributedSince returns a page of the conversions whose attribution was stored in [since, until), by
 // the server's clock, in that order, and the cursor of the page after it, "" after the last. A
 // conversion that was stored several times is there several times. A row is stamped at the beginning of
-// its insert: ask again for what is younger than MaxInsertTime. A week is kept.
+// its insert: ask again for rows younger than MaxInsertTime. A week is kept.
 func (w *Told) AttributedSince(ctx context.Context, since, until time.Time, cursor string, limit int) ([]attribution.Change, string, error) {
 	at := attribution.Change{Written: since.UnixMilli()}
 	if cursor != "" {

@@ -124,7 +124,7 @@ func stage(name string) (string, error) {
 	return "WITH\n" + string(functions) + string(text), nil
 }
 
-// twinInputs are what a computation is given besides the stored facts.
+// twinInputs are the inputs of a computation besides the stored facts.
 type twinInputs struct {
 	tables     []*ext.Table
 	parameters clickhouse.Parameters

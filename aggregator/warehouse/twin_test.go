@@ -17,7 +17,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// twinWorld draws facts of few people around the edges of what counts: windows
+// twinWorld draws facts of few people around the limits of attribution: windows
 // to the millisecond, lateness to the millisecond, touches at one instant,
 // repeated messages, ids used twice, chains of links, refunds and huge amounts.
 type twinWorld struct {
@@ -348,7 +348,7 @@ func TestTwinKeepsTheBounds(t *testing.T) {
 			touch(anon)
 		}
 	}
-	for n := range 2 * attribution.MaxLinks { // of which the second half was heard of first, and zoe's late
+	for n := range 2 * attribution.MaxLinks { // the second half was received first, and zoe's link late
 		f.Links = append(f.Links, attribution.Link{App: "app", A: "device:kiosk", B: fmt.Sprintf("user:k%04d", n), Received: base - int64(n/attribution.MaxLinks)})
 	}
 	f.Links = append(f.Links, attribution.Link{App: "app", A: "device:kiosk", B: "user:zoe", Received: base + 1})

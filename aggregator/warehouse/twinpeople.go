@@ -17,9 +17,9 @@ import (
 // maxTwinKeys bounds the keys of the people of one computation.
 const maxTwinKeys = 500_000
 
-// people finds what a computation need not look beyond: the keys that any variant
-// of the wanted conversions, or of an install that may precede one of them, can
-// reach over links of any time. Nothing of it decides a result.
+// people finds the keys that suffice for a computation: those that any variant of
+// the wanted conversions, or of an install that may precede one of them, can reach
+// over links of any time. Nothing of it decides a result.
 type people struct {
 	w   *Warehouse
 	app string

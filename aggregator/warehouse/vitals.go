@@ -33,7 +33,7 @@ type Table struct {
 	Fullest uint64
 }
 
-// Detached counts the parts of a table that ClickHouse has set aside. What they hold is not read.
+// Detached counts the parts of a table that ClickHouse has set aside. Their rows are not read.
 type Detached struct {
 	Table  string
 	Reason string // ClickHouse's word, as broken-on-start; "by hand" where there is none

@@ -1,9 +1,9 @@
 // Package warehouse keeps events, facts and attributions in ClickHouse.
 //
-// What it promises its callers: when Insert returns without an error, the rows
+// It promises its callers: when Insert returns without an error, the rows
 // are on ClickHouse's disk, fsynced, and every later read sees them. After an
 // error nothing is known, and the same rows are to be sent again: every table
-// is keyed by what the client sent, so sending rows twice changes nothing that
+// is keyed by fields that the client sent, so sending rows twice changes nothing that
 // a reader can see.
 package warehouse
 
@@ -49,10 +49,10 @@ type Options struct {
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
-// server is four connection pools: for inserts, for what attribution reads, for
-// reports, and for what is read for a person (see reader.go), so that a busy
-// console holds up none of the others. It knows how to look up and how to store;
-// what is looked up and stored is for the parts that share it.
+// server is four connection pools: for inserts, for the reads of attribution, for
+// reports, and for reads on behalf of a person (see reader.go), so that a busy
+// console holds up none of the others. It knows how to look up and how to store
+// rows; the parts that share it know which rows.
 type server struct {
 	write   driver.Conn
 	facts   driver.Conn

@@ -12,8 +12,8 @@ import (
 )
 
 // WhatIf is a warehouse whose attributions are those of a named run under other
-// settings. The facts are the warehouse's own; what is written overwrites nothing
-// but the same run.
+// settings. The facts are the warehouse's own; rows that it writes overwrite nothing
+// except those of the same run.
 type WhatIf struct {
 	*Warehouse
 	app, run string
