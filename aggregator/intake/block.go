@@ -10,7 +10,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// retryAfter is what an agent waits before it sends a block again that could
+// retryAfter is how long an agent waits before it sends a block again that could
 // not be stored.
 const retryAfter = time.Second
 

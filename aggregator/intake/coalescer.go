@@ -146,9 +146,9 @@ func (g *gathering) add(s submission, now time.Time) {
 }
 
 // wait returns how long to wait for more rows, 0 or less if the insert is due. With
-// nothing else under way, few rows and a short wait make it due: that is what an event
-// waits at rest. While another insert is under way there is a backlog, and what an event
-// costs falls with the size of the insert that it is in.
+// nothing else under way, few rows and a short wait make it due: that is the delay of an
+// event at rest. While another insert is under way there is a backlog, and the cost of an
+// event falls with the size of the insert that it is in.
 func (c *coalescer) wait(g *gathering, running int) time.Duration {
 	rows, delay := c.o.InsertRows, c.o.InsertDelay
 	if running > 0 {

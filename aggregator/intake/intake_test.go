@@ -245,7 +245,7 @@ func (c *clock) forward(d time.Duration) {
 	c.ahead += d
 }
 
-// rig is an intake on a loopback socket and what it talks to.
+// rig is an intake on a loopback socket, with everything that it talks to.
 type rig struct {
 	t         *testing.T
 	addr      net.Addr

@@ -27,7 +27,7 @@ const (
 	closeDone     quic.ApplicationErrorCode = 0
 )
 
-// drainGrace is how long a session may still hand in what it has in flight
+// drainGrace is how long a session may still hand in its blocks in flight
 // after it was told to go elsewhere; revokeGrace is only for reading why.
 const (
 	drainGrace  = 3 * time.Second
@@ -183,7 +183,7 @@ func (s *session) send(control *quic.Stream, m protocol.Message) bool {
 }
 
 // leave lets the agent read the goodbye and, when the node is draining, hand in
-// what it has in flight.
+// its blocks in flight.
 func (s *session) leave(bye *protocol.Goodbye) {
 	code, grace := closeDraining, drainGrace
 	switch bye.Code {

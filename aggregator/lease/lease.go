@@ -64,7 +64,7 @@ func (j *Job) Do(ctx context.Context, work func(ctx context.Context, turn Turn) 
 	stop(nil)
 	wg.Wait()
 	if err != nil && errors.Is(cause, ErrLost) {
-		return cause // what was cut off says nothing more
+		return cause // the error of work that was cut off says nothing more
 	}
 	return err
 }

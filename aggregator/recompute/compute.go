@@ -9,8 +9,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// maxRepairs bounds how often a row is repaired and verified in one go; what is
-// still moving then is left to the next sweep.
+// maxRepairs bounds how often a row is repaired and verified in one go; a row that
+// still changes then is left to the next sweep.
 const maxRepairs = 5
 
 // errDivide says that seeds reach too much to be read together.
@@ -79,9 +79,9 @@ func (a *Attributor) settle(ctx context.Context, app string, doubtful []string) 
 // repair settles rows that are stored with other inputs than were computed from.
 // Either another node knew more, and then a second look agrees with it, or this
 // one does, and then the row is replaced. Because the stamps are read before the
-// facts, what was stored cannot have been computed from more than is read here.
-// Read the other way round, a row could give way to one that is made of less, as
-// a version tells more inputs from fewer, but not a message id's content from
+// facts, a stored row cannot have been computed from more facts than are read here.
+// Read the other way round, a row could give way to one that is made of fewer facts,
+// for a version tells more inputs from fewer, but not a message id's content from
 // another one. A row that had to be written over is looked at again, for a node
 // that knew more may have been writing meanwhile.
 func (a *Attributor) repair(ctx context.Context, app string, ids []string) (int, []string, error) {
@@ -234,13 +234,13 @@ func judge(r *attribution.Result, stored attribution.Stamp, ok, repair bool, new
 
 // Eraser forgets people. The warehouse does.
 type Eraser interface {
-	// Erase removes what has one of the keys and was received up to a time, and
-	// returns what it removed.
+	// Erase removes everything that has one of the keys and was received up to a
+	// time, and returns the removed facts.
 	Erase(ctx context.Context, app string, keys []string, at int64) (attribution.Facts, error)
 }
 
-// Forget erases what has one of the keys and was received up to a time, and brings
-// the attributions that shared something with it up to date. It returns how many
+// Forget erases everything that has one of the keys and was received up to a time, and
+// brings the attributions that shared something with it up to date. It returns how many
 // facts went and how many rows changed.
 func (a *Attributor) Forget(ctx context.Context, from Eraser, app string, keys []string, at int64) (gone, changed int, err error) {
 	facts, err := from.Erase(ctx, app, keys, at)

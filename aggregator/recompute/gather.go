@@ -9,7 +9,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Bounds of what is read for one chunk. A chunk with more keys is divided; a
+// Bounds of the reads for one chunk. A chunk with more keys is divided; a
 // single fact with more belongs to a robot, or to a device that a whole shop
 // shares, and its attributions go by the keys that were found first.
 const (
@@ -28,7 +28,7 @@ type seeds struct {
 	claims []string // of conversions: clicks and orders whose other conversions are to be computed
 	ids    []string // conversions to be computed
 	from   int64    // conversions before it are not touched by the keys
-	exact  bool     // only the ids, and what they depend on
+	exact  bool     // only the ids, and the facts that they depend on
 
 	known []attribution.Conversion // those of ids, where the caller has read them already
 }

@@ -59,13 +59,13 @@ func (m *metrics) lag() float64 {
 	return max(0, time.Since(time.UnixMilli(mark)).Seconds())
 }
 
-// mismatch records what the running sweep has found.
+// mismatch records the number of wrong rows that the running sweep has found.
 func (m *metrics) mismatch(n int) {
 	m.lastMismatched.Store(int64(n))
 	m.mismatched.Set(float64(m.wrong()))
 }
 
-// differ records what the last comparison has found.
+// differ records the number of differences that the last comparison has found.
 func (m *metrics) differ(n int) {
 	m.lastDifferent.Store(int64(n))
 	m.mismatched.Set(float64(m.wrong()))

@@ -1,9 +1,9 @@
-// Package recompute keeps the stored attributions equal to what the stored facts
-// say.
+// Package recompute keeps the stored attributions equal to those that follow from
+// the stored facts.
 //
 // Two triggers lead to a recomputation. The fast path is told of new facts by
-// the node that stored them and recomputes at once what they can reach: the
-// conversions themselves, stored ones that a late touch reaches, and stored ones
+// the node that stored them and recomputes at once the conversions that they
+// can reach: new ones, stored ones that a late touch reaches, and stored ones
 // that a new identity link reaches. It may forget. The sweep does not: it reads
 // back everything that was inserted since a watermark, less a margin longer than
 // any insert takes, and recomputes whatever does not match its inputs.
@@ -38,13 +38,13 @@ type Stored interface {
 	Touches(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
 	// Openings returns those of kind Open.
 	Openings(ctx context.Context, app string, keys []string, from, to int64) ([]attribution.Touch, error)
-	// ConversionsOf returns the ids of conversions of which a variant has one of keys at or
-	// after from, or is an install of any time. Others may be among them.
+	// ConversionsOf returns the ids of the conversions that have a variant with one of keys:
+	// at or after from, or an install of any time. Others may be among them.
 	ConversionsOf(ctx context.Context, app string, keys []string, from int64) ([]string, error)
 	ConversionsByID(ctx context.Context, app string, ids []string) ([]attribution.Conversion, error)
 }
 
-// Store is the warehouse, the facts in it and what was made of them.
+// Store is the warehouse, with the facts and the attributions computed from them.
 type Store interface {
 	Stored
 	// Stamps returns those of the stored attributions of conversions.
@@ -54,7 +54,8 @@ type Store interface {
 	RecordConflicts(ctx context.Context, variants []attribution.Variant) error
 }
 
-// Feed tells what was stored when, and under which settings.
+// Feed lists the facts stored in a range of time, and the conversions attributed by older
+// settings.
 type Feed interface {
 	// Now is the clock that Since goes by.
 	Now(ctx context.Context) (time.Time, error)
@@ -70,14 +71,14 @@ type Feed interface {
 // milliseconds. It must be safe for concurrent use and never return nil.
 type Settings func(app string, ms int64) *attribution.Settings
 
-// Options are what an Attributor works with. Store, Feed, Watermarks and
+// Options configure an Attributor. Store, Feed, Watermarks and
 // Settings are required.
 type Options struct {
 	Store      Store
 	Feed       Feed
 	Watermarks lease.Store // how far the sweep has come, and who sweeps
 	Settings   Settings
-	Versions   Versions // nil: what older settings made is left to the reconciler
+	Versions   Versions // nil: attributions by older settings are left to the reconciler
 	// Restate mends the facts of an app with from <= time < to, in milliseconds, that
 	// were derived by other settings than those of their time, and returns how many
 	// these were; nil leaves that to the reconciler.

@@ -17,9 +17,9 @@ type print struct {
 }
 
 // seen remembers facts that need no recomputation any more. It is a filter that
-// saves work: what it has forgotten is computed again, with the same result. It
-// holds up to twice its limit in two generations, the elder of which is dropped
-// when the younger is full.
+// saves work: a fact that it has forgotten is computed again, with the same result.
+// It holds up to twice its limit in two generations; the elder is dropped when the
+// younger is full.
 type seen struct {
 	limit int
 

@@ -10,11 +10,11 @@ import (
 )
 
 // A node hears of new settings a moment after they apply, or much later when it
-// is cut off from Postgres, and until then takes events for what they are under the
-// old ones, and attributes by these. So when it hears of them, it has the facts of
-// the time that the new ones apply to derived again, looks for attributions of older
-// settings among the conversions of that time, and computes those again. Every node
-// does so, because each may have been the one that was late.
+// is cut off from Postgres, and until then derives facts and attributes by the old
+// ones. So when it hears of them, it has the facts of the time that the new ones apply
+// to derived again, looks for attributions of older settings among the conversions of
+// that time, and computes those again. Every node does so, because each may have been
+// the one that was late.
 
 const (
 	stalePage  = 20_000 // attributions computed again together
@@ -22,7 +22,7 @@ const (
 	staleStart = 7 * 24 * time.Hour // a node that starts looks at settings no older than that
 
 	// deriveStart is how old settings may be, when a node starts, for it to derive facts
-	// again: what it had stored before is left to the others, and to the reconciler.
+	// again: facts that it stored before are left to the others, and to the reconciler.
 	deriveStart = 10 * time.Minute
 )
 
@@ -38,8 +38,8 @@ type Versions interface {
 	Versions() (map[string][]Version, <-chan struct{})
 }
 
-// due is a search for stale attributions that is to be made until a time: what
-// was being computed when the settings came is stored only later.
+// due is a search for stale attributions that is repeated until a time:
+// attributions that were being computed when the settings came are stored only later.
 type due struct {
 	version Version
 	to      int64 // when the next version begins
@@ -57,7 +57,7 @@ func (a *Attributor) followSettings(ctx context.Context) {
 	defer tick.Stop()
 	known, all := make(map[string]uint64), make(map[string][]due)
 	since, derive := time.Now().Add(-staleStart).UnixMilli(), time.Now().Add(-deriveStart).UnixMilli()
-	for heard := false; ; heard = true { // of the versions that a node starts with the old ones were followed long ago
+	for heard := false; ; heard = true { // when a node starts, the old versions were followed long ago
 		versions, changed := a.o.Versions.Versions()
 		until := time.Now().Add(a.o.Margin)
 		for app, list := range versions {

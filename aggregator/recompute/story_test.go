@@ -134,7 +134,7 @@ func TestLateOpeningsBringPeopleBack(t *testing.T) {
 	}
 }
 
-// hasty is a feed whose clock is ahead, so that what was just stored seems old.
+// hasty is a feed whose clock is ahead, so that facts that were just stored seem old.
 type hasty struct{ recompute.Feed }
 
 func (h hasty) Now(ctx context.Context) (time.Time, error) {
@@ -266,7 +266,7 @@ func TestSettingsApplyFromTheirTimeWhenever(t *testing.T) {
 }
 
 // TestErasureRecomputes forgets one of two people who shared a device, and replays
-// what they sent.
+// the events of both.
 func TestErasureRecomputes(t *testing.T) {
 	n := newNode(t, childtest.ClickHouse(t), "one", &watermarks{})
 	shared := func(e protocol.Event) protocol.Event {
@@ -297,7 +297,7 @@ func TestErasureRecomputes(t *testing.T) {
 		}
 	}
 	check("after")
-	facts = n.insert(t, all) // an agent sends again what it still has
+	facts = n.insert(t, all) // an agent sends again the events that it still has
 	if _, err := n.a.Recompute(t.Context(), &facts); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const (
 	mismatchAge = 60 * time.Second
 )
 
-// Sweep recomputes what was stored since the watermark and moves it. It does
+// Sweep recomputes the attributions of facts stored since the watermark, and moves it. It does
 // nothing while another node holds the lease.
 func (a *Attributor) Sweep(ctx context.Context) error {
 	held := false
@@ -39,7 +39,7 @@ func (a *Attributor) Sweep(ctx context.Context) error {
 	return err
 }
 
-// sweepYoung looks only at what was stored a moment ago, where the fast path of
+// sweepYoung looks only at facts stored a moment ago, where the fast path of
 // another node may have missed something, and leaves the watermark alone.
 func (a *Attributor) sweepYoung(ctx context.Context) error {
 	return a.sweeping.Do(ctx, func(ctx context.Context, _ lease.Turn) error {
@@ -63,7 +63,7 @@ func (a *Attributor) sweepFrom(ctx context.Context, mark time.Time, turn lease.T
 		a.metrics.mark.Store(mark.UnixMilli())
 	}
 	for {
-		now, err := a.o.Feed.Now(ctx) // before anything is read: what comes later is for the next sweep
+		now, err := a.o.Feed.Now(ctx) // before anything is read: later facts are for the next sweep
 		if err != nil {
 			return err
 		}
@@ -103,8 +103,8 @@ func (a *Attributor) sweepSlice(ctx context.Context, s slice) (int, error) {
 	return wrong, errors.Join(err, second, third)
 }
 
-// sweepRange recomputes what the facts of a range can reach, except those that
-// mark remembers, and remembers the others. A young fact may be readable in one
+// sweepRange recomputes the attributions that the facts of a range can reach, except
+// facts that mark remembers, and remembers the others. A young fact may be readable in one
 // table and not yet in another, so that it is remembered apart and swept again
 // when it is older.
 func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mark *seen) (int, error) {
@@ -142,8 +142,8 @@ func (a *Attributor) sweepRange(ctx context.Context, since, until time.Time, mar
 }
 
 // unseen returns the facts that are not remembered. When one variant of a
-// message id is new, all its variants are kept: what a former winner reached
-// has to be computed anew.
+// message id is new, all its variants are kept: attributions that a former
+// winner reached have to be computed anew.
 func (a *Attributor) unseen(f attribution.Facts, mark *seen) attribution.Facts {
 	type name struct{ app, id string }
 	touches, conversions := make(map[name]bool), make(map[name]bool)

@@ -38,7 +38,8 @@ func TestWritesOfOthersAreTold(t *testing.T) {
 	}
 }
 
-// TestWritesAreForgotten: what is remembered is what a running computation may ask for.
+// TestWritesAreForgotten: rows are remembered while a running computation may ask for them,
+// and only few others.
 func TestWritesAreForgotten(t *testing.T) {
 	w := newWrites()
 	long := w.begin()

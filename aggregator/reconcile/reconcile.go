@@ -42,7 +42,7 @@ type Repairer interface {
 	Rewrite(ctx context.Context, app string, ids []string) (int, error)
 }
 
-// Options are what a Reconciler works with. Store, Repairer and Settings are
+// Options configure a Reconciler. Store, Repairer and Settings are
 // required; Leases, Apps and Owner for Run.
 type Options struct {
 	Store    Store
@@ -53,7 +53,7 @@ type Options struct {
 	Owner    string // this node
 	Report   func(differences int)
 	// Restate mends the facts of an app with from <= time < to and returns how many
-	// were not what the events state; nil does not. See Restater.
+	// did not match the events; nil mends none. See Restater.
 	Restate func(ctx context.Context, app string, from, to int64) (int, error)
 
 	Every    time.Duration // between two pages of the standing job; 0 is 1 min
@@ -97,10 +97,10 @@ func New(o Options) (*Reconciler, error) {
 	return &Reconciler{o: o, metrics: newMetrics(o.Registerer), cursors: make(map[string]attribution.Cursor), sizes: make(map[string]int)}, nil
 }
 
-// Outcome is what a comparison found. Of the different ones all are repaired but
-// those in dispute. Skipped are conversions of people with too many keys for a
-// second computation. Restated are facts that were missing, or not what the events
-// state under the settings of their time; they are mended.
+// Outcome counts the findings of a comparison. Of the different conversions all are
+// repaired except those in dispute. Skipped are conversions of people with too many
+// keys for a second computation. Restated are facts that were missing, or did not match
+// the events under the settings of their time; they are mended.
 type Outcome struct {
 	Compared  int `json:"compared"`
 	Different int `json:"different"`

@@ -11,9 +11,9 @@ import (
 )
 
 // Facts are derived from events by the settings of their time. They can be missing: a
-// table was emptied, or a node that had not heard of new settings stored what older ones
-// say, or a version of the settings was applied from a past date. So what is stored is
-// held against the events again: when settings change, in the standing job, and by the
+// table was emptied, or a node that had not heard of new settings stored the facts of older
+// ones, or a version of the settings was applied from a past date. So the stored facts
+// are held against the events again: when settings change, in the standing job, and by the
 // command.
 
 // Version is a version of an app's settings.
@@ -22,7 +22,7 @@ type Version struct {
 	Settings *attribution.Settings
 }
 
-// Statements is the warehouse, the events and what is stored as stated by them.
+// Statements is the warehouse, with the events and the facts stored as stated by them.
 type Statements interface {
 	// Unstated returns events with from <= time < to that have one of names, or give money back, and no stored conversion.
 	Unstated(ctx context.Context, app string, from, to int64, names []string, limit int) ([]protocol.Event, error)
@@ -36,8 +36,8 @@ type Statements interface {
 	Restate(ctx context.Context, app string, drop attribution.Facts, events []protocol.Event, facts attribution.Facts) error
 }
 
-// Restater makes what is stored say what the events state. All fields are required
-// but Secret.
+// Restater makes the stored facts match the events. All fields are required except
+// Secret.
 type Restater struct {
 	Store    Statements
 	Versions func(app string) []Version // oldest first, all that a node may have gone by
@@ -46,7 +46,7 @@ type Restater struct {
 	Recompute func(ctx context.Context, facts *attribution.Facts) (int, error)
 }
 
-// restatePage is how many events are held against what is stored at once.
+// restatePage is how many events are held against the stored facts at once.
 const restatePage = 5000
 
 // Restate mends the facts of an app with from <= time < to, in milliseconds, and
@@ -123,7 +123,7 @@ func (r *Restater) conversions(ctx context.Context, app string, s span, names []
 		for i := range drop {
 			done[drop[i].ID] = true
 		}
-		if err != nil || len(done) == known { // what is found again cannot be mended
+		if err != nil || len(done) == known { // facts that are found again cannot be mended
 			return len(done), err
 		}
 		var facts attribution.Facts
@@ -136,7 +136,8 @@ func (r *Restater) conversions(ctx context.Context, app string, s span, names []
 	}
 }
 
-// restate stores the facts and has what they and the former ones reach recomputed.
+// restate replaces the dropped facts and has the attributions that the old and the new
+// ones reach recomputed.
 func (r *Restater) restate(ctx context.Context, app string, drop attribution.Facts, events []protocol.Event, facts attribution.Facts) error {
 	if err := r.Store.Restate(ctx, app, drop, events, facts); err != nil {
 		return err

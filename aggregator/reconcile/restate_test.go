@@ -18,8 +18,8 @@ import (
 
 const restateSecret = "a secret of the installation"
 
-// history are three versions of the settings: what is a conversion changes twice,
-// fingerprints and blocked addresses once.
+// history are three versions of the settings: the conversion events change twice,
+// fingerprints once, and blocked addresses are listed in the second only.
 func history() []reconcile.Version {
 	first, second := attribution.Default(), attribution.Default()
 	second.Generation, second.ConversionEvents = 2, []string{"Signed Up"}
@@ -193,8 +193,8 @@ func TestWhatANodeStoredByOlderSettingsIsRestated(t *testing.T) {
 	}
 }
 
-// TestReconcileRestates finds in a range what a node stored by older settings, tells
-// of it and mends it, and nothing the second time.
+// TestReconcileRestates finds the facts in a range that a node stored by older settings,
+// counts and mends them, and finds none the second time.
 func TestReconcileRestates(t *testing.T) {
 	versions, events := history(), changes()
 	reference, w := fresh(t), fresh(t)

@@ -12,7 +12,7 @@ import (
 // A what-if may have another conversion list than the app: events that were stored before
 // become conversions in it, and conversions that are not on its list are left out.
 
-// Derivable finds the events that are stored and of which no conversion is.
+// Derivable finds stored events that have no stored conversion.
 type Derivable interface {
 	// Unstated returns events with from <= time < to that have one of names, or give
 	// money back, and no stored conversion.

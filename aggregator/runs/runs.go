@@ -43,7 +43,7 @@ type Progress func(done float64, mark string)
 // is tried again, after pauses that grow.
 type Kind func(ctx context.Context, job apps.Job, progress Progress) (any, error)
 
-// Options are what a Runner works with. Store, Kinds and Owner are required.
+// Options configure a Runner. Store, Kinds and Owner are required.
 type Options struct {
 	Store Store
 	Kinds map[string]Kind
@@ -97,7 +97,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// do does one run and stores what comes of it.
+// do does one run and stores its result.
 func (r *Runner) do(ctx context.Context, job apps.Job) {
 	log := r.o.Log.With("run", job.ID, "kind", job.Kind, "app", job.App)
 	log.Info("run begins", "epoch", job.Epoch, "progress", job.Progress)
@@ -110,7 +110,7 @@ func (r *Runner) do(ctx context.Context, job apps.Job) {
 	lost := context.Cause(working)
 	stop(nil)
 	wg.Wait()
-	// What is stored last must not be given up because this node stops.
+	// The last write must not be given up because this node stops.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	var bad *report.InvalidError
@@ -135,7 +135,7 @@ func (r *Runner) do(ctx context.Context, job apps.Job) {
 	log.Info("run ends")
 }
 
-// giveBack stores what the run has told of itself last, and gives it back.
+// giveBack stores the last progress and mark of the run, and gives it back.
 func (r *Runner) giveBack(ctx context.Context, job apps.Job, k *keeper, give func() error) error {
 	done, mark := k.read()
 	if err := r.o.Store.KeepRun(ctx, job, done, mark, r.o.Lease); err != nil {
@@ -160,7 +160,7 @@ func (r *Runner) compute(ctx context.Context, job apps.Job, progress Progress) (
 	return text, nil
 }
 
-// keeper is what a run has told of itself last.
+// keeper holds the last progress and mark that a run has told.
 type keeper struct {
 	mu   sync.Mutex
 	done float64

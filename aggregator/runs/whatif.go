@@ -23,7 +23,7 @@ type WhatIfParameters struct {
 // shrinks with it.
 const pageSize = 40_000
 
-// Simulation attributes conversions under other settings, beside what is stored.
+// Simulation attributes conversions under other settings, beside the stored attributions.
 type Simulation interface {
 	RewriteRead(ctx context.Context, app string, page []attribution.Conversion) (int, error)
 	Effect(ctx context.Context) (report.EffectResult, error)
