@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// amount is a sum of revenue in one currency, in millionths, with what it is in
-// the currency of the query.
+// amount is a sum of revenue in one currency, in millionths, with its value in the
+// currency of the query.
 type amount struct {
 	currency         string
 	revenue, unknown *big.Int

@@ -130,8 +130,8 @@ func fromSums(q *Query, f Fact) bool {
 // SumColumns are the columns of Sums.
 const SumColumns = "app_id, fact, hour, as_of, quarter, kind, name, media_source, campaign, adset, ad, keyword, link_id, country, currency, n, paid, revenue, gross, untrusted"
 
-// Sums is the statement that makes the sums of some hours of an app: for each quarter of an hour and
-// whatever reports are grouped by, how many there are and what they brought.
+// Sums is the statement that makes the sums of some hours of an app: the number of facts and their
+// revenue, for each quarter of an hour and the fields that reports are grouped by.
 func Sums(app string, f Fact, hours []uint32, asOf int64) Statement {
 	const touched = "media_source, campaign, adset, ad, keyword, link_id, country"
 	var s Statement

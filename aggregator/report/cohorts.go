@@ -124,7 +124,7 @@ func cohortsOf(q *Query) (cohortQuestion, error) {
 	return c, nil
 }
 
-// cohort is what is summed up for a row.
+// cohort holds the sums of a row.
 type cohort struct {
 	names       []string
 	installs    int64

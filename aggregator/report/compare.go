@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// CompareSide is what a group gets under one of two models.
+// CompareSide holds the figures of a group under one of two models.
 type CompareSide struct {
 	Conversions Decimal `json:"conversions"`
 	Revenue     Decimal `json:"revenue"`
@@ -16,7 +16,7 @@ type CompareSide struct {
 	Unconverted []Money `json:"unconverted,omitempty"` // not in Revenue, for want of a rate
 }
 
-// CompareDifference is what the second model gives more than the first.
+// CompareDifference is the gain of a group from the first model to the second.
 type CompareDifference struct {
 	Conversions Decimal `json:"conversions"`
 	Revenue     Decimal `json:"revenue"`

@@ -171,8 +171,8 @@ func unsourced(o attribution.Outcome) string {
 	return attribution.Organic
 }
 
-// outcome names what a conversion is. One of a person whose install is not
-// known, as on the web, goes by its own touches.
+// outcome returns the name of a conversion's outcome. If the install of the person is not
+// known, as on the web, the conversion goes by its own touches.
 func outcome(o attribution.Outcome, touched bool) string {
 	switch {
 	case o != attribution.NoInstall:

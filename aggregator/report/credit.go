@@ -81,10 +81,10 @@ type CreditSum struct {
 	Credit   string
 	Revenue  string
 	Exact    string // converted, in 10^-24 units; "0" where nothing is
-	Unknown  string // what of Revenue has no rate
+	Unknown  string // the part of Revenue that has no rate
 }
 
-// group is what is summed up for one row, or for the total.
+// group holds the sums of one row, or of the total.
 type group struct {
 	names  []string
 	credit big.Int

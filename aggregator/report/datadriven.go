@@ -104,8 +104,8 @@ type bucket struct {
 	currency      string
 }
 
-// journeys are those of a bucket, and what there is to share out over them: the
-// conversions, the revenue, the revenue converted and what of it has no rate.
+// journeys are those of a bucket, and the amounts to share out over them: the
+// conversions, the revenue, the revenue converted and the revenue without a rate.
 type journeys struct {
 	list  []attribution.Journey
 	worth [4][]*big.Int // each beside the list
@@ -119,7 +119,7 @@ type journeys struct {
 // over all journeys; under shapley each has the values of its own game.
 func (q *Query) DataDrivenOf(sums []JourneySum) (AttributionResult, error) { return q.learn(sums, nil) }
 
-// DataDrivenResult is what a run over all paths of a range has found.
+// DataDrivenResult is the result of a run over all paths of a range.
 type DataDrivenResult struct {
 	Markov  *AttributionResult `json:"markov"` // nil if it could not be computed
 	Shapley *AttributionResult `json:"shapley"`
@@ -233,8 +233,8 @@ func merge(buckets map[bucket]*journeys) []attribution.Journey {
 	return all
 }
 
-// maxPeopleKeys bounds the keys that converted in a range, and the links of an app,
-// of which each takes about 30 bytes while journeys are put together.
+// maxPeopleKeys bounds the keys that converted in a range, and the links of an app.
+// Each of them takes about 30 bytes while journeys are put together.
 const maxPeopleKeys = 10_000_000
 
 // LostJourneys returns the paths of those who met a channel in the range of a valid

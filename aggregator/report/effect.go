@@ -15,7 +15,7 @@ type EffectMoney struct {
 	WhatIf   Decimal `json:"what_if"`
 }
 
-// EffectRow is what a media source gets under one model.
+// EffectRow holds the figures of a media source under one model.
 type EffectRow struct {
 	Model       string        `json:"model"`
 	MediaSource string        `json:"media_source"`
@@ -24,7 +24,7 @@ type EffectRow struct {
 	Revenue     []EffectMoney `json:"revenue"`
 }
 
-// EffectInstall counts installs by what they are and whom they go to.
+// EffectInstall counts installs by their result and media source.
 type EffectInstall struct {
 	Result      string `json:"result"`
 	MediaSource string `json:"media_source"`

@@ -199,7 +199,7 @@ func readEvents(ctx context.Context, store Store, q *Query, s Statement) ([]Even
 	return list, nil
 }
 
-// Live follows what is stored: Next returns the events stored since it was called before, at
+// Live follows the stored events: Next returns the events stored since it was called before, at
 // most a hundred, and those that could not be stored.
 type Live struct {
 	q     Query
@@ -227,7 +227,7 @@ type Refused struct {
 	Received time.Time `json:"received"`
 }
 
-// Next reads what is new.
+// Next reads the new events and the new rejections.
 func (l *Live) Next(ctx context.Context, store Store, now time.Time) (events []EventItem, refused []Refused, err error) {
 	q := l.q
 	q.From, q.To = now.Add(-liveReach), now.Add(24*time.Hour)

@@ -209,7 +209,7 @@ func (r *FraudResult) put(rows map[string]*FraudRow, of map[string]int64, list [
 	r.Rows = r.Rows[:min(len(r.Rows), MaxRows)]
 }
 
-// actionOf is what a rule leads to in the settings.
+// actionOf returns the action of a rule in the settings.
 func actionOf(s *attribution.Settings, rule string) string {
 	text, err := json.Marshal(s.Fraud)
 	if err != nil {

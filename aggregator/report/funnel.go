@@ -188,8 +188,8 @@ func (f *funnel) statement() Statement {
 	return *s.add("\nGROUP BY g, level LIMIT ?", maxGroups)
 }
 
-// people selects everybody who took a step, with the steps that they took and what they are
-// grouped and filtered by as v_<dimension>.
+// people selects everybody who took a step, with the level that they reached and the dimensions
+// that they are grouped and filtered by as v_<dimension>.
 func (f *funnel) people(asked []Dimension) Statement {
 	var s, steps Statement
 	var names []string

@@ -22,7 +22,7 @@ type Period struct {
 	To   time.Time `json:"to"`
 }
 
-// ModelFigures are what one model gives.
+// ModelFigures are the figures of one model.
 type ModelFigures struct {
 	Events  Decimal `json:"events"`
 	Revenue Decimal `json:"revenue"`
@@ -37,7 +37,7 @@ type Spread struct {
 	Verdict string  `json:"verdict"`
 }
 
-// PerformanceRow is a row of the grid, of which Names are the values of the dimensions.
+// PerformanceRow is a row of the grid. Names are the values of its dimensions.
 type PerformanceRow struct {
 	Names    []string
 	Metrics  map[string]*Decimal // nil where the figure has no meaning
@@ -131,7 +131,7 @@ type PerformanceResult struct {
 // place is where a page of the grid ends.
 type place struct {
 	Names []string `json:"n"`
-	Value *string  `json:"v"` // of what is sorted by
+	Value *string  `json:"v"` // of the column that is sorted by
 }
 
 func readPlace(cursor string) (*place, error) {
@@ -215,8 +215,8 @@ func (p place) cursor() *string {
 	return &cursor
 }
 
-// order compares two rows by what is sorted by, what has no meaning last, and else by
-// their names.
+// order compares two rows by the column that is sorted by, figures without a meaning last,
+// and equal ones by their names.
 func (g *Grid) order(a, b PerformanceRow) int {
 	sign := -1
 	if g.Ascending {
@@ -408,7 +408,7 @@ func (g *Grid) notes() map[string]string {
 	return notes
 }
 
-// Table has exactly the columns and the order of what was asked.
+// Table has exactly the columns that were asked for, in that order.
 func (r PerformanceResult) Table() Table {
 	t := Table{Truncated: r.truncated}
 	for _, d := range r.GroupBy {

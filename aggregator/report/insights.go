@@ -20,7 +20,7 @@ type Sentence struct {
 	Filter  []string           `json:"filter"`
 	Figures map[string]Decimal `json:"figures"`
 
-	weight *big.Rat // of which the greatest are told
+	weight *big.Rat // the sentences with the greatest weights are told
 }
 
 // InsightsResult are at most five sentences, the weightiest first.
@@ -96,7 +96,7 @@ func number(d Decimal) *big.Rat {
 }
 
 // onRole says of a source that it opens more than it closes, or the reverse, where the
-// models dispute what that is worth.
+// models dispute its revenue.
 func (g *Grid) onRole(row *PerformanceRow, role *Role) []Sentence {
 	first, last, linear := row.Models["first_touch"].Revenue, row.Models["last_touch"].Revenue, row.Models["linear"].Revenue
 	apart := new(big.Rat).Sub(number(row.Range["revenue"].Max), number(row.Range["revenue"].Min))

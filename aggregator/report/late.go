@@ -15,8 +15,8 @@ type LateRow struct {
 	LongestMS   int64  `json:"longest_delay_ms"`
 }
 
-// LateResult tells of what came too late to change credit: touches that were
-// received longer after they happened than the lateness limit is, and how many
+// LateResult tells of touches that came too late to change credit: they were
+// received longer after they happened than the lateness limit is. It also tells how many
 // conversions each group would have counted for otherwise, as far as a match key is
 // shared directly. Conflicts are message ids that were used for several contents.
 type LateResult struct {

@@ -2,8 +2,8 @@ package report
 
 import "slices"
 
-// Another stands for every media source that does not exist for a person whose view is narrowed: that
-// there was one is theirs to know, which it was and what it is credited with is not.
+// Another stands for every media source that does not exist for a person whose view is narrowed: they
+// may know that there was one, but not which it was, nor its credit.
 const Another = "another source"
 
 // theirs reports whether a media source exists for whoever asks.

@@ -14,7 +14,7 @@ import (
 type overviewSQL struct {
 	Events      Statement // count
 	Touches     Statement // kind, count
-	Conversions Statement // installs of which nothing is known yet, conversions
+	Conversions Statement // installs without an attribution yet, conversions
 	Installs    Statement // new, attributed, view-through, organic, unattributed, reinstalls, re-attributions
 	Reengaged   Statement // count
 	Names       Statement // conversion event, count

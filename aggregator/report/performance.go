@@ -100,7 +100,7 @@ func (g *Grid) wants(metrics ...string) bool {
 	return slices.ContainsFunc(metrics, func(m string) bool { return slices.Contains(g.Metrics, m) || g.Sort == m })
 }
 
-// Performance is the grid: what came of which source, campaign, day and so on.
+// Performance is the grid: the figures of each source, campaign, day and so on.
 func Performance(ctx context.Context, store Store, q Query) (PerformanceResult, error) {
 	g, err := q.grid()
 	if err != nil {
@@ -257,7 +257,7 @@ type sumRow struct {
 	currency string
 	counts   []string
 	exact    []string
-	unknown  []string // what has no rate, in millionths of the currency
+	unknown  []string // amounts without a rate, in millionths of the currency
 }
 
 func (s *sumRow) scan(r Row, names, counts, money int) error {

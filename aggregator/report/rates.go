@@ -20,7 +20,7 @@ type Rate struct {
 	Rate string `json:"rate"` // decimal, at most 18 places
 }
 
-// DayRate is what an amount of a day and a currency is multiplied with.
+// DayRate is the factor by which an amount of a day and a currency is multiplied.
 type DayRate struct {
 	Day      int32 // since 1970-01-01, UTC
 	Currency string
@@ -31,7 +31,7 @@ type DayRate struct {
 // itself: central banks publish none on weekends and holidays.
 const MaxRateAge = 7
 
-// maxRateText bounds a rate, in bytes: what is stored has 12 digits and 18 places.
+// maxRateText bounds a rate, in bytes: stored rates have 12 digits and 18 places.
 const maxRateText = 64
 
 // rateUnit is 1 in the units of a DayRate.

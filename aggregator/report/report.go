@@ -1,6 +1,6 @@
 // Package report turns a question of the console into SQL, and the rows into
-// the shapes that clients build on. Each report is one file: what it asks, its SQL,
-// how its rows are read, and what it answers. It does no I/O itself: a [Store], which
+// the shapes that clients build on. Each report is one file: its question, its SQL,
+// how its rows are read, and its answer. The package does no I/O itself: a [Store], which
 // the warehouse is, runs the statements. Whoever asks validates the query first.
 package report
 
@@ -40,21 +40,21 @@ type Query struct {
 	AppCurrency string
 	Rates       []DayRate
 
-	// MediaSources and Countries narrow what the person may see; empty means all.
+	// MediaSources and Countries are those that the person may see; empty means all.
 	MediaSources []string
 	Countries    []string
 
-	// Filters narrow what is asked for.
+	// Filters narrow the question.
 	Filters []Filter
 
 	// Aliases give media sources the names that people are shown, by their names in small
-	// letters: at reading time, never of what is stored.
+	// letters: at reading time; stored names stay as they are.
 	Aliases map[string]string
 
-	// Given are the parameters of the request, for what only one report knows.
+	// Given are the parameters of the request, for those that only one report knows.
 	Given url.Values
 
-	// Now is the time of the question, for reports that tell what is not over yet.
+	// Now is the time of the question, for reports that tell which periods are not over yet.
 	Now time.Time
 
 	// IDs says that whoever asks may see ids of people, devices and messages.
@@ -93,7 +93,7 @@ const (
 	Week Interval = "week"
 )
 
-// Metric is what a time series shows.
+// Metric is the figure that a time series shows.
 type Metric string
 
 // The metrics.

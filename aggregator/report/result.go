@@ -183,7 +183,7 @@ type Reengagement struct {
 	LinkID      string    `json:"link_id,omitempty"`
 }
 
-// Install is what is known of the install behind a conversion.
+// Install describes the install behind a conversion, as far as it is known.
 type Install struct {
 	ID          string `json:"id,omitempty"`
 	Result      string `json:"result"`

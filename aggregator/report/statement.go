@@ -18,8 +18,8 @@ type Statement struct {
 	Buckets []Bucket
 }
 
-// exact adds the columns that tell of amounts what they are in the currency of the
-// query, in 10^-24 units, and how much has no rate, in millionths. Where the query
+// exact adds the columns with the amounts in the currency of the query, in 10^-24
+// units, and with the amounts that have no rate, in millionths. Where the query
 // names no currency nothing is converted.
 func (s *Statement) exact(q *Query, amount string) *Statement {
 	if q.Currency == "" {
@@ -58,7 +58,7 @@ func (s *Statement) within(q *Query) *Statement {
 	return s.add("WHERE app_id = ? AND time >= ? AND time < ?", q.App, q.From.UnixMilli(), q.To.UnixMilli())
 }
 
-// countries restricts a table that has the country to what the person may see.
+// countries restricts a table that has the country to the countries that the person may see.
 func (s *Statement) countries(q *Query) *Statement {
 	if len(q.Countries) > 0 {
 		s.add(" AND country IN (?)", q.Countries)

@@ -5,9 +5,9 @@ import "context"
 // Row is one row of an answer. Scan reads its columns into pointers, in order.
 type Row interface{ Scan(into ...any) error }
 
-// Part is a statement with what takes each row of its answer. Row is called by one
+// Part is a statement with the function that takes each row of its answer. Row is called by one
 // goroutine at a time, but the parts of one Read may run at the same time: they
-// must not share what they write to.
+// must not share the variables that they write to.
 type Part struct {
 	Statement
 	Row func(Row) error
@@ -29,7 +29,7 @@ func into[T any](list *[]T, s Statement, read func(Row, *T) error) Part {
 	}}
 }
 
-// settle finds out what a question needs to know before it can be put: whether
+// settle reads the conditions of a question before it can be put: whether
 // message ids of the app were used for several contents, and which of its hours have sums.
 func (q *Query) settle(ctx context.Context, store Store) error {
 	var s Statement

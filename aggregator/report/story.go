@@ -30,8 +30,8 @@ type OtherTouch struct {
 	Reason string `json:"reason"`
 }
 
-// Surroundings are what is known around a conversion and was not credited: who the
-// person is, and what else they met.
+// Surroundings are the known facts around a conversion that were not credited: who the
+// person is, and the other touches that they met.
 type Surroundings struct {
 	Keys         []string       `json:"keys"` // of the conversion itself
 	Links        []IdentityLink `json:"links"`

@@ -34,7 +34,7 @@ func gridDimensions() []Dimension { return append(fields(), ByDay, ByWeek, ByMon
 // x_<name> for each dimension in has. A sub-publisher is an entry of the array x_sub.
 type stream struct {
 	base Statement
-	has  []Dimension // what the rows tell of themselves; all of x_sub is Sub1
+	has  []Dimension // dimensions that the rows have themselves; all of x_sub is Sub1
 	made bool        // x_id is a conversion: its own row tells country and trust
 	by   bool        // x_touch is a touch: its row tells sub-publishers
 	sent bool        // x_id is an event: its row tells platform and version of the app

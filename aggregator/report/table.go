@@ -33,8 +33,8 @@ func (t *Table) WriteCSV(w io.Writer) error {
 	return nil
 }
 
-// cell is a text that somebody else chose. What a spreadsheet would take for a
-// formula gets an apostrophe in front, which it takes for text. See OWASP, "CSV
+// cell is a text that somebody else chose. If a spreadsheet would take it for a
+// formula, it gets an apostrophe in front, so that it is taken for text. See OWASP, "CSV
 // injection".
 func cell(text string) string {
 	begins := strings.TrimLeft(text, " \u00a0\ufeff")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What a spreadsheet takes for a formula is text in every column that somebody
-// else fills, and numbers stay numbers.
+// TestFormulasAreText: a text that a spreadsheet would take for a formula stays text in
+// every column that somebody else fills, and numbers stay numbers.
 func TestFormulasAreText(t *testing.T) {
 	for _, evil := range []string{"=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "\ufeff=1", "＝1", "|x", "%x"} {
 		if got := cell(evil); got != "'"+evil {

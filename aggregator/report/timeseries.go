@@ -216,7 +216,7 @@ func following(t time.Time, interval Interval, zone *time.Location) time.Time {
 }
 
 // DayStart is the first instant of a day of a zone: midnight, or, where clocks skip that,
-// what comes instead; of two midnights the first. A day that a zone has left out begins
+// the instant after the gap; of two midnights the first. A day that a zone has left out begins
 // with the next one.
 func DayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
 	t := time.Date(year, month, day, 0, 0, 0, 0, zone)

@@ -10,8 +10,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// InvalidError says what is wrong with a question, in words for the person who
-// asked it.
+// InvalidError names a fault of a question, in words for the person who asked it.
 type InvalidError struct{ Reason string }
 
 func (e *InvalidError) Error() string { return e.Reason }
@@ -20,8 +19,8 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{fmt.Sprintf(format, args...)}
 }
 
-// Validate returns what is wrong with a query, all faults joined, each an
-// InvalidError. A report of a query that is not valid must not be run.
+// Validate returns all faults of a query joined, each an InvalidError. A report of a
+// query that is not valid must not be run.
 func (q *Query) Validate() error {
 	return errors.Join(q.validateApp(), q.validateRange(), q.validateShape(), q.validateFilters(), q.validateFields())
 }
