@@ -16,7 +16,7 @@ import (
 // events.
 const arrayHeader = 5
 
-// group is what is being collected for one commit.
+// group holds the events that are being collected for one commit.
 type group struct {
 	raw   []byte // arrayHeader bytes of room, then the events
 	count int
@@ -153,8 +153,8 @@ func (g *group) wait(ctx context.Context) (uint64, error) {
 	}
 }
 
-// appendLarge appends what does not fit into one group in several, and waits
-// for all of them.
+// appendLarge divides events that do not fit into one group among several, and
+// waits for all of them.
 func (q *Queue) appendLarge(ctx context.Context, encoded []byte, count int) (uint64, error) {
 	var groups []*group
 	for len(encoded) > 0 {
@@ -206,9 +206,9 @@ type sealedGroup struct {
 	blocks []protocol.Block // without epoch and sequence
 }
 
-// compressGroups takes what has arrived as soon as the disk can be expected to
-// be ready for it, so that one group is compressed while the one before it is
-// written. It ends when the queue is closed and nothing is left.
+// compressGroups takes the collected events as soon as the disk can be expected
+// to be ready for them, so that one group is compressed while the one before it
+// is written. It ends when the queue is closed and nothing is left.
 func (q *Queue) compressGroups() {
 	defer close(q.sealed)
 	for {

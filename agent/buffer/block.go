@@ -9,8 +9,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// errDamaged is wrapped by what read returns for a block that is not what was
-// written, or not there.
+// errDamaged is wrapped by the error of read for a block that is missing or
+// differs from the one that was written.
 var errDamaged = errors.New("block is damaged")
 
 // write commits one block in one synced transaction, with the mark that

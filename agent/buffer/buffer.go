@@ -1,5 +1,5 @@
-// Package buffer is the agent's one durable queue. What an SDK was told "200"
-// for lies here, fsynced, until an aggregator has acknowledged it.
+// Package buffer is the agent's one durable queue. Events for which an SDK was
+// told "200" lie here, fsynced, until an aggregator has acknowledged them.
 //
 //	Append ─► collect ─► compress ─► commit (one synced transaction) ─► wake the appenders
 //	                     group n+1      group n
@@ -14,12 +14,12 @@
 //
 //   - Append returns nil only after the block's fsync. An error of the disk is
 //     final: nobody is told that anything was stored after it, until the
-//     process has been started again and has verified what the disk holds.
+//     process has been started again and has verified the blocks on the disk.
 //   - A block is forgotten only by Forget. Anything up to the low-water mark is
 //     garbage that may be kept for a replay.
 //   - Damage is never silent: at Open every block that was not acknowledged is
 //     read and checked, and a missing or damaged one is counted and named.
-//   - Damage costs what lies where it is. Blocks are found by their own checksums,
+//   - Damage costs only the blocks it hits. Blocks are found by their own checksums,
 //     in whatever is left of a segment's files (index.go). Nothing that reads a
 //     queue or starts one shortens or removes a file; a segment that has lost a
 //     block is set aside in the end instead of deleted.
@@ -142,9 +142,9 @@ type Queue struct {
 	closed bool
 }
 
-// state is what the queue knows about its blocks. Owned by Queue.mu.
+// state describes the blocks of the queue. Owned by Queue.mu.
 type state struct {
-	mark       mark              // what is persisted: tail, chain, low-water mark …
+	mark       mark              // persisted: tail, chain, low-water mark …
 	liveBytes  int64             // of blocks above the low-water mark that are not acknowledged
 	liveEvents int64             // likewise
 	liveBlocks int64             // likewise
@@ -164,7 +164,7 @@ type state struct {
 	forgotten  chan struct{}     // closed and replaced when a block was acknowledged
 }
 
-// size is what one block weighs.
+// size is the size of one block, in bytes and in events.
 type size struct {
 	bytes  int64
 	events int64
@@ -224,7 +224,7 @@ func (q *Queue) open() error {
 	return q.layBallast()
 }
 
-// abandon gives back what a failed Open holds.
+// abandon gives back the resources of a failed Open.
 func (q *Queue) abandon() {
 	_ = q.store.close(false)
 	if q.marker != nil {
@@ -297,7 +297,7 @@ func (q *Queue) Close() error {
 	var errs []error
 	if q.Healthy() == nil {
 		err := q.persist(m, kept)
-		if errors.Is(err, unix.ENOSPC) { // what they say is older, no more than that
+		if errors.Is(err, unix.ENOSPC) { // the files stay older than the queue, and no worse
 			q.log.Warn("buffer closes on a full disk", "error", err)
 			err = nil
 		}

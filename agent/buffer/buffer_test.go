@@ -426,7 +426,7 @@ func TestDiskErrorIsFinal(t *testing.T) {
 	if q.Healthy() == nil {
 		t.Fatal("healthy after the disk had failed")
 	}
-	// What was stored before can still be sent.
+	// Blocks stored before can still be sent.
 	if _, seq, err := q.Next(t.Context(), 0); err != nil || seq != 1 {
 		t.Fatal(seq, err)
 	}
@@ -444,7 +444,7 @@ func TestDiskErrorIsFinal(t *testing.T) {
 	}
 }
 
-// What cannot be synced stands for a disk that fails an fsync.
+// A file that cannot be synced stands for a disk that fails an fsync.
 func TestFailedSyncIsNotAcknowledged(t *testing.T) {
 	for _, which := range []string{"value log", "key log"} {
 		q := open(t, testOptions(t))

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// appendUntilKilled is the child: 16 writers append and say what was
-// acknowledged; a reader forgets blocks meanwhile, and says so before.
+// appendUntilKilled is the child: 16 writers append and report each
+// acknowledged event; a reader forgets blocks meanwhile, and says so before.
 func appendUntilKilled(dir string) {
 	q, err := Open(Options{Dir: dir, BallastBytes: -1, MinFree: 1, RetentionBytes: 64 << 10, sweepEvery: 20 * time.Millisecond, segmentBytes: 64 << 10})
 	if err != nil {
@@ -83,8 +83,9 @@ func appendUntilKilled(dir string) {
 }
 
 // TestKilledProcessLosesNothing kills real processes with SIGKILL at random
-// moments and reopens what they leave. Several directories have victims of their
-// own at the same time. UNMOGROWP_BUFFER_KILLS says how often in all.
+// moments and reopens the queues they leave. Several directories have victims
+// of their own at the same time. UNMOGROWP_BUFFER_KILLS sets the number of
+// kills in all.
 func TestKilledProcessLosesNothing(t *testing.T) {
 	const victims = 4
 	kills := 3 * victims
@@ -113,7 +114,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	}
 }
 
-// toll is what a number of kills came to.
+// toll counts kills, and the events acknowledged and forgotten before them.
 type toll struct{ kills, acked, forgot int }
 
 // killAgain kills the users of one directory one after the other.
@@ -141,7 +142,7 @@ func killAgain(t *testing.T, starting *starting, kills int) (sum toll) {
 			}
 		})
 		sum.kills++
-		if n%5 < 4 && n < kills-1 { // what is left has to survive several kills
+		if n%5 < 4 && n < kills-1 { // one directory has to survive several kills
 			continue
 		}
 		for id := range checkSurvivors(t, starting, dir, acked, forgot) {
@@ -202,9 +203,9 @@ func killChild(t *testing.T, starting *starting, dir string, after time.Duration
 	}
 }
 
-// checkSurvivors opens what a killed process has left: every event that was
-// acknowledged must be there once, or have been shipped. It ships what is there,
-// and returns it.
+// checkSurvivors opens the queue of a killed process: every event that was
+// acknowledged must be there once, or have been shipped. It ships the events
+// that are there, and returns them.
 func checkSurvivors(t *testing.T, starting *starting, dir string, acked, forgot map[string]bool) map[string]bool {
 	t.Helper()
 	starting.RLock()

@@ -195,7 +195,8 @@ func (im *image) restore(t *testing.T, dir string) {
 	}
 }
 
-// damage is what was done to a file: bytes from low to high are not what they were.
+// damage describes one change to a file: the bytes from low to high were
+// altered.
 type damage struct {
 	op, path  string
 	low, high int64
@@ -322,7 +323,7 @@ func readAll(t *testing.T, each func(visit func(uint64, []byte) error) error) (m
 	return seen, err
 }
 
-// snapshot lists the files with what they hold.
+// snapshot lists the files with their lengths and hashes.
 func snapshot(t *testing.T, dir string) (list []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -17,10 +17,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// The dead letters are what an aggregator put into quarantine or what turned out
-// to be damaged: kept in files beside the queue, so that an operator can look at
-// them, mend what refused them, and send them again. A letter is a line of JSON
-// and the bytes of a block.
+// The dead letters are blocks, or parts of blocks, that an aggregator put into
+// quarantine or that turned out to be damaged. They are kept in files beside
+// the queue, so that an operator can look at them, mend the cause of the
+// refusal, and send them again. A letter is a line of JSON and the bytes of a
+// block.
 const (
 	deadDir     = "dead"
 	deadEnding  = ".dead"
@@ -48,7 +49,7 @@ type deadLetters struct {
 	bytes int64
 }
 
-// open lists what is there.
+// open lists the letters on the disk.
 func (d *deadLetters) open() error {
 	entries, err := os.ReadDir(d.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,8 +77,8 @@ func (d *deadLetters) open() error {
 	return nil
 }
 
-// tidy removes what a process that was killed has left of a letter. It was never
-// said to be kept.
+// tidy removes the half-written letters of a process that was killed. Nobody
+// was told that they are kept.
 func (d *deadLetters) tidy() {
 	halves, _ := filepath.Glob(filepath.Join(d.dir, "*"+deadEnding+".tmp"))
 	for _, path := range halves {
@@ -168,9 +169,10 @@ func (d *deadLetters) all() []DeadLetter {
 	return slices.Clone(d.list)
 }
 
-// Bury sets aside what an aggregator put into quarantine: the events of a block
-// with these indexes, or all of it without any. A short disk or a full area is
-// no reason not to forget the block, as the aggregator has kept the events too.
+// Bury sets aside events that an aggregator put into quarantine: those of a
+// block with these indexes, or the whole block without any. A short disk or a
+// full area is no reason not to forget the block, as the aggregator has kept
+// the events too.
 func (q *Queue) Bury(block []byte, reason string, events []int) error {
 	b, err := protocol.ParseBlock(block)
 	if err != nil {
@@ -268,7 +270,7 @@ func (q *Queue) Discard(name string) error {
 	return q.dead.remove(name)
 }
 
-// buryDamaged keeps the bytes of a block that is not what was written.
+// buryDamaged keeps the bytes of a damaged block.
 func (q *Queue) buryDamaged(seq uint64, block []byte, cause error) {
 	if len(block) == 0 {
 		return

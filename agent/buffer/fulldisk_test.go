@@ -30,10 +30,10 @@ func TestFullDiskRefusesAndDrains(t *testing.T) {
 	}
 }
 
-// TestDiskFilledByOthersRefusesAndResumes has another process take every byte of
-// the disk, at once and without regard for what must stay free. Nothing crashes, the
-// refusal says why, what was acknowledged is there, also for a queue that starts
-// meanwhile, and events are taken again when there is room.
+// TestDiskFilledByOthersRefusesAndResumes has another process take every byte of the
+// disk, at once and without regard for the room that must stay free. Nothing crashes,
+// the refusal says why, every acknowledged event is there, also for a queue that
+// starts meanwhile, and events are taken again when there is room.
 func TestDiskFilledByOthersRefusesAndResumes(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting a disk needs root")
@@ -158,7 +158,7 @@ func fillAndDrain(t *testing.T, dir string) {
 						if refused++; q.Stats().KeptBlocks == 0 && refused > 150 {
 							return
 						}
-						<-later.C // the sweep gives up what was kept for a replay
+						<-later.C // the sweep gives up the blocks kept for a replay
 						i--
 						continue
 					}

@@ -133,12 +133,13 @@ func (ix *index) close() error {
 const (
 	// scanWindow holds any block whole.
 	scanWindow = 2 << 20
-	// badSector is what is passed over when a disk cannot read.
+	// badSector is the length that is passed over when a disk cannot read.
 	badSector = 4 << 10
 )
 
-// scanBlocks visits every whole block of a file, in its order, and shows what
-// it reads, in overlapping parts. What the disk cannot read counts as damaged.
+// scanBlocks visits every whole block of a file, in its order, and shows the
+// bytes it reads, in overlapping parts. Bytes that the disk cannot read count
+// as damaged.
 func scanBlocks(f *os.File, buf []byte, visit func(offset int64, b *protocol.Block, length int), show func(part []byte)) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -158,8 +159,8 @@ func scanBlocks(f *os.File, buf []byte, visit func(offset int64, b *protocol.Blo
 	return nil
 }
 
-// scanPart visits the blocks in a part of a file and returns where the next part
-// begins: with what may be the beginning of a block that is not whole here.
+// scanPart visits the blocks in a part of a file and returns where the next
+// part begins: at the possible beginning of a block that is not whole here.
 func scanPart(data []byte, last bool, visit func(at int, b *protocol.Block, length int)) (done int) {
 	begin := protocol.BlockBegin()
 	for at := 0; ; {

@@ -47,7 +47,7 @@ func mapped(path string) (mapping, error) {
 func (m mapping) writeOnly() error { return m.advise(unix.MADV_RANDOM) }
 
 // release takes the bytes from low to high of the file out of this process's
-// memory. They are shared with the kernel, which keeps what they hold, written
+// memory. They are shared with the kernel, which keeps their contents, written
 // back or not; they are only no longer counted as ours. Only speed and memory
 // depend on it.
 func (m mapping) release(low, high int64) {
@@ -65,7 +65,7 @@ func (m mapping) advise(advice uintptr) error {
 	return nil
 }
 
-// syncData returns once what was written to a file is on the disk.
+// syncData returns once the data written to a file is on the disk.
 func syncData(f *os.File) error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR { //nolint:gosec // a descriptor

@@ -15,7 +15,7 @@ func mapped(string) (mapping, error) { return mapping{}, errors.ErrUnsupported }
 func (mapping) writeOnly() error        { return errors.ErrUnsupported }
 func (mapping) release(low, high int64) {}
 
-// syncData returns once what was written to a file is on the disk.
+// syncData returns once the data written to a file is on the disk.
 func syncData(f *os.File) error { return f.Sync() }
 
 // reserve is for file systems that can.

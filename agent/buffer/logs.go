@@ -118,7 +118,7 @@ func (l *logs) sync(bytes int) error {
 	}
 	l.low += int64(bytes)
 	l.high += int64(bytes) + entryBytes
-	if l.low-l.released >= releaseBytes { // what is not mapped is written without interrupting anybody
+	if l.low-l.released >= releaseBytes { // pages that are not mapped are written without interrupting anybody
 		l.mapping.release(l.released, l.high)
 		l.released = l.low
 	}

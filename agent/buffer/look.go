@@ -87,7 +87,7 @@ func (v *View) Close() error {
 	return errors.Join(errs...)
 }
 
-// Stats are what an agent that starts now would begin with.
+// Stats returns the figures with which an agent that starts now would begin.
 func (v *View) Stats() Stats {
 	m, kept := v.found.mark, v.found.kept.sum()
 	s := Stats{Epoch: v.found.epoch, FirstSeq: m.low + 1, NextSeq: m.tail + 1, QueuedBlocks: v.found.blocks, QueuedEvents: v.found.live.events,
@@ -139,7 +139,7 @@ func (v *View) Dead() []DeadLetter { return v.dead.all() }
 // DeadEvents decodes the events of a dead letter.
 func (v *View) DeadEvents(name string) ([]protocol.Event, error) { return v.dead.events(v.codec, name) }
 
-// SetAside lists what is damaged, set aside or still in use.
+// SetAside lists everything set aside, and the damaged segments still in use.
 func (v *View) SetAside() ([]SetAside, error) { return v.st.aside(v.found.epoch) }
 
 // EachAside visits the whole blocks in something that was set aside, in order.

@@ -12,14 +12,15 @@ import (
 )
 
 // positionsFile holds where the queue has been whenever it told the core: the
-// newest last, behind a checksum. It proves that a queue that is ahead of what
-// the core knows is the one that the core knows.
+// newest last, behind a checksum. It proves that a queue that is ahead of the
+// position known to the core is the one that the core knows.
 const positionsFile = "positions"
 
 const positionSize = 16
 
-// Tell returns where the queue stands: its lowest sequence that is not acknowledged,
-// and where it has been, the newest last. What is told is on the disk before.
+// Tell returns where the queue stands: its lowest sequence that is not
+// acknowledged, and where it has been, the newest last. The position is on the disk
+// before it is told.
 func (q *Queue) Tell() (first uint64, history []protocol.Position, err error) {
 	q.telling.Lock()
 	defer q.telling.Unlock()
@@ -84,7 +85,7 @@ func (q *Queue) resumeLocked() {
 }
 
 // Refuse makes the queue take no events, for a reason that their senders are told;
-// "" ends that. What it has it keeps.
+// "" ends that. The queue keeps the events that it has.
 func (q *Queue) Refuse(reason string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -67,7 +67,7 @@ func TestLostEndIsNamedByTheCore(t *testing.T) {
 	}
 }
 
-// What was told survives the loss of the marks: a tail that only the positions know is named.
+// A position that was told survives the loss of the marks: a tail that only the positions know is named.
 func TestPositionsNameALostTail(t *testing.T) {
 	o := testOptions(t)
 	o.segmentBytes = 1

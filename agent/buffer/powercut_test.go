@@ -17,9 +17,9 @@ import (
 )
 
 // TestPowerCutLosesNothing cuts the power of the disk under a real process and
-// looks at what is left. It needs root, loop devices, /dev/fuse and a program
-// that UNMOGROWP_POWERCUT names, deploy/powercut; `make powercut` sees to it.
-// UNMOGROWP_POWERCUTS says how often.
+// checks the events that survive. It needs root, loop devices, /dev/fuse and a
+// program that UNMOGROWP_POWERCUT names, deploy/powercut; `make powercut` sees
+// to it. UNMOGROWP_POWERCUTS says how often.
 func TestPowerCutLosesNothing(t *testing.T) {
 	tool := powercutTool(t)
 	cuts := 4
@@ -45,7 +45,8 @@ func TestPowerCutLosesNothing(t *testing.T) {
 }
 
 // TestFailingDiskAcknowledgesNothing makes the disk under a real process fail,
-// and cuts its power then: what was acknowledged has to be there all the same.
+// and then cuts its power: every acknowledged event has to be there all the
+// same.
 func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 	tool := powercutTool(t)
 	for _, fault := range []string{"fail flushes", "fail writes"} {
@@ -72,7 +73,7 @@ func TestFailingDiskAcknowledgesNothing(t *testing.T) {
 			if failed == "" {
 				t.Error("no writer was told that the disk fails")
 			}
-			if after > 16 { // other writers may say so a little later, of what was stored before
+			if after > 16 { // other writers may report, a little later, events stored before
 				t.Errorf("%d events were acknowledged after the disk had failed: %s", after, failed)
 			}
 			d.tell(t, "cut")
@@ -146,7 +147,8 @@ func powercutTool(t *testing.T) string {
 	return tool
 }
 
-// cutPower fills a disk through one cut, and checks what it holds after it.
+// cutPower fills a disk through one cut, and checks the events on it
+// afterwards.
 func cutPower(t *testing.T, starting *starting, tool, mode string, seed int) int {
 	d := startDisk(t, starting, tool, mode, seed)
 	acked, forgot := map[string]bool{}, map[string]bool{}
@@ -226,7 +228,7 @@ func (d *testDisk) tell(t *testing.T, order string) {
 	}
 }
 
-// again mounts what the disk holds after a cut, without the program between.
+// again mounts the disk image after a cut, without the program between.
 func (d *testDisk) again(t *testing.T) {
 	t.Helper()
 	d.stop(t)

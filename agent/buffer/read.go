@@ -11,8 +11,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// maxAhead is how far Next runs ahead of the low-water mark: it bounds what is
-// remembered of blocks that were acknowledged out of order.
+// maxAhead is how far Next runs ahead of the low-water mark: it bounds the
+// record of blocks that were acknowledged out of order.
 const maxAhead = 4096
 
 // Next returns the first block after the sequence `after` that has not been
@@ -245,7 +245,7 @@ func (c *oldestCache) of(seq uint64, read func(uint64) int64) int64 {
 }
 
 // Each visits the blocks that are not acknowledged now, in order, and skips
-// what cannot be read.
+// unreadable ones.
 func (q *Queue) Each(ctx context.Context, visit func(seq uint64, block []byte) error) error {
 	first, next, _ := q.Position()
 	for seq := first; seq < next; seq++ {

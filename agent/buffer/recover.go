@@ -57,7 +57,7 @@ func (st *store) stand() (s standing, err error) {
 		s.mark.tail, s.mark.chain = s.positions[n-1].Next-1, s.positions[n-1].Chain
 	}
 	s.mark.floor = max(s.mark.floor, 1)
-	if noted.tail == 0 && len(st.list) > 0 && s.mark.low == 0 { // no mark was found at all: what is gone may have been deleted
+	if noted.tail == 0 && len(st.list) > 0 && s.mark.low == 0 { // no mark at all: missing blocks may have been deleted
 		s.mark.floor = max(s.mark.floor, st.list[0].first)
 		s.mark.low = s.mark.floor - 1
 	}
@@ -97,8 +97,8 @@ func (st *store) findEpoch() (epoch uint64, restored bool, err error) {
 	return 0, false, nil
 }
 
-// extendMark adds to what the marker file says what the newest segment does: the
-// mark beside its keys, and blocks behind the tail that the marks know.
+// extendMark adds the state of the newest segment to that of the marker file:
+// the mark beside its keys, and blocks behind the tail that the marks know.
 func (st *store) extendMark(m mark, epoch uint64) (mark, error) {
 	if len(st.list) == 0 {
 		return m, nil
@@ -175,8 +175,9 @@ func (st *store) after(seq uint64) (first uint64, ok bool) {
 	return 0, false
 }
 
-// recover takes over what the files tell, and puts right what can be: what is
-// missing or damaged is counted, named in the log and skipped from then on.
+// recover takes over the state in the files and repairs it where it can: each
+// block that is missing or damaged is counted, named in the log and skipped
+// from then on.
 func (q *Queue) recover() error {
 	if err := q.store.adopt(); err != nil {
 		return err

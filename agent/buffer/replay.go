@@ -11,11 +11,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// Replay makes the queue send again what it still keeps of the blocks that
-// were acknowledged at or after since (milliseconds): the low-water mark moves
-// back, durably, so that a crash does not end the replay. A reader has to start
-// again at Position. One that is asked for under an id is done once. What is
-// answered says what is sent, and what is gone.
+// Replay makes the queue send again the kept blocks that were acknowledged at
+// or after since (milliseconds): the low-water mark moves back, durably, so
+// that a crash does not end the replay. A reader has to start again at
+// Position. A replay with an id is done once. The answer counts the blocks to
+// be sent, and those that are gone.
 func (q *Queue) Replay(since int64, id string) (r protocol.Replayed, err error) {
 	q.mu.Lock()
 	if q.closed {
@@ -76,11 +76,11 @@ func (q *Queue) Replaying() (id string, left int64) {
 	return s.replay.id, min(int64(s.replay.until-s.mark.low), s.replay.result.Blocks) //nolint:gosec // a difference
 }
 
-// dropped remembers what was deleted, in buckets of the retention tail, so that
-// a replay can say what is missing.
+// dropped remembers the deleted blocks, in buckets of the retention tail, so
+// that a replay can say which are missing.
 type dropped struct {
 	buckets []bucket
-	cut     int64 // what was deleted up to this time is no longer remembered, milliseconds
+	cut     int64 // deleted blocks up to this time are no longer remembered, milliseconds
 }
 
 // maxDropped is more than a month of a full tail's buckets.
@@ -99,7 +99,7 @@ func (d *dropped) add(gone []bucket) {
 	}
 }
 
-// since sums up what was acknowledged at or after a time.
+// since sums up the deleted blocks that were acknowledged at or after a time.
 func (d *dropped) since(since int64) (r protocol.Replayed) {
 	for _, b := range d.buckets {
 		if b.until < since {
@@ -121,15 +121,15 @@ const (
 	replayFile  = "replay"
 )
 
-// write replaces the file of what was deleted.
+// write replaces the file of the deleted blocks.
 func (d *dropped) write(dir string) error {
 	list := retention{buckets: d.buckets}
 	data := binary.BigEndian.AppendUint64(nil, uint64(d.cut)) //nolint:gosec // a time
 	return writeSummed(filepath.Join(dir, droppedFile), append(data, list.encode()...))
 }
 
-// readDropped reads what write has written. Without it nothing is known of what was
-// deleted before now, if anything was.
+// readDropped reads the file that write makes. Without it nothing is known of
+// blocks deleted before now, if there were any.
 func readDropped(dir string, m mark, now int64) dropped {
 	data, err := readSummed(filepath.Join(dir, droppedFile))
 	switch {

@@ -65,7 +65,7 @@ func TestRetentionAndReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	q = open(t, o)
-	// What is deleted is told exactly: blocks 1 to 4, of which 3 were acknowledged after the first hour.
+	// Deleted blocks are told exactly: 1 to 4, and 3 of them were acknowledged after the first hour.
 	r, err = q.Replay(time.UnixMilli(1_760_000_000_000).Add(time.Hour).UnixMilli(), "r2")
 	if err != nil || r.Blocks != 2 || r.MissingBlocks != 3 || r.MissingEvents != 3 || r.Unknown || r.MissingUntil != time.UnixMilli(1_760_000_000_000).Add(3*time.Hour).UnixMilli() {
 		t.Fatalf("replay: %+v: %v", r, err)

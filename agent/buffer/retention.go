@@ -61,8 +61,8 @@ func (r *retention) oldest() int64 {
 	return r.buckets[0].since
 }
 
-// rewind removes the buckets that hold anything acknowledged at or after
-// since, and returns their first sequence and what they hold.
+// rewind removes the buckets that hold anything acknowledged at or after since,
+// and returns their first sequence and their totals.
 func (r *retention) rewind(since int64) (from uint64, t totals) {
 	i := slices.IndexFunc(r.buckets, func(b bucket) bool { return b.until >= since })
 	if i < 0 {
@@ -90,8 +90,9 @@ func (r *retention) expire(now int64, o *Options) (gone []bucket) {
 	return gone
 }
 
-// limit drops what does not agree with the mark, and closes the gap between
-// what was saved and the low-water mark: blocks acknowledged since then.
+// limit drops buckets that do not agree with the mark, and closes the gap
+// between the saved buckets and the low-water mark: blocks acknowledged since
+// then.
 func (r *retention) limit(m mark) {
 	r.buckets = slices.DeleteFunc(r.buckets, func(b bucket) bool { return b.first > b.last || b.last > m.low || b.first < m.floor })
 	next := m.floor
@@ -130,8 +131,8 @@ func (r *retention) write(dir string) error {
 	return writeFileSync(filepath.Join(dir, retentionFile), data)
 }
 
-// readRetention reads what write has written. What is missing or damaged counts
-// as nothing: limit makes one bucket of it.
+// readRetention reads the file that write makes. A missing or damaged file
+// counts as empty: limit makes one bucket of the whole tail.
 func readRetention(dir string) retention {
 	data, err := os.ReadFile(filepath.Join(dir, retentionFile))
 	if err != nil || len(data) < 4 {

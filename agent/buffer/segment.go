@@ -24,16 +24,16 @@ import (
 // value log; the tree holds keys only, fits into one memory table and is never
 // compacted, so that a block is written once and its space comes back at once.
 //
-// Badger opens only what this process has made: a store that it finds damaged it
-// shortens or deletes. All other segments are read through an index of the
-// blocks in their files, each of which has its own checksum.
+// Badger opens only stores that this process has made: it shortens or deletes a
+// store that it finds damaged. All other segments are read through an index of
+// the blocks in their files; each block has its own checksum.
 type segment struct {
 	dir   string
 	first uint64 // its first sequence, 0 until it has one; fixed once it is in store.list
 
 	mu    sync.RWMutex
 	db    *badger.DB // nil unless this process writes the segment
-	logs  *logs      // what is written, nil without db
+	logs  *logs      // the files being written, nil without db
 	index *index     // nil unless the segment is read and has no db
 	gone  bool       // deleted: never opened again
 
@@ -48,7 +48,7 @@ const (
 	// keyTableBytes holds the keys of maxSegmentBlocks blocks and marks.
 	keyTableBytes    = 4 << 20
 	maxSegmentBlocks = 12_000
-	// valueThreshold keeps what is small, the marks, in the tree.
+	// valueThreshold keeps small values, the marks, in the tree.
 	valueThreshold = 128
 	firstFile      = "first"
 
@@ -85,7 +85,7 @@ func (st *store) badgerOptions(s *segment) badger.Options {
 
 // openLocked makes the store of a new segment. The caller holds s.mu.
 func (s *segment) openLocked(st *store) (err error) {
-	// Badger asserts where it finds what it cannot explain, and writes through
+	// Badger asserts on states that it cannot explain, and writes through
 	// memory maps, which faults on a disk that is full.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -101,8 +101,8 @@ func (s *segment) openLocked(st *store) (err error) {
 	return nil
 }
 
-// close closes the store. What was written becomes a table of keys and a value
-// log as long as it is full.
+// close closes the store. The data written becomes a table of keys and a value
+// log without spare room.
 func (s *segment) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,12 +279,12 @@ func (s *segment) readFirst() (uint64, bool) {
 
 // remove deletes the segment. It is renamed first, so that half a segment is
 // never taken for a whole one. A segment that has lost a block is set aside
-// instead: only an operator deletes what may be the last trace of something.
+// instead: only an operator deletes the possible last trace of an event.
 func (s *segment) remove(st *store) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true
-	closing := s.closeLocked() // what it says no longer matters, but a failing disk is told
+	closing := s.closeLocked() // its outcome no longer matters, but a failing disk is told
 	if _, damaged := readDamage(s.dir); damaged {
 		return errors.Join(closing, st.setAside(s.dir))
 	}
@@ -318,10 +318,10 @@ func (s *segment) touched(st *store, bytes int) {
 	}
 }
 
-// size is what the segment occupies on disk.
+// size is the space that the segment occupies on disk.
 func (s *segment) size() int64 { return sizeOf(s.dir) }
 
-// sizeOf is what the files in a directory occupy on disk.
+// sizeOf is the space that the files in a directory occupy on disk.
 func sizeOf(dir string) (total int64) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {

@@ -16,7 +16,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// What an operator does with a segment that Badger does not open.
+// An operator moves away segments that Badger does not open.
 func TestSegmentMovedAwayIsNamed(t *testing.T) {
 	var log bytes.Buffer
 	o := testOptions(t)

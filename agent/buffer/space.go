@@ -57,9 +57,10 @@ func (q *Queue) diskShort() bool {
 	return err == nil && free < q.opts.MinFree
 }
 
-// spaceGauge asks for the free space of a disk once a second, and between two
-// questions assumes that what was taken since has been written several times
-// over: log, keys, and what files have before they are full.
+// spaceGauge asks for the free space of a disk once a second. Between two
+// questions it assumes that the bytes taken since have been written several
+// times over: to the log, to the keys, and as the spare room of files that are
+// not full.
 type spaceGauge struct {
 	dir     string
 	measure func(dir string) (int64, error)
@@ -79,7 +80,7 @@ const (
 	askAfter    = 4 << 20
 )
 
-// free is what the disk has left before taking more bytes.
+// free estimates the room that the disk has left once it takes more bytes.
 func (s *spaceGauge) free(more int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +95,7 @@ func (s *spaceGauge) free(more int64) (int64, error) {
 	return s.bytes - writeFactor*s.taken, s.err
 }
 
-// freeSpace is what an ordinary user may still write.
+// freeSpace is the number of bytes that an ordinary user may still write.
 func freeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -134,7 +135,7 @@ func (st *store) valuesRoom() int64 {
 	return max(st.segmentBytes, maxBlockBytes) + maxSegmentBlocks*64 + 64<<10
 }
 
-// roomFor is what a new segment takes of the disk.
+// roomFor is the disk space that a new segment takes.
 func (st *store) roomFor() int64 { return st.valuesRoom() + keysRoom + makeRoom }
 
 const ballastFile = "ballast"

@@ -331,7 +331,7 @@ func (s *segment) closeIndex() error {
 	return closing
 }
 
-// removeBelow deletes the segments of which every block lies below floor.
+// removeBelow deletes the segments whose blocks all lie below floor.
 func (st *store) removeBelow(floor uint64) error {
 	st.mu.Lock()
 	n := 0

@@ -57,7 +57,7 @@ func (st *store) survey(epoch uint64) (f found, err error) {
 	return f, nil
 }
 
-// place finds out what a segment is.
+// place sorts a segment by its contents: one with blocks, a spare, or a stray.
 func (f *found) place(s *segment, epoch uint64) error {
 	known := false
 	if s.first, known = s.readFirst(); known {
@@ -98,8 +98,9 @@ func (st *store) adopt() error {
 	return os.Rename(old, segmentPath(st.dir, 1))
 }
 
-// load takes the segments on disk over. What a process left that was killed while
-// it made or deleted a segment is cleared away; nothing that was ever written to is.
+// load takes the segments on disk over. It removes the leftovers of a process
+// that was killed while it made or deleted a segment; nothing that was ever
+// written to is removed.
 func (st *store) load(f found) error {
 	if err := os.MkdirAll(filepath.Join(st.dir, segmentsDir), 0o700); err != nil {
 		return err
@@ -128,15 +129,15 @@ func (st *store) load(f found) error {
 	return syncDir(filepath.Join(st.dir, segmentsDir))
 }
 
-// The area of what was set aside: segments that have lost blocks, once the
-// others in them are acknowledged and have served their time.
+// The area of the segments set aside: those that have lost blocks, once their
+// other blocks are acknowledged and have served their time.
 const (
 	asideDir   = "damaged"
 	damageFile = "damage"
 )
 
-// noteDamage writes into a segment what was lost in it: a line each time. One
-// that has such a note is never deleted by itself.
+// noteDamage writes into a segment a line about a loss. A segment with such a
+// note is never deleted by itself.
 func noteDamage(log interface{ Warn(string, ...any) }, dir, what string) {
 	f, err := os.OpenFile(filepath.Join(dir, damageFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err == nil {
@@ -169,8 +170,8 @@ func readDamage(dir string) (string, bool) {
 	}, strings.TrimSpace(string(text))), true
 }
 
-// setAside moves a segment, or what may have been one, to where only an operator
-// deletes it.
+// setAside moves a segment, or a directory that may have been one, to where
+// only an operator deletes it.
 func (st *store) setAside(dir string) error {
 	area := filepath.Join(st.dir, asideDir)
 	if err := os.MkdirAll(area, 0o700); err != nil {
@@ -198,10 +199,10 @@ type SetAside struct {
 	Blocks int    `json:"blocks"` // that are whole
 	First  uint64 `json:"first,omitempty"`
 	Last   uint64 `json:"last,omitempty"` // the outermost of them
-	Note   string `json:"note"`           // what was lost
+	Note   string `json:"note"`           // describes the losses
 }
 
-// aside lists what is damaged: segments in use and what was set aside.
+// aside lists everything set aside and the damaged segments in use.
 func (st *store) aside(epoch uint64) (list []SetAside, err error) {
 	st.mu.Lock()
 	segments := slices.Clone(st.list)
@@ -238,7 +239,7 @@ func (st *store) aside(epoch uint64) (list []SetAside, err error) {
 	return list, errors.Join(errs...)
 }
 
-// asideTotals measures what was set aside.
+// asideTotals counts and measures everything set aside.
 func (st *store) asideTotals() (count, bytes int64) {
 	area := filepath.Join(st.dir, asideDir)
 	entries, _ := os.ReadDir(area)

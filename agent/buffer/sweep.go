@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep does off the hot path what is not urgent: it makes the low-water mark
-// durable and deletes what the retention tail has outgrown.
+// sweep does work that is not urgent off the hot path: it makes the low-water
+// mark durable and deletes the blocks that have left the retention tail.
 func (q *Queue) sweep() {
 	tick := time.NewTicker(q.opts.sweepEvery)
 	defer tick.Stop()
@@ -33,7 +33,7 @@ func (q *Queue) sweep() {
 	}
 }
 
-// saved is what the last sweep has persisted.
+// saved is the state that the last sweep has persisted.
 type saved struct {
 	mark mark
 	kept time.Time // when the retention tail was
