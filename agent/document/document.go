@@ -1,5 +1,5 @@
 // Package document reads a JSON text with limits, faults and places. It knows no events:
-// what the members of a text mean is for others to say.
+// the meaning of a text's members is for others to say.
 package document
 
 import (
@@ -41,7 +41,7 @@ type Document struct {
 // means "absent".
 type Ref uint32
 
-// Kind is what a value is.
+// Kind is the type of a value.
 type Kind uint8
 
 // The kinds. None is that of a value that is not there.
@@ -70,8 +70,8 @@ type slot struct {
 	key   Ref
 }
 
-// Limits bound what an event may hold. A value over them is a fault of
-// the event it lies in; the text around it is still read.
+// Limits bound the contents of an event. A value over them is a fault of the event it
+// lies in; the text around it is still read.
 type Limits struct {
 	Depth   int // containers within each other
 	Keys    int // of one object
@@ -94,7 +94,7 @@ type Fault struct {
 // Limit is a limit that a value can break while the text around it stays readable.
 type Limit uint8
 
-// The limits. Strings of what is no Unicode and numbers beyond a float count as such.
+// The limits. Strings that are not Unicode and numbers beyond a float count as such.
 const (
 	TooDeep Limit = iota + 1
 	TooManyKeys
@@ -105,7 +105,7 @@ const (
 	LimitEnd
 )
 
-// state is what the grammar expects next.
+// state is the part of the grammar that is expected next.
 type state uint8
 
 const (
@@ -202,7 +202,7 @@ func (d *Document) value(c byte) (state, error) {
 	return d.after(), d.number(c)
 }
 
-// after is what may follow a complete value.
+// after is the state behind a complete value.
 func (d *Document) after() state {
 	if d.depth == 0 {
 		return wantEnd

@@ -4,9 +4,9 @@ package document
 
 // pairs reads members for as long as they are as most are: no whitespace, no
 // escape, and a string or a short number as value. It stops behind a value, or
-// behind a key whose value is another one, and says what is wanted then; ok is
-// false if it has read nothing. What it leaves is for the other functions,
-// which know all of JSON.
+// behind a key whose value is another one, and returns the state there; ok is
+// false if it has read nothing. The rest is for the other functions, which know
+// all of JSON.
 func (d *Document) pairs() (want state, ok bool) {
 	t, at, limit := d.text, d.at, d.limits.String
 	for !d.badUTF8 && !d.careful && at < len(t) && t[at] == '"' {

@@ -73,7 +73,7 @@ func (d *Document) Scalar(r Ref) string {
 	return ""
 }
 
-// Contents is what a string or a key says, without its quotes and escapes.
+// Contents is the text of a string or a key, without its quotes and escapes.
 func (d *Document) Contents(r Ref) string {
 	n := &d.nodes[r]
 	if n.escaped {
@@ -83,7 +83,7 @@ func (d *Document) Contents(r Ref) string {
 }
 
 func (d *Document) unescape(n *node) string {
-	// What was unescaped before stays where it is even if the slice moves.
+	// Text unescaped before stays where it is even if the slice moves.
 	from := len(d.unescaped)
 	d.unescaped = appendUnescaped(d.unescaped, d.text[n.start+1:n.end-1])
 	return View(d.unescaped[from:])
@@ -201,8 +201,8 @@ func (d *Document) seen(k Ref) bool {
 }
 
 // appendUnescaped appends the meaning of the inside of a JSON string that parse
-// has accepted. What is not a character becomes U+FFFD; such a string is a fault
-// and never stored, but its key may still be compared.
+// has accepted. An escape of no character becomes U+FFFD; such a string is a
+// fault and never stored, but its key may still be compared.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]

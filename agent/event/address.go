@@ -9,8 +9,8 @@ import (
 )
 
 // parameters calls f for each parameter of a query, as browsers read one (the WHATWG URL
-// standard, application/x-www-form-urlencoded): & parts them and nothing else, + is a space, and
-// what is no escape stands for itself.
+// standard, application/x-www-form-urlencoded): & parts them and nothing else, + is a space, and a
+// % that begins no escape stands for itself.
 func parameters(query string, f func(name, value string)) {
 	for query != "" {
 		var pair string
@@ -22,7 +22,7 @@ func parameters(query string, f func(name, value string)) {
 	}
 }
 
-// unescape is the meaning of a name or a value. What is not UTF-8 becomes U+FFFD; NUL is left out.
+// unescape is the meaning of a name or a value. Bytes that are not UTF-8 become U+FFFD; NUL is dropped.
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "%+\x00") && utf8.ValidString(s) {
 		return s
@@ -59,8 +59,8 @@ func ParseQuery(query string) url.Values {
 	return values
 }
 
-// query collects what the parameters of an address say of a campaign. The first value of each
-// counts.
+// query collects the facts that the parameters of an address give about a campaign. The first value
+// of each counts.
 type query struct {
 	source, medium, campaign, term, ad, adSet string
 

@@ -8,10 +8,10 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// campaign sets where the person came from, field by field: context.campaign before the address
-// of the page or of the deep link, before the store's install referrer, before the network of a
-// click id. A visit that names anything has a source: what is left is the site that it came from,
-// or "direct".
+// campaign sets where the person came from, field by field: context.campaign before the address of
+// the page or of the deep link, before the store's install referrer, before the network of a click
+// id. A visit that names anything has a source: failing all others, the site that it came from, or
+// "direct".
 func (m *Maker) campaign() Reason {
 	e, msg := &m.Event, &m.message
 	e.ClickID = m.statedClick()
@@ -37,7 +37,7 @@ func (m *Maker) campaign() Reason {
 	return Accepted
 }
 
-// readAddresses takes what the addresses of the page or of the deep link say.
+// readAddresses reads the addresses of the page or of the deep link.
 func (m *Maker) readAddresses() {
 	var q query
 	m.pages.read(&m.Doc, &m.message)
@@ -52,8 +52,9 @@ func (m *Maker) readAddresses() {
 	}
 }
 
-// openedLink takes what a tracking link says that the app was opened by: a system that knows the
-// app's link hosts opens it without asking us, so that the opening is all there is of the click.
+// openedLink takes the campaign of a tracking link by which the app was opened: a system that knows
+// the app's link hosts opens it without asking us, so that the opening is the only trace of the
+// click.
 func (m *Maker) openedLink() {
 	e := &m.Event
 	for _, address := range &m.pages.address {
@@ -130,8 +131,8 @@ func (m *Maker) campaignContext(campaign document.Ref) {
 	}
 }
 
-// fill sets what is not known yet from the parameters of an address. A click id of ours counts
-// more than a network's.
+// fill sets unknown fields from the parameters of an address. A click id of ours counts more than a
+// network's.
 func (q *query) fill(e *protocol.Event, stated, byNetwork protocol.Stated) {
 	for _, f := range [...]struct {
 		field *string

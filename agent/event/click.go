@@ -47,8 +47,8 @@ func (m *Maker) MakeClick(k *Click, watch func(*protocol.Event)) {
 	e.Payload, e.Digest = payload, digest(k.Kind, payload)
 }
 
-// readParameters sets what the parameters of a link mean, and returns them all
-// to be stored: any of them can be asked for by a postback.
+// readParameters sets the fields that the parameters of a link stand for, and
+// returns all parameters to be stored: any of them can be asked for by a postback.
 func readParameters(e *protocol.Event, k *Click) map[string]string {
 	all := make(map[string]string, min(len(k.Parameters), k.Keys))
 	for name, list := range k.Parameters {

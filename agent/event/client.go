@@ -8,10 +8,10 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// client sets the address and the user agent. The address of the
-// connection is the person's only if the person's device made it: a browser or
-// an app, or a server that says so with context.direct. What a body says of the
-// address counts only under a server key.
+// client sets the address and the user agent. The address of the connection is
+// the person's only if the person's device made it: a browser or an app, or a
+// server that says so with context.direct. An address in the body counts only
+// under a server key.
 func (m *Maker) client() Reason {
 	e, d, ctx := &m.Event, &m.Doc, &m.message.ctx
 	e.UserAgent = clip(d.Str(ctx.userAgent), MaxUserAgent)

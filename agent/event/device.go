@@ -56,8 +56,8 @@ func (m *Maker) device() Reason {
 	return Accepted
 }
 
-// known is an id of a device, "" if it stands for none. Zeros are what a device gives whose owner
-// has limited tracking, and no mistake.
+// known is an id of a device, "" if it stands for none. A device gives zeros when its owner has
+// limited tracking; that is no mistake.
 func (m *Maker) known(id string) string {
 	if id == "" || !protocol.SaysNothing(id) {
 		return id

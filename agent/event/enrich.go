@@ -10,8 +10,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// locate sets the country: what the customer's server says, else where the address is, else what a proxy
-// of the operator's says of whoever is connected.
+// locate sets the country: the one that the customer's server names, else that of the address, else the
+// one that a proxy of the operator's names for whoever is connected.
 func (m *Maker) locate() Reason {
 	e, d := &m.Event, &m.Doc
 	if m.Trusted {
@@ -62,8 +62,8 @@ func (m *Maker) hidePayload() {
 	m.Event.Payload = m.payload
 }
 
-// hidden is what a policy leaves of an address: of an IPv4 address the first three bytes, of an IPv6
-// address the first 48 bits, which are a site's.
+// hidden is the part of an address that a policy keeps: the first three bytes of an IPv4 address, the
+// first 48 bits of an IPv6 address, which are a site's.
 func hidden(ip string, policy protocol.AddressPolicy) string {
 	switch policy {
 	case protocol.DropAddresses:
@@ -86,8 +86,8 @@ func hidden(ip string, policy protocol.AddressPolicy) string {
 	return ip
 }
 
-// agentClass tells what shows the app or the page, by what it calls itself. What calls itself a tablet
-// says so, or is an Android device that is not mobile, as Google asks of browsers.
+// agentClass is the class of device or program that a user agent names. A tablet says so, or is an
+// Android device that is not mobile, as Google asks of browsers.
 func agentClass(agent string) protocol.Class {
 	has := func(parts ...string) bool {
 		for _, part := range parts {

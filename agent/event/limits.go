@@ -2,7 +2,7 @@ package event
 
 import "time"
 
-// Bounds of what an event holds in fields of its own. The payload has all of it.
+// Bounds of the fields of an event. The payload has them whole.
 const (
 	MaxID        = 256 // bytes of a user, device or click id, and of an event's name
 	MaxMessageID = 100 // bytes, as in the Segment HTTP API
@@ -18,5 +18,5 @@ const (
 	saneFrom = 631152000000  // 1990-01-01 in milliseconds
 	saneTo   = 4102444800000 // 2100-01-01
 
-	historyFrom = 946684800000 // 2000-01-01: what is older is no history of an app
+	historyFrom = 946684800000 // 2000-01-01: an older time is no history of an app
 )

@@ -1,7 +1,7 @@
-// Package event makes events of messages. A message is one call of the Segment HTTP API, one
-// touch that a server reports, or one click on a link; the event is what is stored of it, stamped
-// once. The package is pure: what a message cannot say (the app, the trust in its key, the agent's
-// clock, who sent it) comes in a Request.
+// Package event makes events of messages. A message is one call of the Segment HTTP API, one touch
+// that a server reports, or one click on a link; the event is its stored form, stamped once. The
+// package is pure: facts that a message cannot state (the app, the trust in its key, the agent's
+// clock, who sent it) come in a Request.
 package event
 
 import (
@@ -40,15 +40,15 @@ type Request struct {
 	Foreign   bool   // in another vendor's format
 }
 
-// Maker makes events, one after another. Its strings are views of the text that Doc was parsed
-// from and of what Doc unescaped: an event is good until the next one is made, or Doc is parsed
+// Maker makes events, one after another. Its strings are views of the text that Doc was parsed from
+// and of the text that Doc unescaped: an event is good until the next one is made, or Doc is parsed
 // again.
 type Maker struct {
 	Request
 	Doc    document.Document
 	Event  protocol.Event // the last one made
 	Minted bool           // its id was made here, for want of a usable one
-	Warned []Warned       // what of this request was not stored as it was sent
+	Warned []Warned       // facts of this request that were not stored as they were sent
 
 	shared  shared
 	message message
@@ -62,7 +62,7 @@ func (m *Maker) Begin(r Request) {
 	m.Request, m.shared, m.Warned = r, shared{}, m.Warned[:0]
 }
 
-// Forget lets go of what a request was about, so that a maker can be kept for the next.
+// Forget lets go of the last request, so that a maker can be kept for the next.
 func (m *Maker) Forget() {
 	m.Request, m.message, m.Event, m.pages = Request{}, message{}, protocol.Event{}, places{}
 }
@@ -70,7 +70,7 @@ func (m *Maker) Forget() {
 // Size is how many bytes of memory a maker holds, for those who keep makers.
 func (m *Maker) Size() int { return cap(m.payload) + m.Doc.Size() }
 
-// Batch finds the list of messages in the document, and what they share. The list is 0 if
+// Batch finds the list of messages in the document, and their shared members. The list is 0 if
 // there is none.
 func (m *Maker) Batch() (list document.Ref) {
 	m.shared, list = readShared(&m.Doc)
@@ -113,7 +113,7 @@ func (m *Maker) Make(index int, item document.Ref, k protocol.Kind, keep func(*p
 	return r
 }
 
-// look refuses what is no object, or breaks a limit of the document.
+// look refuses an item that is no object, or breaks a limit of the document.
 func (m *Maker) look(index int, item document.Ref) (Rejection, bool) {
 	start, _ := m.Doc.Span(item)
 	r := Rejection{Index: index, Offset: start, Reason: Accepted}
@@ -225,8 +225,8 @@ func (m *Maker) nameEvent() Reason {
 	return Accepted
 }
 
-// ValidMessageID accepts printable ASCII without spaces: what can stand in a
-// URL path once escaped, and in a log.
+// ValidMessageID accepts printable ASCII without spaces: text that can stand in a URL path once
+// escaped, and in a log.
 func ValidMessageID(s string) bool {
 	if s == "" || len(s) > MaxMessageID {
 		return false

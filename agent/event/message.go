@@ -34,8 +34,8 @@ type propertyFields struct {
 	order [4]document.Ref // the first that says anything names the order
 }
 
-// shared is what a batch says once for all its events. An event's own word
-// counts more.
+// shared holds the members that a batch states once for all its events. An
+// event's own word counts more.
 type shared struct {
 	context, integrations document.Ref
 	ctx                   contextFields

@@ -11,8 +11,8 @@ const maxMicros = 1_000_000_000_000 * micros
 // parseMoney reads a decimal number such as "12.5", "-3" or "1.25e2" into
 // millionths, exactly: no floating point is involved. Digits beyond the sixth
 // decimal round half away from zero, so that 0.30000000000000004, which
-// JavaScript makes of 0.1+0.2, is 0.3. It refuses what is not a decimal number
-// and what is out of range.
+// JavaScript makes of 0.1+0.2, is 0.3. It refuses text that is not a decimal
+// number, and numbers out of range.
 func parseMoney(s string) (int64, bool) {
 	s = trimSpace(s)
 	negative := false

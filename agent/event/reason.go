@@ -35,7 +35,7 @@ const (
 	ReasonEnd
 )
 
-// Explained is a reason in words: what is wrong, and how to mend it.
+// Explained is a reason in words: the fault, and how to mend it.
 type Explained struct{ Code, Text string }
 
 // Explain gives the code of a reason, and its words.
@@ -87,7 +87,7 @@ type Rejection struct {
 	Index  int
 	Offset int // byte of the body, -1 when the place says nothing
 	Reason Reason
-	Detail string // what the reason is about, "" if its place says so
+	Detail string // the subject of the reason, "" if its place says so
 }
 
 // Text says why in words.

@@ -73,7 +73,7 @@ func (m *Maker) amount(v document.Ref) string {
 	return ""
 }
 
-// setOrder sets the order that the event is about: what comes twice under one order is one.
+// setOrder sets the order that the event is about: events under the same order count as one.
 func (m *Maker) setOrder() {
 	for _, v := range m.message.props.order {
 		if v == 0 {
@@ -99,10 +99,10 @@ func refund(name string) bool {
 	return false
 }
 
-// setCurrency sets the currency of the revenue: what the event names, or else what stood around
-// the amount, or else US dollars, as in the Segment specification. One that is not known is kept
-// and told. It reports whether what stood around an amount can be a currency: otherwise the
-// amount is none.
+// setCurrency sets the currency of the revenue: the one that the event names, or else the one
+// written around the amount, or else US dollars, as in the Segment specification. One that is not
+// known is kept and told. It reports whether the text around an amount can be a currency: otherwise
+// the amount is none.
 func (m *Maker) setCurrency(around string, strict bool) bool {
 	e, d, currency := &m.Event, &m.Doc, m.message.props.currency
 	hint := ""

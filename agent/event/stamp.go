@@ -74,9 +74,9 @@ func saidTime(d *document.Document, msg *message) string {
 }
 
 // stamp sets the three times of an event. Original is the client's own claim,
-// Time is that claim corrected for the clock of the client: what the client
-// calls now is sentAt, what we call now is received. An unusable claim leaves
-// Original 0 and Time at received.
+// Time is that claim corrected for the clock of the client: sentAt is the
+// client's present time, received is ours. An unusable claim leaves Original 0
+// and Time at received.
 //
 // Original is part of the storage key and chooses the partition, so a claim that
 // is far from now leaves it 0 as well: else one sender could make a partition of
@@ -219,7 +219,7 @@ func parseDate(s string) (int64, bool) {
 	return at.UnixMilli(), at.Day() == int(day)
 }
 
-// milliseconds reads decimals of a second and returns what follows them.
+// milliseconds reads decimals of a second and returns the rest of the text.
 func milliseconds(s string) (int64, string) {
 	n, unit := int64(0), int64(100)
 	for s != "" && s[0] >= '0' && s[0] <= '9' {

@@ -83,7 +83,7 @@ func (m *Maker) readTouch(item document.Ref, t *touch) (r Reason, detail string)
 	return r, detail
 }
 
-// setTouch checks what was read and sets what is no plain text.
+// setTouch checks the fields read and sets those that are no plain text.
 func (m *Maker) setTouch(t *touch) Reason {
 	e, d := &m.Event, &m.Doc
 	if !e.Kind.Touch() || e.MediaSource == "" {

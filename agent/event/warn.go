@@ -17,8 +17,8 @@ type Warned struct {
 // maxWarned bounds the warnings of one request that are told. Its events have theirs all the same.
 const maxWarned = 100
 
-// warn notes that something of the message is not stored as it was sent. What the message says
-// there comes first in the detail, shortened.
+// warn notes that something of the message is not stored as it was sent. The value in the message
+// comes first in the detail, shortened.
 func (m *Maker) warn(code protocol.Warnings, said, detail string) {
 	m.Event.Warnings |= code
 	if len(m.Warned) >= maxWarned {

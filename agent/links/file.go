@@ -11,7 +11,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// maxFile bounds what is read back: the largest frame, its header and the sum.
+// maxFile bounds the bytes read back: the largest frame, its header and the sum.
 const maxFile = protocol.MaxSettingsFrame + 1024
 
 // The file is the SHA-256 of the rest, and the settings as one frame of the

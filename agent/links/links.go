@@ -1,7 +1,8 @@
-// Package links holds what an agent needs in order to serve without asking
-// anyone: apps, write keys and tracking links. The aggregator sends them as one
-// snapshot over the uplink; the table keeps the latest on disk, so that an agent
-// that starts while it is cut off accepts events and redirects clicks as before.
+// Package links holds everything an agent needs in order to serve without
+// asking anyone: apps, write keys and tracking links. The aggregator sends them
+// as one snapshot over the uplink; the table keeps the latest on disk, so that
+// an agent that starts while it is cut off accepts events and redirects clicks
+// as before.
 package links
 
 import (
@@ -46,10 +47,10 @@ type snapshot struct {
 // neither, so that damage to one must leave the other.
 const copyEnding = ".copy"
 
-// Open reads the snapshot stored at path, or its copy. Without one the table is empty and
-// not fresh. A damaged file is set aside as path + ".damaged" and the table
-// starts empty, because the aggregator sends the snapshot again; Damage says
-// what was wrong.
+// Open reads the snapshot stored at path, or its copy. Without one the table is
+// empty and not fresh. A damaged file is set aside as path + ".damaged" and the
+// table starts empty, because the aggregator sends the snapshot again; Damage
+// names the fault.
 func Open(path string) (*Table, error) {
 	t := &Table{path: path}
 	t.current.Store(&snapshot{})

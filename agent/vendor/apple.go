@@ -64,7 +64,7 @@ func (r *Rewriter) AttributionKitApp(request *Request) (string, *Refusal) {
 	return claims.Scalar(claims.Member(0, "advertised-item-identifier")), nil
 }
 
-// claims are what the JSON Web Signature of a postback says.
+// claims are the contents of the JSON Web Signature of a postback.
 func (r *Rewriter) claims(d *document.Document) (*document.Document, *Refusal) {
 	token := d.Str(d.Member(0, "jws-string"))
 	parts := strings.Split(token[:min(len(token), MaxPostback)], ".")
@@ -90,12 +90,12 @@ func supportedSKAdNetwork(version string) bool {
 	return err == nil && (m > 2 || m == 2 && n >= 1)
 }
 
-// postback is what is stored of one besides its body.
+// postback holds the stored facts of a postback besides its body.
 type postback struct {
 	name      string
 	id        string // at Apple
 	idName    string // the member that holds it
-	index     string // of the conversion window, of which there are three; "" in older versions
+	index     string // of the conversion window, one of three; "" in older versions
 	signature verdict
 	claims    *document.Document // nil where the body holds everything
 }

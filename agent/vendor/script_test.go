@@ -22,8 +22,8 @@ func (someone) Address() string       { return "198.51.100.7" }
 func (s someone) Agent() string       { return s.agent }
 func (someone) Country(string) string { return "" }
 
-// TestScripts rewrites the requests of testdata/*.txt and makes events of what they become. The
-// door goes through the same scripts, with their keys and answers.
+// TestScripts rewrites the requests of testdata/*.txt and makes events of the results. The door
+// goes through the same scripts, with their keys and answers.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/agent/document"
 )
 
-// verdict is what the signature of a postback says of it.
+// verdict is the result of checking the signature of a postback.
 type verdict string
 
 const (

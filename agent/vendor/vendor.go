@@ -1,7 +1,7 @@
 // Package vendor rewrites requests in the formats of other vendors as calls of the Segment API,
-// which then go through the same steps as all others. What the vendor's request said is kept in
-// the payload under the vendor's name. The package is pure: it reads a document or parameters and
-// writes a JSON text.
+// which then go through the same steps as all others. The contents of the vendor's request are kept
+// in the payload under the vendor's name. The package is pure: it reads a document or parameters
+// and writes a JSON text.
 package vendor
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/agent/event"
 )
 
-// Rewriter writes what a request says as one call of the Segment API, or as a batch of them,
+// Rewriter writes the contents of a request as one call of the Segment API, or as a batch of them,
 // into its Writer. It can be used again.
 type Rewriter struct {
 	document.Writer
@@ -26,7 +26,7 @@ type Rewriter struct {
 // Size is how many bytes of memory a rewriter holds, for those who keep rewriters.
 func (r *Rewriter) Size() int { return r.second.Size() }
 
-// Request is what a rewriting may look at.
+// Request holds the parts of a request that a rewriting may look at.
 type Request struct {
 	Doc        *document.Document // the body, if it is JSON
 	List       document.Ref       // its list of events, if the endpoint has one

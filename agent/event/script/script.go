@@ -65,7 +65,7 @@ func (b *Block) Header(name string) string {
 	return ""
 }
 
-// Events are the part of what should come of a request that describes events.
+// Events are the part of the expected result that describes events.
 func (b *Block) Events() string {
 	if strings.HasPrefix(b.Want, "event ") {
 		return b.Want
