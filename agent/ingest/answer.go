@@ -12,7 +12,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// problem is a refusal of a whole request: what is wrong, where, and how to
+// problem is a refusal of a whole request: the fault, its place, and how to
 // mend it.
 type problem struct {
 	status     int
@@ -102,7 +102,8 @@ func (c *call) answer() {
 	c.write(http.StatusOK, "application/json", append(appendWarnings(b, c.warned), '}'))
 }
 
-// appendWarnings appends the list of what was not stored as it was sent, if anything was.
+// appendWarnings appends the list of facts that were not stored as they were
+// sent, if there are any.
 func appendWarnings(b []byte, warned []event.Warned) []byte {
 	if len(warned) == 0 {
 		return b
@@ -131,7 +132,7 @@ func warnInHeader(header http.Header, warned []event.Warned) {
 	}
 }
 
-// appendRejected appends the list of what was refused, if anything was.
+// appendRejected appends the list of refused events, if there are any.
 func appendRejected(b []byte, rejected []event.Rejection) []byte {
 	if len(rejected) == 0 {
 		return b

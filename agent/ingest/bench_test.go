@@ -78,8 +78,8 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process has used: what others on the machine do does not
-// count.
+// cpuTime is the processor time of this process: that of others on the machine
+// does not count.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)

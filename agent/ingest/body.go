@@ -68,7 +68,7 @@ func fromMsgpack(c *call) *problem {
 	return nil
 }
 
-// decode uncompresses what was sent into the body.
+// decode uncompresses the bytes that were sent into the body.
 func (s *scratch) decode(raw *wire, b *budget, encoding string) error {
 	l := &b.h.Limits
 	limit := min(l.BodyBytes, max(ratioFloor, l.Ratio*len(raw.bytes)))
@@ -111,8 +111,9 @@ const (
 	maxDeflate = 1032 // what anything does at most in gzip
 )
 
-// gzipSize is what the end of the stream says of its length: more than that may
-// come, of several members, but not less. RFC 1952, section 2.3.1.
+// gzipSize is the length that the end of the stream states: the stream may
+// yield more than that, of several members, but not less. RFC 1952, section
+// 2.3.1.
 func gzipSize(b []byte) int {
 	if n := len(b); n >= 4 {
 		return int(binary.LittleEndian.Uint32(b[n-4:]))
@@ -120,8 +121,8 @@ func gzipSize(b []byte) int {
 	return 0
 }
 
-// decodeZstd reads a stream, not all at once: only so is what comes out bounded
-// while it comes out. The decoders are shared, as each holds a window.
+// decodeZstd reads a stream, not all at once: only so is the output bounded
+// while it is made. The decoders are shared, as each holds a window.
 func (s *scratch) decodeZstd(raw *wire, b *budget, limit int) error {
 	var header zstd.Header
 	if err := header.Decode(raw.bytes); err != nil {

@@ -14,7 +14,7 @@ type budget struct {
 	reserved int64 // bytes counted in Handler.using
 }
 
-// release gives back what was counted.
+// release gives back the bytes that were counted.
 func (g *budget) release() {
 	if g.reserved != 0 {
 		g.h.using.Add(-g.reserved)

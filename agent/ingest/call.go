@@ -28,7 +28,7 @@ type call struct {
 
 	kind      protocol.Kind // of a lone message, if its path says so
 	form      url.Values    // parameters of a request that is no JSON
-	opened    bool          // what was sent has been read
+	opened    bool          // the request has been read
 	converted bool          // body was rewritten: places in it mean nothing to the client
 	address   string        // of the client
 	located   located
@@ -84,7 +84,7 @@ func (c *call) end(p *problem) {
 	c.h.calls.Put(c)
 }
 
-// persist makes what was accepted durable, and with ?sync=true waits for an
+// persist makes the accepted events durable, and with ?sync=true waits for an
 // aggregator.
 func (c *call) persist() *problem {
 	if p := c.append(); p != nil {

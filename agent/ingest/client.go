@@ -22,7 +22,7 @@ func (c *call) Address() string {
 		list := strings.Split(forwarded[i], ",")
 		for j := len(list) - 1; j >= 0 && c.rules.proxy(address); j-- {
 			next, err := parseHop(list[j])
-			if err != nil { // a proxy of ours wrote what cannot be read: the nearest known one it is
+			if err != nil { // a proxy of ours wrote an unreadable hop: the nearest known one it is
 				c.address = address.String()
 				return c.address
 			}

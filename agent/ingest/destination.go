@@ -9,7 +9,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/guard"
 )
 
-// platform is ios, android or web, by what the browser calls itself.
+// platform is ios, android or web, by the browser's user agent.
 func platform(agent string) string {
 	switch {
 	case strings.Contains(agent, "iPhone"), strings.Contains(agent, "iPad"), strings.Contains(agent, "iPod"):
@@ -23,7 +23,8 @@ func platform(agent string) string {
 // arrivalParameter is the name under which a click's id is appended to addresses of the web.
 const arrivalParameter = "umcid"
 
-// visitor is who clicked, and what is stored of the click, which fills the macros of a destination.
+// visitor is who clicked, and the stored event of the click, which fills the
+// macros of a destination.
 type visitor struct {
 	platform, country string
 	event             *protocol.Event
@@ -97,7 +98,7 @@ func (v *visitor) usable(registered string) string {
 	return u.String()
 }
 
-// value is what a macro stands for.
+// value is the text that a macro stands for.
 func (v *visitor) value(name string) string {
 	e := v.event
 	switch name {
@@ -149,7 +150,8 @@ func appStore(u *url.URL) bool {
 	return false
 }
 
-// addReferrer gives the store what the app will find as its install referrer.
+// addReferrer gives the store the parameters that the app will find as its
+// install referrer.
 func addReferrer(u *url.URL, link *protocol.Link, id string) {
 	parameters := u.Query()
 	referrer := event.ParseQuery(parameters.Get("referrer"))

@@ -7,8 +7,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// A click leads only to what is registered, and of that only to what cannot run
-// code, forge headers or hide its host; else to the fallback.
+// A click leads only to a registered destination that cannot run code, forge
+// headers or hide its host; else to the fallback.
 func TestClicksLeadToNothingHarmful(t *testing.T) {
 	const fallback = "https://shop.example.com/"
 	for _, registered := range [...]string{

@@ -7,8 +7,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// endpoint is one line of the table of paths: what it takes, and how it answers. A line either
-// takes messages, in the order of its fields, or serves something else.
+// endpoint is one line of the table of paths: how it reads requests, and how it answers. A line
+// either takes messages, in the order of its fields, or serves something else.
 type endpoint struct {
 	paths  []string
 	method string // "GET", "POST" or "GET, POST"; GET also answers HEAD; "" any
@@ -18,7 +18,7 @@ type endpoint struct {
 	limit   int        // bytes of a body uncompressed; 0 is Limits.BodyBytes
 	depth   int        // at which events lie: 1 a lone event, 3 the events of a batch
 	kind    protocol.Kind
-	read    func(*call) *problem           // reads what is sent; nil: the body, as JSON
+	read    func(*call) *problem           // reads the request; nil: the body, as JSON
 	list    string                         // name of the list of events in another vendor's body
 	app     appNumber                      // whose a postback is, where it has no key
 	rewrite rewriting                      // makes messages of another vendor's request

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The examples of docs/api/ingestion.md do what stands there: each ```sh block
-// is run, and answers what the ```json block after it says.
+// The examples of docs/api/ingestion.md do as they say: each ```sh block is
+// run, and answers as the ```json block after it.
 func TestExamplesOfTheDocumentation(t *testing.T) {
 	for _, program := range [...]string{"sh", "curl", "gzip"} {
 		if _, err := exec.LookPath(program); err != nil {

@@ -39,7 +39,7 @@ func addScripts(f *testing.F) {
 	}
 }
 
-// check fails if what was stored is not what an aggregator may rely on.
+// check fails if a stored event is not one that an aggregator may rely on.
 func (d *door) check(t *testing.T) {
 	t.Helper()
 	for _, e := range d.buffer.taken() {

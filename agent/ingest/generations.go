@@ -9,7 +9,7 @@ type generations[V any] struct {
 	young, old map[netip.Prefix]V
 }
 
-// get returns what is known of a network.
+// get returns the value of a network, if one is known.
 func (g *generations[V]) get(network netip.Prefix) (v V, ok bool) {
 	if v, ok = g.young[network]; !ok {
 		v, ok = g.old[network]

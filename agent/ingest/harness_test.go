@@ -20,7 +20,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// memory is a buffer that keeps what it is given, decoded as an aggregator would.
+// memory is a buffer that keeps appended events, decoded as an aggregator would.
 type memory struct {
 	mu      sync.Mutex
 	events  []protocol.Event
@@ -133,7 +133,7 @@ func newDoor(t testing.TB, change ...func(*Options)) *door {
 	return d
 }
 
-// answer is what a request was answered: a ResponseWriter that keeps it.
+// answer is a ResponseWriter that keeps the answer to a request.
 type answer struct {
 	Code   int
 	Body   *bytes.Buffer

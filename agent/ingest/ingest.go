@@ -13,10 +13,10 @@
 // occurs twice, NUL, half a surrogate pair, bytes that are not UTF-8, numbers
 // beyond a 64-bit float, ids over 256 bytes, and an unknown type.
 //
-// What is wrong with one fact of an event costs that fact, and not the event: a
-// time, an amount, a currency, an answer to consent that cannot be read, an id
-// that stands for none. The answer names it under "warnings", the event carries
-// it, and a metric counts it. A message id that is not 1 to 100 printable ASCII
+// A fault in one fact of an event costs that fact, and not the event: a time,
+// an amount, a currency, an answer to consent that cannot be read, an id that
+// stands for none. The answer names it under "warnings", the event carries it,
+// and a metric counts it. A message id that is not 1 to 100 printable ASCII
 // characters without spaces is replaced by its hash, which the answer tells.
 package ingest
 
@@ -58,7 +58,7 @@ type Directory interface {
 	Link(slug string) (protocol.Link, bool)
 	Host(name string) (protocol.App, bool) // whose link host that is
 	Edges() []protocol.Edge
-	Fresh() bool // whether what it does not know does not exist
+	Fresh() bool // whether a thing that it does not know does not exist
 }
 
 // Options configure a Handler. Buffer, Directory and Registerer are required.
@@ -74,8 +74,8 @@ type Options struct {
 	Rules
 }
 
-// Rules are what an operator may change while the agent runs. A request is served by those of its
-// beginning.
+// Rules are the settings that an operator may change while the agent runs. A
+// request is served by those of its beginning.
 type Rules struct {
 	TrustedProxies []netip.Prefix    // whose X-Forwarded headers are believed
 	AppleApps      map[string]string // number in the App Store to app: Apple's postbacks carry no key

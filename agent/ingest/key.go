@@ -67,7 +67,7 @@ func (c *call) trusted() bool { return c.key.Kind == protocol.KeyServer }
 // keyPlace is where a write key may be.
 type keyPlace struct {
 	find func(*call) string
-	late bool // what was sent has to be read first
+	late bool // the request has to be read first
 }
 
 // inHeader is the Authorization header.

@@ -10,8 +10,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// metrics are what an operator sees of the door. Every label value is one of a
-// fixed set, and resolved once.
+// metrics are the figures of the door for operators. Every label value is one
+// of a fixed set, and resolved once.
 type metrics struct {
 	acceptedCount, rejectedCount atomic.Int64
 

@@ -22,7 +22,7 @@ type quotas struct {
 // quota is that of one key.
 type quota struct {
 	*rate.Limiter
-	until atomic.Int64 // in nanoseconds: what was refused last may come then
+	until atomic.Int64 // in nanoseconds: when the last refused request may come again
 }
 
 // maxUnread is how long a key is refused unread at most: a large request that
@@ -63,7 +63,7 @@ func (q *quotas) spent(key string, perSecond int, now time.Time) time.Duration {
 	return max(wait, 0)
 }
 
-// forget drops what is known, for rules that changed.
+// forget drops all quotas, for rules that changed.
 func (q *quotas) forget() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -135,8 +135,8 @@ const (
 	addressBurst = 2 * time.Second // worth of requests that may come at once
 )
 
-// network is what of an address belongs to one customer of a provider. It fails
-// where there is no address, such as of a connection in memory.
+// network is the part of an address that belongs to one customer of a provider.
+// It fails where there is no address, such as of a connection in memory.
 func network(address netip.Addr) (netip.Prefix, error) {
 	bits := 32
 	if address.Is6() {

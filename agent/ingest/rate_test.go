@@ -14,7 +14,7 @@ func TestFloodOfOneKeyDoesNotTouchOthers(t *testing.T) {
 	now := noon()
 	d := newDoor(t, func(o *Options) {
 		o.EventsPerSecond = 1000
-		o.Buffer = sink{} // what is stored does not matter here
+		o.Buffer = sink{} // the stored events do not matter here
 		o.Now = func() time.Time { return now }
 	})
 	flood := string(sampleBatch(1000))
@@ -44,7 +44,7 @@ func TestFloodOfOneKeyDoesNotTouchOthers(t *testing.T) {
 	}
 }
 
-// To refuse what was read would cost as much as to take it.
+// To refuse a request after reading it would cost as much as to take it.
 func TestKeyOverItsQuotaIsRefusedUnread(t *testing.T) {
 	now := noon()
 	d := newDoor(t, func(o *Options) {

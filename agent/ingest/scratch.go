@@ -9,11 +9,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/agent/vendor"
 )
 
-// scratch is what turning a body into events needs. A call holds one only while
-// it computes, not while it waits for a client or for the disk, so there are
-// about as many as processors, however many requests are under way. The strings
-// of the event being built are views of the body or of what was unescaped:
-// nothing of a scratch may be used after release.
+// scratch holds the buffers for turning a body into events. A call holds one
+// only while it computes, not while it waits for a client or for the disk, so
+// there are about as many as processors, however many requests are under way.
+// The strings of the event being built are views of the body or of unescaped
+// text: nothing of a scratch may be used after release.
 type scratch struct {
 	body     []byte // uncompressed, and JSON
 	gzip     *gzip.Reader
@@ -33,8 +33,8 @@ func (c *call) compute() {
 	c.rewriter.Out = c.rewriter.Out[:0]
 }
 
-// release gives back what the call no longer needs once its events are encoded.
-// What has become large is left to the garbage collector.
+// release gives back buffers that the call no longer needs once its events are
+// encoded. Buffers that have become large are left to the garbage collector.
 func (c *call) release() {
 	if w := c.raw; w != nil {
 		c.raw = nil

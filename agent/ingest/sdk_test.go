@@ -12,7 +12,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// outcomes passes on what the SDK says of each message.
+// outcomes passes on the SDK's verdict on each message.
 type outcomes struct{ results chan error }
 
 func (o outcomes) Success(analytics.Message)            { o.results <- nil }

@@ -80,10 +80,11 @@ func talk(t *testing.T, conn net.Conn, request string) (code int, open bool) {
 	return answer.StatusCode, !answer.Close
 }
 
-// What one server reads as one request and another as two could carry a request
-// past whatever stands in front of this one. net/http refuses most of it, and
-// package guard the rest. After chunks the connection ends, so that nothing can be
-// hidden behind a length where TLS keeps that package from looking.
+// Bytes that one server reads as one request and another as two could carry a
+// request past whatever stands in front of this one. net/http refuses most of
+// them, and package guard the rest. After chunks the connection ends, so that
+// nothing can be hidden behind a length where TLS keeps that package from
+// looking.
 func TestAmbiguousRequests(t *testing.T) {
 	head := "POST /v1/track HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + clientKey + "\r\n"
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(track), track)

@@ -14,7 +14,7 @@ import (
 // requests of any size share blocks well.
 const maxChunk = protocol.MaxBlockRaw / 4
 
-// keep adds an event to what the request stores.
+// keep adds an event to the encoded events of the request.
 func (c *call) keep(e *protocol.Event) event.Reason {
 	from := len(c.encoded)
 	c.encoded = protocol.AppendEvent(c.encoded, e)

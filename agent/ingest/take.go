@@ -100,7 +100,7 @@ func (c *call) take(e *endpoint) *problem {
 	return c.persist()
 }
 
-// request is what the messages of this request have in common.
+// request holds the facts that the messages of this request have in common.
 func (c *call) request() event.Request {
 	h := c.h
 	return event.Request{App: c.app, Received: c.received, Client: c, NewID: h.NewID, EventBytes: h.Limits.EventBytes,
@@ -130,7 +130,7 @@ func (c *call) admit(e *endpoint) *problem {
 	return c.checkOrigin()
 }
 
-// open reads what was sent and parses it, once.
+// open reads the request and parses it, once.
 func (c *call) open(e *endpoint) *problem {
 	if c.opened {
 		return nil
@@ -174,7 +174,7 @@ func (c *call) parse(e *endpoint) *problem {
 	return p
 }
 
-// become replaces the body by what it was rewritten to, and parses that.
+// become replaces the body by its rewritten form, and parses that.
 func (c *call) become(e *endpoint) *problem {
 	if len(c.rewriter.Out) > c.h.Limits.BodyBytes {
 		return c.h.Limits.problem(errTooLarge)
@@ -183,7 +183,7 @@ func (c *call) become(e *endpoint) *problem {
 	return c.parse(e)
 }
 
-// each makes events of what it can of the messages of a request.
+// each makes events of the messages of a request, as far as it can.
 func (c *call) each(e *endpoint) *problem {
 	switch {
 	case e.take != nil:
@@ -214,7 +214,7 @@ func (c *call) each(e *endpoint) *problem {
 	return nil
 }
 
-// note remembers what the answer tells of an event that was accepted.
+// note remembers the id that was minted for an accepted event, for the answer.
 func (c *call) note(r event.Rejection) {
 	if c.maker.Minted {
 		c.minted = append(c.minted, minted{index: r.Index, id: c.maker.Event.ID})

@@ -8,14 +8,14 @@ import (
 	"github.com/unmogrowp/unmogrowp/agent/event"
 )
 
-// takeTouches makes events of what POST /v1/s2s/touch sends: clicks, impressions and visits that a
+// takeTouches makes events of the body of POST /v1/s2s/touch: clicks, impressions and visits that a
 // server reports, one or {"touches":[…]}.
 func takeTouches(c *call) *problem {
 	if !c.trusted() {
 		return &problem{status: http.StatusForbidden, code: "server_key_required", text: "touches are taken with a server key only; client keys are public"}
 	}
 	d := &c.maker.Doc
-	c.maker.Batch() // what the touches share
+	c.maker.Batch() // finds the members that the touches share
 	list := d.Member(0, "touches")
 	if list == 0 {
 		return takeTouch(c)

@@ -21,13 +21,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/agent/event/script"
 )
 
-// TestWireScripts plays the scripts of testdata/wire. Their *.http files are what
-// SDKs that need a phone put on a connection, byte by byte: the headers in the
-// order of the platform's HTTP stack, the body packed and cut into chunks by it.
-// They are sent over real TCP, in small pieces, one after the other on the same
+// TestWireScripts plays the scripts of testdata/wire. Their *.http files hold
+// the bytes that SDKs that need a phone send: the headers in the order of the
+// platform's HTTP stack, the body packed and cut into chunks by it. They are
+// sent over real TCP, in small pieces, one after the other on the same
 // connection. The lines of a script are
 //
-//	send FILE      then the answer, the stored events and what was counted are compared
+//	send FILE      then the answer, the stored events and the counts are compared
 //	agent full     from now on the buffer is full
 //	agent broken   … or its disk fails
 //	agent well     … or all is well again
@@ -92,7 +92,7 @@ func (p *phone) hangUp() {
 	}
 }
 
-// play does what the lines of a script say and describes what came of it.
+// play obeys the lines of a script and describes the results.
 func (p *phone) play(t *testing.T, lines string) string {
 	t.Helper()
 	var out strings.Builder

@@ -98,7 +98,7 @@ func knock(t *testing.T, r *running, roots *x509.CertPool, name string) (*x509.C
 }
 
 // TestGetsItsCertificateByACME lets a real ACME server sign for an agent, which
-// proves on its own port that the name is its own, and keeps what it got.
+// proves on its own port that the name is its own, and keeps the certificate.
 func TestGetsItsCertificateByACME(t *testing.T) {
 	c := enrolled(t)
 	c.ACMEHosts = []string{acmeHost}

@@ -51,7 +51,7 @@ func adopt(ctx context.Context, std daemon.Streams, c *Config) error {
 	return err
 }
 
-// anotherIdentity enrols the agent and keeps what it was before aside.
+// anotherIdentity enrols the agent and keeps its former identity aside.
 func anotherIdentity(ctx context.Context, c *Config, log *slog.Logger) error {
 	conn, err := net.ListenPacket("udp", c.UplinkBind)
 	if err != nil {

@@ -37,7 +37,8 @@ func bufferCommand(c *Config) *cobra.Command {
 	return cmd
 }
 
-// damagedCommand deals with what a damage has left.
+// damagedCommand lists and exports segments that have lost blocks, and discards
+// those that were set aside.
 func damagedCommand(c *Config) *cobra.Command {
 	cmd := daemon.Command("damaged", "list segments that have lost blocks, one JSON object a line", c,
 		func(ctx context.Context, std daemon.Streams, _ []string) error {
@@ -145,7 +146,7 @@ func dead(_ context.Context, std daemon.Streams, v *buffer.View) error {
 	return nil
 }
 
-// replayCommand makes a stopped agent send again what it still keeps, for a
+// replayCommand makes a stopped agent send its kept blocks again, for a
 // ClickHouse that was restored from a backup.
 func replayCommand(c *Config) *cobra.Command {
 	var since string
@@ -178,7 +179,7 @@ func replayCommand(c *Config) *cobra.Command {
 }
 
 // withBuffer opens the buffer for one command. Its opening verifies all blocks
-// that were not acknowledged and logs what is lost.
+// that were not acknowledged and logs the lost ones.
 func withBuffer(ctx context.Context, std daemon.Streams, c *Config, do func(context.Context, daemon.Streams, *buffer.Queue) error) (err error) {
 	if !buffer.Exists(c.bufferDir()) {
 		return fmt.Errorf("there is no buffer in %s; set data_dir", c.bufferDir())

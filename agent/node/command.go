@@ -101,8 +101,8 @@ func listenMetrics(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// tuneMemory trades memory for fewer collections, up to the limit. What the
-// operator says in the environment wins.
+// tuneMemory trades memory for fewer collections, up to the limit. Values that
+// the operator sets in the environment win.
 func tuneMemory(std daemon.Streams, limit int64) {
 	if v, _ := std.Getenv("GOMEMLIMIT"); v == "" {
 		debug.SetMemoryLimit(limit)
@@ -137,7 +137,7 @@ func enrollCommand(ctx context.Context, std daemon.Streams, c *Config) error {
 	return err
 }
 
-// maxStatus bounds what is read from the admin listener.
+// maxStatus bounds the bytes read from the admin listener.
 const maxStatus = 1 << 20
 
 // askAgent asks the running agent for its status.

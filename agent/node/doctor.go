@@ -16,7 +16,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/doctor"
 )
 
-// doctorCommand checks what an agent needs from its machine.
+// doctorCommand checks that the machine meets the needs of an agent.
 func doctorCommand(c *Config) *cobra.Command {
 	return daemon.Command("doctor", "check what the agent needs from this machine", c, func(ctx context.Context, std daemon.Streams, _ []string) error {
 		return doctor.Run(ctx, std.Out, c,

@@ -35,7 +35,7 @@ const stopTimeout = 15 * time.Second
 // purposeIntake is what every check of an agent is about: whether SDKs may send.
 const purposeIntake = "intake"
 
-// Options are what an agent is made of. The node closes the listeners and the
+// Options are the parts of an agent. The node closes the listeners and the
 // connection.
 type Options struct {
 	Config       Config
@@ -177,8 +177,9 @@ func (n *Node) open(ctx context.Context, registry *prometheus.Registry, dialer *
 	return p, err
 }
 
-// shut ends ingestion: nobody takes the events of a revoked agent any more, so a
-// 200 would promise what cannot be kept. What it has stays on its disk.
+// shut ends ingestion: nobody takes the events of a revoked agent any more, so
+// a 200 would be a promise that cannot be kept. Its stored events stay on its
+// disk.
 func (p *parts) shut() {
 	p.revoked.Store(true)
 	p.door.Close()

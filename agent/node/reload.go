@@ -23,8 +23,8 @@ func live() []string {
 	return []string{"trusted_proxies", "apple_apps", "geoip", "key_rate", "address_rate", "memory_limit", "log_level", "enroll_token"}
 }
 
-// reload reads the settings again whenever it is asked to. What is wrong with them is in the log, and
-// those in force stay.
+// reload reads the settings again whenever it is asked to. Faults in them are logged, and the settings
+// in force stay.
 func (n *Node) reload(ctx context.Context) error {
 	for {
 		select {
@@ -107,7 +107,7 @@ func (r reloads) record(now time.Time, err error) {
 	r.at.Set(float64(now.UnixMilli()) / 1000)
 }
 
-// rules are what the settings say to the door.
+// rules are the settings that concern the door.
 func (p *parts) rules(c *Config) (ingest.Rules, error) {
 	proxies, err := c.proxies()
 	if err != nil {

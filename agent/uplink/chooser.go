@@ -13,7 +13,7 @@ const (
 	// settled is how long a session must have lasted to count as good although
 	// nothing was acknowledged in it.
 	settled = 10 * time.Second
-	// maxAddresses bounds what is remembered of addresses that failed.
+	// maxAddresses bounds the record of addresses that failed.
 	maxAddresses = 256
 )
 

@@ -69,8 +69,8 @@ const (
 	keepAlive = 2500 * time.Millisecond
 )
 
-// quicConfig bounds what an aggregator can make the agent hold: it sends
-// answers and settings, and opens no streams.
+// quicConfig bounds the memory that an aggregator can make the agent hold: it
+// sends answers and settings, and opens no streams.
 func quicConfig() *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:           5 * time.Second,

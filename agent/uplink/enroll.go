@@ -35,7 +35,7 @@ type EnrollOptions struct {
 	Dial    Dial
 }
 
-// Token is what an operator carries from an aggregator to a new agent. The pin
+// Token is carried by an operator from an aggregator to a new agent. The pin
 // lets the agent recognise the aggregator before it has anything to trust.
 type Token struct {
 	Secret [tokenSecret]byte

@@ -196,7 +196,8 @@ func (id *Identity) Agent() string {
 	return id.agent
 }
 
-// Name is what the operator called the agent, Region where it was enrolled.
+// Name returns the agent's name, given by the operator, and the region where it
+// was enrolled.
 func (id *Identity) Name() (name, region string) {
 	id.mu.Lock()
 	defer id.mu.Unlock()

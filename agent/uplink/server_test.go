@@ -89,7 +89,7 @@ func (ca *testCA) identity(t testing.TB, agent string) *Identity {
 }
 
 // fakeAggregator is a small aggregator: it answers as `answer` says and keeps
-// what it has acknowledged.
+// the blocks that it has acknowledged.
 type fakeAggregator struct {
 	t        testing.TB
 	ca       *testCA
@@ -117,7 +117,7 @@ func newServer(t testing.TB, ca *testCA) *fakeAggregator {
 	return &fakeAggregator{t: t, ca: ca, received: map[uint64]int{}, stored: map[uint64]bool{}}
 }
 
-// knows sets what the welcome tells about the cluster.
+// knows sets the members of the cluster that the welcome tells.
 func (f *fakeAggregator) knows(members []protocol.Member) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -287,8 +287,8 @@ func (f *fakeAggregator) count() (hellos, beats, stored int) {
 	return len(f.hellos), f.beats, len(f.stored)
 }
 
-// memoryQueue is a queue of n blocks in memory, which checks that only what was
-// handed out is forgotten, and once.
+// memoryQueue is a queue of n blocks in memory, which checks that only blocks
+// handed out are forgotten, and once.
 type memoryQueue struct {
 	resumed protocol.Position
 	refused []string

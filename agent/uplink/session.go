@@ -118,7 +118,7 @@ func (s *session) greet(ctx context.Context) (err error) {
 	return nil
 }
 
-// farewell makes an error of what the aggregator says at the end.
+// farewell makes an error of the aggregator's Goodbye.
 func farewell(m *protocol.Goodbye) error {
 	switch m.Code {
 	case "draining":
@@ -172,7 +172,7 @@ func (s *session) send(m protocol.Message) error {
 }
 
 // run works until something fails or ctx ends, and returns why. When ctx ends
-// or the aggregator drains, what is in flight gets a moment to be answered.
+// or the aggregator drains, the blocks in flight get a moment to be answered.
 func (s *session) run(ctx context.Context) error {
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
@@ -211,16 +211,16 @@ func (s *session) run(ctx context.Context) error {
 	return explain(context.Cause(work))
 }
 
-// leaveGrace is how long an agent that stops waits for the answers to what it
-// has in flight.
+// leaveGrace is how long an agent that stops waits for the answers to its
+// blocks in flight.
 const leaveGrace = 2 * time.Second
 
 // leave stops the sender; the session ends when all that is in flight has been
 // answered.
 func (s *session) leave() { s.leaveOnce.Do(func() { close(s.leaving) }) }
 
-// receive handles what the aggregator sends on the control stream. It ends
-// when the connection does.
+// receive handles the messages that the aggregator sends on the control stream.
+// It ends when the connection does.
 func (s *session) receive(ctx context.Context) error {
 	_ = s.control.SetReadDeadline(time.Time{}) // the connection's idle timeout watches over it
 	for {

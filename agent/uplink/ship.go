@@ -19,7 +19,7 @@ const (
 	retryMax = 30 * time.Second
 )
 
-// cursor is how far the sender has read, and what is on its way.
+// cursor is how far the sender has read, and the blocks on their way.
 type cursor struct {
 	mu       sync.Mutex
 	after    uint64
@@ -106,8 +106,8 @@ func (s *session) ship(ctx context.Context) error {
 	}
 }
 
-// landed ends the sending. If the session is being left, what is in flight is
-// answered first; if it is broken, the answers are not waited for.
+// landed ends the sending. If the session is being left, the blocks in flight
+// are answered first; if it is broken, the answers are not waited for.
 func (s *session) landed(wg *sync.WaitGroup, err error) error {
 	if !errors.Is(err, errDraining) {
 		s.end(err)
@@ -188,8 +188,8 @@ func (s *session) forget(ack *protocol.Ack, block []byte) error {
 	return nil
 }
 
-// bury keeps aside what the aggregator has put into quarantine. It has it too, so
-// that what cannot be kept here holds nothing up.
+// bury keeps aside the events that the aggregator has put into quarantine. It
+// has them too, so that an event that cannot be kept here holds nothing up.
 func (s *session) bury(ack *protocol.Ack, block []byte) {
 	s.up.metrics.quarantined.Add(float64(max(len(ack.Rejected), 1)))
 	reason := ack.Reason

@@ -43,7 +43,7 @@ type Queue interface {
 	Bury(block []byte, reason string, events []int) error
 }
 
-// Standing is where the queue stands against what the core knows of it.
+// Standing keeps the position of the queue in step with the core's record of it.
 type Standing interface {
 	// Tell returns the lowest sequence that is not acknowledged and where the queue
 	// has been, the newest last.
@@ -104,7 +104,7 @@ type Uplink struct {
 	status Status
 }
 
-// Status is what an operator wants to know about the uplink.
+// Status describes the uplink to an operator.
 type Status struct {
 	Connected bool              `json:"connected"`
 	Address   string            `json:"address,omitempty"`
@@ -184,8 +184,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 	return nil
 }
 
-// noteRefusal closes the queue while the core takes this buffer for a copy: nobody
-// would take what comes. A session, or a refusal for another reason, says nothing of that.
+// noteRefusal closes the queue while the core takes this buffer for a copy: nobody would take
+// its new events. A session, or a refusal for another reason, says nothing of that.
 func (u *Uplink) noteRefusal(err error) {
 	if !errors.Is(err, errClone) {
 		return

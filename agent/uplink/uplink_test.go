@@ -403,7 +403,7 @@ func TestEnroll(t *testing.T) {
 	if info, _ := os.Stat(filepath.Join(dir, identityFile)); info.Mode().Perm() != 0o600 {
 		t.Fatalf("identity file mode %v", info.Mode())
 	}
-	// It can be used at once, and finds the aggregator in what was enrolled.
+	// It can be used at once, and finds the aggregator in the enrolled identity.
 	h := run(t, ca, 3, func(o *Options) { o.Identity, o.Aggregators = loaded, nil })
 	h.queue.waitEmpty(t)
 

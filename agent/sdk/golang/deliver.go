@@ -178,8 +178,8 @@ func (c *Client) fromSpool() (batch, bool) {
 	return batch{}, false
 }
 
-// pause waits before the next attempt and reports whether there is to be one.
-// With a spool, what comes meanwhile goes there, and a client that is closed does
+// pause waits before the next attempt and reports whether there is to be one. With
+// a spool, messages that come meanwhile go there, and a client that is closed does
 // not wait. Without, it tries once more at once, unless the agent ordered to wait.
 func (c *Client) pause(d time.Duration, ordered bool) bool {
 	timer := time.NewTimer(d)
@@ -218,7 +218,7 @@ type verdict struct {
 	answer answer
 }
 
-// answer is what an agent writes.
+// answer is the body of an agent's answer.
 type answer struct {
 	Success  bool `json:"success"`
 	Rejected []struct {

@@ -17,7 +17,7 @@ const (
 	pathTouch = "/v1/s2s/touch"
 )
 
-// Message is what a call says. UserID or AnonymousID tells of whom.
+// Message is the content of a call. UserID or AnonymousID names the person.
 type Message struct {
 	ID          string    // counts once, however often it is sent; a UUID is made if it is empty
 	Time        time.Time // when it happened; now if it is zero
@@ -29,7 +29,7 @@ type Message struct {
 	Consent     Consent        // the answers that are not Unasked
 }
 
-// Answer is what a person said to a purpose.
+// Answer is a person's answer to a purpose.
 type Answer uint8
 
 // The answers. Unasked says nothing.
@@ -39,7 +39,7 @@ const (
 	Denied
 )
 
-// Consent is what a person permits.
+// Consent holds the answers of a person, by purpose.
 type Consent struct{ Attribution, Analytics, Ads Answer }
 
 func (c Consent) or(fallback Consent) Consent {
@@ -149,7 +149,7 @@ func timeOf(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// Kind is what a touch is.
+// Kind is the kind of a touch.
 type Kind string
 
 // The kinds of touches.

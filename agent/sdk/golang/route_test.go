@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// internet are agents at some distance, and what was posted to which. The home
-// of the client is home.test.
+// internet holds agents at some distance, and the hosts that were posted to.
+// The home of the client is home.test.
 type internet struct {
 	listed   []string // by every agent
 	distance map[string]time.Duration

@@ -31,10 +31,10 @@ type spooled struct {
 	bytes int64
 }
 
-// maxSpooled bounds what is read of a file: a batch and some.
+// maxSpooled bounds the bytes read of a file: a batch and some.
 const maxSpooled = 4 << 20
 
-// errSpoolFull is what put answers when there is no room.
+// errSpoolFull is the error of put when there is no room.
 var errSpoolFull = errors.New("the spool is full")
 
 func openSpool(dir string, maxBytes int64) (*spool, error) {
@@ -115,9 +115,9 @@ func syncDir(dir string) error {
 	return d.Close()
 }
 
-// oldest reads the oldest batch, and once and apart what is damaged of it. A file that
-// cannot be read is set aside under another name and told in the error. Without
-// a name the spool is empty.
+// oldest reads the oldest batch, and once and apart its damaged lines. A file that
+// cannot be read is set aside under another name and told in the error. Without a
+// name the spool is empty.
 func (s *spool) oldest() (name string, good, bad []message, err error) {
 	if len(s.files) == 0 {
 		return "", nil, nil, nil

@@ -14,8 +14,8 @@
 // its own disk, and counts the same message id once, so that repeating is safe.
 //
 // The package is named after the product, and not after its directory, because
-// that is what a reader of the calling code wants to see: unmogrowp.New. Name it
-// in the import. It needs nothing but the standard library and google/uuid.
+// a reader of the calling code wants to see that name: unmogrowp.New. Name it
+// in the import. It needs nothing except the standard library and google/uuid.
 package unmogrowp
 
 import (
@@ -31,7 +31,7 @@ import (
 	"time"
 )
 
-// What a call can answer besides nil. None of them is retried.
+// The errors of a call. None of them is retried.
 var (
 	ErrClosed    = errors.New("the client is closed")
 	ErrFull      = errors.New("the queue is full: the agent does not take messages as fast as they come")
@@ -95,7 +95,7 @@ type Rejection struct {
 	ID      string          // of the message
 	Message json.RawMessage // as it was sent
 	Code    string          // the agent's, or "closed" or "unreadable"
-	Reason  string          // what is wrong and how to mend it
+	Reason  string          // the fault and how to mend it
 }
 
 // Client sends the messages of one app. Its methods may be called by any
@@ -120,7 +120,8 @@ type Client struct {
 	running    sync.WaitGroup
 }
 
-// New starts a client. What an earlier one left in the spool is sent first.
+// New starts a client. Messages that an earlier one left in the spool are sent
+// first.
 func New(o Options) (*Client, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("configure client: %w", err)
@@ -191,7 +192,7 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.result
 }
 
-// giveUp spools what could not be delivered, and rejects what cannot be spooled.
+// giveUp spools undelivered messages, and rejects those that cannot be spooled.
 func (c *Client) giveUp() error {
 	c.spill()
 	lost := 0
