@@ -80,9 +80,9 @@ func ParseBlock(data []byte) (Block, error) {
 // blocks.
 func BlockBegin() []byte { return []byte{'U', 'M', 'G', '1', Version, byte(frameBlock)} }
 
-// BlockLength returns how many bytes the block takes that begins with this
-// header, of which it looks at no more than BlockHeaderSize bytes. Only ParseBlock
-// says whether it is whole.
+// BlockLength returns how many bytes the block takes that begins with this header;
+// it looks at no more than BlockHeaderSize bytes of it. Only ParseBlock says
+// whether the block is whole.
 func BlockLength(header []byte) (int, error) {
 	_, n, err := parseBlockHeader(header)
 	return BlockHeaderSize + n, err

@@ -16,7 +16,7 @@ const eventFields = 46
 // gives.
 var ErrMalformed = errors.New("malformed")
 
-// eventRoom is what an event takes besides its payload, as a rule.
+// eventRoom is the room that an event takes besides its payload, as a rule.
 const eventRoom = 512
 
 // AppendEvent appends the msgpack form of an event to dst: an array of its
@@ -64,7 +64,7 @@ func AppendEvent(dst []byte, e *Event) []byte {
 }
 
 // AppendEvents appends the header of an array of n events; n encoded events
-// must follow. It is what a block's payload is before compression.
+// must follow. Together they are the payload of a block before compression.
 func AppendEvents(dst []byte, n int) []byte {
 	dst = append(dst, 0xdd)
 	return binary.BigEndian.AppendUint32(dst, uint32(n)) //nolint:gosec // bounded by MaxBlockEvents

@@ -178,8 +178,8 @@ type Replay struct {
 	ID    string `msgpack:"i,omitempty"` // asked for once under each id, however often it is sent
 }
 
-// Replayed answers a Replay that has an id: what the agent sends again, and
-// what it no longer has.
+// Replayed answers a Replay that has an id: it counts the blocks that the agent
+// sends again, and those that it no longer has.
 type Replayed struct {
 	ID     string `msgpack:"i"`
 	Blocks int64  `msgpack:"b"` // sent again

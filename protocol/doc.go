@@ -98,9 +98,9 @@
 //
 // # Replays
 //
-// Replay asks for what was acknowledged since a time and is still there. The agent
-// answers Replayed, with exactly what it no longer has, and tells in its heartbeats
-// how many blocks are left to send.
+// Replay asks for the events that were acknowledged since a time and are still
+// kept. The agent answers Replayed, with exact counts of those that it no longer
+// has, and tells in its heartbeats how many blocks are left to send.
 //
 // Storing is idempotent for ever: a block may be sent any number of times, to
 // any aggregator, in any order.

@@ -1,6 +1,6 @@
 package protocol
 
-// Kind says what an event is. The values are on the wire and in ClickHouse:
+// Kind is the kind of an event. The values are on the wire and in ClickHouse:
 // they are never renumbered.
 type Kind uint8
 
@@ -230,7 +230,7 @@ type Event struct {
 	OrderID  string   // the order or transaction that the message names
 	Network  string   // the ad network whose parameter ClickID is; "" where ClickID is ours or a server's
 	Stated   Stated   // who named MediaSource and Campaign
-	Warnings Warnings // what was not stored as it was sent
+	Warnings Warnings // the facts that were not stored as they were sent
 	Key      string   // beginning of the write key's hash in hexadecimal; set with Warnings only
 }
 

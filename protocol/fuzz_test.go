@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the scan accepts must decode without an error the scan could have
+// Bytes that the scan accepts must decode without an error the scan could have
 // found, and survive another round unchanged.
 func FuzzDecodeEvents(f *testing.F) {
 	f.Add(encode(full()))

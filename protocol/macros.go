@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// LinkMacros are the names that may stand in braces in a destination of a link. Each stands for
-// what is stored of the click: click_id is the click's own id, the rest comes from the link, from
-// the parameters of the link's address, or from the click itself.
+// LinkMacros are the names that may stand in braces in a destination of a link. Each stands for a
+// stored value of the click: click_id is the click's own id, the rest comes from the link, from the
+// parameters of the link's address, or from the click itself.
 func LinkMacros() []string {
 	return append([]string{
 		"click_id", "link", "media_source", "medium", "campaign", "adset", "ad", "keyword", "sub1", "sub2", "sub3", "sub4", "sub5",
@@ -19,8 +19,8 @@ func LinkMacros() []string {
 	}, NetworkParameters()...)
 }
 
-// CheckMacros says what is wrong with the macros of a destination: one that nobody knows, one
-// that is not closed, or one in the host, which a visitor must not choose.
+// CheckMacros names the fault in the macros of a destination: one that nobody knows, one that is
+// not closed, or one in the host, which a visitor must not choose.
 func CheckMacros(destination string) error {
 	rest, known := destination, LinkMacros()
 	for {

@@ -2,9 +2,9 @@ package protocol
 
 import "strings"
 
-// Settings is what an agent needs to serve on its own: apps, keys and tracking
-// links. The aggregator sends a whole snapshot whenever its generation grows;
-// the agent persists it and serves by it while cut off.
+// Settings is everything an agent needs to serve on its own: apps, keys and
+// tracking links. The aggregator sends a whole snapshot whenever its generation
+// grows; the agent persists it and serves by it while cut off.
 //
 // A database that was restored from a backup counts its generations from an
 // earlier one on, so it begins a new timeline, with a larger number. Settings of a
@@ -42,7 +42,8 @@ type App struct {
 
 	Addresses AddressPolicy `msgpack:"ip,omitempty"`
 
-	// What an agent serves under the app's own link hosts.
+	// The hosts of the app's own links, and the apps that may open these by
+	// themselves.
 	LinkHosts   []string     `msgpack:"lh,omitempty"` // host names, lower case, no port
 	AppleAppIDs []string     `msgpack:"aa,omitempty"` // such as ABCDE12345.com.example.shop
 	AndroidApps []AndroidApp `msgpack:"an,omitempty"`
@@ -55,7 +56,7 @@ type AndroidApp struct {
 	Fingerprints []string `msgpack:"f" json:"fingerprints"`
 }
 
-// AddressPolicy says what an agent stores of the IP addresses of people.
+// AddressPolicy says which part of a person's IP address an agent stores.
 type AddressPolicy string
 
 // The policies. Countries are looked up before an address is cut or dropped.
@@ -65,7 +66,7 @@ const (
 	DropAddresses     AddressPolicy = "drop"
 )
 
-// KeyKind says what a key may do.
+// KeyKind is the kind of a key, which decides its rights.
 type KeyKind string
 
 // A client key is extractable from an SDK and only writes; a server key may

@@ -94,7 +94,7 @@ func NewAdmin(l net.Listener, registry *prometheus.Registry, notifySocket string
 }
 
 // Check adds a readiness check. All checks must pass for /readyz to answer 200. The purposes name
-// what the process is not fit for while the check fails, as "intake" or "console":
+// the work for which the process is unfit while the check fails, as "intake" or "console":
 // /readyz?for=intake asks only the checks with that purpose and those without any.
 func (a *Admin) Check(name string, check Check, purposes ...string) {
 	a.mu.Lock()
@@ -197,7 +197,7 @@ func (a *Admin) enter(s adminState) {
 // Readiness is the answer of /readyz.
 type Readiness struct {
 	Status string            `json:"status"` // ready, unready, starting or draining
-	Checks map[string]string `json:"checks"` // by name: "ok" or what is wrong
+	Checks map[string]string `json:"checks"` // by name: "ok" or the fault
 }
 
 // Ready runs all checks at once, or those that matter for one purpose, and says whether the

@@ -74,8 +74,8 @@ func Command(use, short string, config any, run RunFunc) *cobra.Command {
 	return cmd
 }
 
-// ValidateCommand makes the command "validate": it loads the settings as the command that uses
-// them would, and prints what they come to, secrets hidden.
+// ValidateCommand makes the command "validate": it loads the settings as the command that uses them
+// would, and prints the resulting values, secrets hidden.
 func ValidateCommand(config any) *cobra.Command {
 	var asJSON bool
 	cmd := Command("validate", "check the settings and print what they come to", config,

@@ -76,7 +76,7 @@ func Load(config any, src Sources) error {
 	return nil
 }
 
-// loader gathers what is wrong while it fills the fields.
+// loader gathers the problems that it meets while it fills the fields.
 type loader struct {
 	fields   []field
 	problems []string

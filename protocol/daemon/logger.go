@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// maxLogValue bounds one string in a log line: what comes from outside may be a megabyte.
+// maxLogValue bounds one string in a log line: a value from outside may be a megabyte.
 const maxLogValue = 4 << 10
 
 // NewLogger writes to w from the given level (debug, info, warn, error) on, as "json", as "text",
@@ -50,7 +50,7 @@ func NewLoggerAt(w io.Writer, min slog.Leveler, format string) (*slog.Logger, er
 	return nil, fmt.Errorf("log format %q: want auto, json or text", format)
 }
 
-// tameAttr puts times into UTC, writes durations as text and cuts what is too long.
+// tameAttr puts times into UTC, writes durations as text and cuts long strings.
 func tameAttr(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindTime:

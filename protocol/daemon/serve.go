@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Serve serves srv on l until ctx ends, then stops accepting, gives the requests under way the
-// time of grace to finish, and closes what is left. It closes l in any case. The timeouts and
-// limits of srv are the caller's; a request's context outlives ctx until grace is over.
+// Serve serves srv on l until ctx ends, then stops accepting, gives the requests under way the time
+// of grace to finish, and closes the connections that are left. It closes l in any case. The
+// timeouts and limits of srv are the caller's; a request's context outlives ctx until grace is
+// over.
 func Serve(ctx context.Context, srv *http.Server, l net.Listener, grace time.Duration) error {
 	var wg sync.WaitGroup
 	served := make(chan error, 1)

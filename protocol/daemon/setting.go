@@ -81,7 +81,7 @@ type Setting struct {
 	Name    string // the key of the file
 	Env     string // the environment variable
 	Flag    string // the flag, without dashes
-	Type    string // what a value looks like
+	Type    string // the form of a value
 	Default string // the value that the struct holds
 	Help    string
 	Secret  bool

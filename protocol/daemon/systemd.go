@@ -29,8 +29,8 @@ type supervisor struct {
 	ending atomic.Bool
 }
 
-// run tells systemd until ctx ends: EXTEND_TIMEOUT while the process starts, READY once all
-// checks have passed, WATCHDOG at half of what the unit's WatchdogSec says.
+// run tells systemd until ctx ends: EXTEND_TIMEOUT while the process starts, READY once all checks
+// have passed, WATCHDOG at half of the unit's WatchdogSec.
 func (s *supervisor) run(ctx context.Context, a *Admin) {
 	if s.socket == "" {
 		return

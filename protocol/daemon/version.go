@@ -11,7 +11,7 @@ var version string
 // revision is stamped by the linker likewise, for releases, which are built without the version control's own stamp.
 var revision string
 
-// Build says what a binary was made of.
+// Build describes the origin of a binary.
 type Build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

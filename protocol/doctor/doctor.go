@@ -1,5 +1,5 @@
-// Package doctor looks at what a program needs from its machine and network
-// before it is started, and says what is missing.
+// Package doctor checks the machine and network of a program before it is
+// started, and names anything that is missing.
 package doctor
 
 import (
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check looks at one thing that a program of configuration C needs, and says
-// what it found or what is wrong.
+// Check looks at one thing that a program of configuration C needs, and returns
+// its finding or its fault.
 type Check[C any] struct {
 	Name string
 	Run  func(context.Context, C) (string, error)
@@ -66,8 +66,8 @@ func Names(ctx context.Context, addresses []string) (string, error) {
 // wantedUDPBuffer is what QUIC asks the kernel for, in bytes.
 const wantedUDPBuffer = 7 << 20
 
-// UDP asks for a receive buffer as large as QUIC's and says what the
-// kernel granted. A smaller one is slower, and no fault.
+// UDP asks for a receive buffer as large as QUIC's and reports the size that
+// the kernel granted. A smaller one is slower, and no fault.
 func UDP() (string, error) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -86,7 +86,7 @@ func UDP() (string, error) {
 	if err := raw.Control(func(fd uintptr) { got, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }); err != nil || optErr != nil {
 		return "", errors.Join(err, optErr)
 	}
-	if got/2 < wantedUDPBuffer { // the kernel reports twice what it grants
+	if got/2 < wantedUDPBuffer { // the kernel reports twice the size that it grants
 		return fmt.Sprintf("%d KiB; for full speed set net.core.rmem_max and wmem_max to 7500000", got/2>>10), nil
 	}
 	return fmt.Sprintf("%d KiB", got/2>>10), nil

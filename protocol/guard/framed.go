@@ -39,13 +39,13 @@ func (l framedListener) Accept() (net.Conn, error) {
 	return &framed{Conn: conn, headBy: time.Now().Add(l.patience)}, nil
 }
 
-// What a connection is in the middle of.
+// reading is the part of a request in which a connection stands.
 type reading byte
 
 const (
 	head  reading = iota
 	body          // of a known length
-	blind         // of which nothing is looked at
+	blind         // nothing of it is looked at
 	over          // refused
 )
 
@@ -230,7 +230,7 @@ func (f *framed) headWas() {
 	}
 }
 
-// headEnded decides what comes after a head.
+// headEnded decides how the bytes after a head are read.
 func (f *framed) headEnded() bool {
 	f.headWas()
 	lengths, codings, old := f.lengths, f.codings, f.old

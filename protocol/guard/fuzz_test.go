@@ -27,7 +27,7 @@ func (s *spelled) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// shown is what the server sees of a connection.
+// shown returns the bytes of a connection that the server sees.
 func shown(t *testing.T, data []byte, part int) (out []byte, refused bool) {
 	t.Helper()
 	f := &framed{Conn: &spelled{rest: data, part: part}, headBy: time.Unix(1, 0)}

@@ -1,4 +1,4 @@
-// Package guard keeps what comes from outside from leading a program astray: the
+// Package guard keeps input from outside from leading a program astray: the
 // addresses that people give it, and requests that two servers would read
 // differently.
 //

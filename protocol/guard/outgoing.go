@@ -28,7 +28,7 @@ const (
 )
 
 // RefusedError says why an address is not called. Its text may be shown to
-// whoever gave the address: it tells nothing of what is behind it.
+// whoever gave the address: it tells nothing about the network behind it.
 type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return "address refused: " + e.Reason }
@@ -106,7 +106,7 @@ func (g *Outgoing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections closes what is open and not used.
+// CloseIdleConnections closes the open connections that are not used.
 func (g *Outgoing) CloseIdleConnections() { g.transport.CloseIdleConnections() }
 
 // cappedBody is an answer's body up to the limit.
@@ -249,8 +249,8 @@ func inside(ip netip.Addr) string {
 	return ""
 }
 
-// specials are the rest of what is not the public internet, and what has an
-// IPv4 address packed inside.
+// specials are the remaining ranges outside the public internet, and those that
+// have an IPv4 address packed inside.
 func specials() []netip.Prefix {
 	var prefixes []netip.Prefix
 	for _, text := range []string{

@@ -63,7 +63,7 @@ func TestAddressesInsideAreRefusedWhenDialled(t *testing.T) {
 }
 
 // permitted starts a TLS server and an Outgoing that takes it for
-// https://example.com. What is under test is what it does with the answer.
+// https://example.com. Its handling of the answer is under test.
 func permitted(t *testing.T, handler http.HandlerFunc, o Options) *http.Client {
 	t.Helper()
 	server := httptest.NewTLSServer(handler)
@@ -122,7 +122,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// What the operator permits is called, and nothing else inside.
+// Addresses that the operator permits are called, and nothing else inside.
 func TestTheOperatorPermits(t *testing.T) {
 	g := NewOutgoing(Options{Permit: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}})
 	if err := g.control("tcp", "10.1.2.3:443", nil); err != nil {
