@@ -1,12 +1,12 @@
 // Package api serves the console API under /api/v1 and, outside of /api/, the console itself.
 //
 // One table, in routes.go, says for each route who may use it; [New] refuses a table in which a
-// route says nothing. A request passes these steps, each of which may answer:
+// route names nobody. A request passes these steps, and each may answer:
 //
 //	headers → path → origin → route → media type → token → permission → handler
 //
 // Decisions are made by package access from roles that are at most a few seconds old (see
-// [Authenticator]). What a person may not see answers 404, as if it did not exist. Refusals are
+// [Authenticator]). Things that a person may not see answer 404, as if they did not exist. Refusals are
 // recorded in the audit log, changes are recorded by package accounts in their own transactions.
 //
 // The refresh token travels in a __Host- cookie, which browsers only keep on https and, for
@@ -77,7 +77,8 @@ type Cluster interface {
 	State(ctx context.Context) (ClusterState, error)
 }
 
-// Options are what an API needs. All are required except Heads, TrustedProxies and LoginsPerMinute.
+// Options are the parts and settings of an API. All are required except Heads, TrustedProxies and
+// LoginsPerMinute.
 type Options struct {
 	Accounts      *accounts.Accounts
 	Authenticator *Authenticator
@@ -89,7 +90,7 @@ type Options struct {
 	Cluster       Cluster
 	Postbacks     *deliveries.Ledger
 	Tester        Tester
-	Outgoing      *guard.Outgoing // what may be called from here
+	Outgoing      *guard.Outgoing // for requests to addresses that somebody gave
 	Console       http.Handler    // everything outside of /api/
 	Now           func() time.Time
 	Registerer    prometheus.Registerer
@@ -224,7 +225,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// outside answers what is not the API: the keys with which others can check our access tokens, at the
+// outside answers requests outside of the API: the keys with which others can check our access tokens, at the
 // place where they look for them, and the console.
 func (s *server) outside(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != jwksPath || (r.Method != http.MethodGet && r.Method != http.MethodHead) {

@@ -52,7 +52,7 @@ func (c *clock) advance(d time.Duration) {
 	c.off += d
 }
 
-// reports is a warehouse that keeps what it was asked, and knows one conversion.
+// reports is a warehouse that remembers its last statement, and knows one conversion.
 type reports struct {
 	mu    sync.Mutex
 	last  report.Statement // the main one of the report that was asked for last
@@ -82,7 +82,7 @@ func (r *reports) asks() int {
 // Read answers with a row where a test looks at it, else with none.
 func (r *reports) Read(ctx context.Context, parts ...report.Part) error {
 	if len(parts) == 1 && (strings.HasPrefix(parts[0].SQL, "SELECT 1 FROM event_id_conflicts") || strings.Contains(parts[0].SQL, "changed_hours")) {
-		return nil // what a report finds out first
+		return nil // queries that a report makes before its main one
 	}
 	r.mu.Lock()
 	r.last = parts[0].Statement

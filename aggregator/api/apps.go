@@ -163,7 +163,7 @@ func listSettings(c *call) (any, error) {
 	return pageOf(versions), nil
 }
 
-// settingsBody is a version as it was read, changed. What the server said of it may come along.
+// settingsBody is a version as it was read, changed. The fields that the server adds may come along.
 type settingsBody struct {
 	attribution.Settings
 	From string `json:"valid_from,omitempty"` // ignored
@@ -171,7 +171,7 @@ type settingsBody struct {
 
 	FraudRules []attribution.FraudRule `json:"fraud_rules,omitempty"` // ignored
 
-	// ApplyFrom has the version apply from a past time on, to what is stored since.
+	// ApplyFrom has the version apply from a past time on, to the events stored since.
 	ApplyFrom time.Time `json:"apply_from,omitzero"`
 }
 

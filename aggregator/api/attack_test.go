@@ -153,7 +153,7 @@ func forgedTokens(t *testing.T, s *system) {
 		t.Error("a URL of a token's header was fetched")
 	}
 	c.token = good
-	c.get("me").want(200) // so that the forgeries failed for what was forged
+	c.get("me").want(200) // so that the forgeries failed because they were forged
 	if _, err := s.auth.session(t.Context(), "bearer "+good); err == nil {
 		t.Error("another scheme is accepted")
 	}
@@ -185,7 +185,7 @@ func TestKeysRotate(t *testing.T) {
 	// To just before the end of the period: the next key is known already.
 	left := time.Unix((s.auth.period()+1)*int64(keyLife.Seconds()), 0).Sub(s.clock.now())
 	session := s.session(old)
-	session.Expires = session.Expires.Add(2 * keyLife) // the session is not what is tested
+	session.Expires = session.Expires.Add(2 * keyLife) // the session's end is not tested here
 	s.clock.advance(left - time.Minute)
 	before, _, err := s.auth.issue(session)
 	if err != nil {

@@ -19,7 +19,7 @@ const exportPage = 1000
 // auditFilter are the query parameters that choose entries.
 func auditFilter() []string { return []string{"actor", "action", "outcome", "target", "from", "to"} }
 
-// auditPage reads what is asked of the audit log.
+// auditPage reads the parameters of a query of the audit log.
 func (p parameters) auditPage() (ask postgres.AuditPage, err error) {
 	ask = postgres.AuditPage{Actor: p.get("actor"), Action: p.get("action"), Outcome: p.get("outcome"), Target: p.get("target")}
 	outcomes := []string{"", postgres.Success, postgres.Failure, postgres.Denied}
@@ -122,7 +122,7 @@ func (c *call) auditEntries(ask postgres.AuditPage) ([]postgres.Entry, error) {
 	return c.Accounts.Audit(ctx, ask)
 }
 
-// verifyAudit compares the log with itself and with what is kept of it elsewhere.
+// verifyAudit compares the log with itself and with the copies of its heads elsewhere.
 func verifyAudit(c *call) (any, error) {
 	var heads []postgres.SignedHead
 	if c.Heads != nil {

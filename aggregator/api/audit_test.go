@@ -39,7 +39,7 @@ func TestAuditExport(t *testing.T) {
 	c.get("audit/export?from=yesterday").want(400)
 }
 
-// TestOthersCanCheckOurTokens does what a service would that trusts our tokens.
+// TestOthersCanCheckOurTokens checks a token like a service that trusts our tokens.
 func TestOthersCanCheckOurTokens(t *testing.T) {
 	s := newSystem(t)
 	c := s.owner()

@@ -320,7 +320,7 @@ func (a *Authenticator) verificationKey(token *jwt.Token) (any, error) {
 	return key.private.Public(), nil
 }
 
-// forget drops what is remembered of a person, of everybody if it is empty.
+// forget drops the remembered sessions of a person, of everybody if it is empty.
 func (a *Authenticator) forget(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -16,7 +16,7 @@ func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 func (s *sink) WriteHeader(status int)      { s.status = status }
 
-// BenchmarkKeptRead is what the API does for an authenticated read whose answer is kept, without the
+// BenchmarkKeptRead measures the API at an authenticated read whose answer is kept, without the
 // HTTP server around it. `make bench` measures it with that server, beside a bare handler.
 func BenchmarkKeptRead(b *testing.B) {
 	s := newSystem(b)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// What is kept of answers.
+// Limits of the kept answers.
 const (
 	freshAnswer = time.Second     // an answer is as good as new for so long
 	keepAnswer  = 2 * time.Second // and is given for so long while somebody makes a new one
@@ -79,7 +79,7 @@ func (a *answers) get(key string, answer func() (*keptAnswer, error)) (rawAnswer
 	return raw, err
 }
 
-// keep keeps an answer if there is room for it, and drops those that are too old. What is kept is worth
+// keep keeps an answer if there is room for it, and drops those that are too old. A kept answer is worth
 // a second of queries at most, so when the room is used up all of it is forgotten.
 func (a *answers) keep(key string, answer *keptAnswer) {
 	size := len(key) + len(answer.body)
@@ -114,7 +114,7 @@ func (a *answers) dropLocked(key string) {
 	}
 }
 
-// keyOf is what a request asks. Paths that can be written in more than one way have no key.
+// keyOf is the question of a request as a key. Paths that can be written in more than one way have no key.
 func keyOf(r *http.Request) (key string, ok bool) {
 	if r.URL.RawPath != "" || strings.Contains(r.URL.Path, "%") {
 		return "", false
@@ -122,7 +122,7 @@ func keyOf(r *http.Request) (key string, ok bool) {
 	return r.URL.Path + "?" + r.URL.RawQuery, true
 }
 
-// read runs the route, or takes what it answered a moment ago.
+// read runs the route, or takes its answer of a moment ago.
 func (c *call) read() (any, error) {
 	if !c.route.keep {
 		return c.route.handle(c)
@@ -130,7 +130,7 @@ func (c *call) read() (any, error) {
 	return c.kept()
 }
 
-// kept runs a route whose answers are kept, or takes what it answered a moment ago. The narrowing of
+// kept runs a route whose answers are kept, or takes its answer of a moment ago. The narrowing of
 // whoever asks is part of the key; that they may ask at all was decided before.
 func (c *call) kept() (any, error) {
 	app := c.param("app")

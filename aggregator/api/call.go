@@ -340,7 +340,7 @@ func (c *call) recordRefusal(reason string) {
 	c.metrics.refused.WithLabelValues(reason, audited).Inc()
 }
 
-// ledger bounds what anybody can write into the audit log, and counts what it kept out.
+// ledger bounds the entries that anybody can cause in the audit log, and counts those it kept out.
 type ledger struct {
 	bucket *rate.Limiter
 	folded atomic.Int64 // since the last entry
@@ -399,7 +399,7 @@ func (c *call) finish() {
 	c.log(c.id, c.route, c.status, took, c.session.User.ID)
 }
 
-// log says what was answered, to whoever wants to see that much.
+// log writes the status of an answer at the debug level.
 func (s *server) log(id string, r *route, status int, took time.Duration, user string) {
 	if s.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		s.Logger.Debug("request", "request_id", id, "route", r.name(), "status", status, "duration", took, "user", user)

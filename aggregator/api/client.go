@@ -27,7 +27,7 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) string {
 				return address.String()
 			}
 			next, ok := hop(hops[j])
-			if !ok { // a proxy of ours wrote what cannot be read: it is the nearest that is known
+			if !ok { // a proxy of ours wrote an unreadable hop: it is the nearest that is known
 				return address.String()
 			}
 			address = next

@@ -7,7 +7,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
-// Evidence is what is stored besides what was credited.
+// Evidence is the stored data besides the credited touches.
 type Evidence interface {
 	// Around tells what there is around a conversion of an app and was not credited.
 	Around(ctx context.Context, app, conversion string) (report.Surroundings, error)
@@ -28,7 +28,7 @@ func evidenceRoutes() []route {
 	}
 }
 
-// aroundConversion shows what a person met, which is not for those who see only some sources of it.
+// aroundConversion shows touches of any source, which are not for those who see only some sources.
 func aroundConversion(c *call) (any, error) {
 	q, err := c.question()
 	if err != nil {

@@ -47,8 +47,8 @@ func (c *call) wantsCSV(p parameters) (bool, error) {
 	return false, nil
 }
 
-// export answers with a table. That somebody took it is an entry of the audit log, with what was
-// asked and how many rows left; without the entry nothing leaves.
+// export answers with a table. That somebody took it is an entry of the audit log, with the
+// question and how many rows left; without the entry nothing leaves.
 func (c *call) export(answer tabular) (any, error) {
 	p, err := c.query()
 	if err != nil {

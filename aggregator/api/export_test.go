@@ -13,7 +13,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
-// Whoever takes a table away leaves an entry of what it was, or does not get it.
+// Whoever takes a table away leaves an entry that describes it, or does not get it.
 func TestExportsAreBoundedAndAudited(t *testing.T) {
 	s := newSystem(t)
 	c := s.owner()
@@ -66,7 +66,7 @@ func TestRefusalsFold(t *testing.T) {
 	}
 }
 
-// recordedRefusals counts the entries of refusals, and what they tell of others.
+// recordedRefusals counts the entries of refusals, and the other refusals that they count.
 func (s *system) recordedRefusals() (recorded, folded int) {
 	s.t.Helper()
 	entries, err := s.accounts.Audit(s.t.Context(), postgres.AuditPage{Limit: 10_000, Action: "access.denied"})

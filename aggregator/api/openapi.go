@@ -22,8 +22,8 @@ func Document() ([]byte, error) { return document(routes()) }
 // object is a JSON object of the document.
 type object = map[string]any
 
-// document writes the OpenAPI 3.1 description of the table. It is made from what the server runs, so
-// it cannot fall behind it.
+// document writes the OpenAPI 3.1 description of the table. It is made from the table that the server
+// runs, so it cannot fall behind it.
 func document(table []route) ([]byte, error) {
 	schemas := newSchemas()
 	paths := object{}

@@ -65,7 +65,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 	}
 }
 
-// changeSettingsWalk refuses what is incomplete or unknown, and applies settings from a past time.
+// changeSettingsWalk has incomplete or unknown settings refused, and applies settings from a past time.
 func changeSettingsWalk(c *client, at string) {
 	var settings map[string]any
 	c.get(at + "/attribution").want(200).decode(&settings)
@@ -240,7 +240,7 @@ func firstLines(err error) string {
 	return strings.Join(lines[:min(len(lines), 5)], "\n")
 }
 
-// walkReports asks what the pages of campaigns and costs ask, rightly and wrongly.
+// walkReports asks the questions of the pages of campaigns and costs, rightly and wrongly.
 func (c *client) walkReports(at string) {
 	c.get(at + "/reports/performance?group_by=media_source,sub1,day&models=all&compare=year&filter=media_source:a,b&filter=country:!DE&sort=-roas&metrics=roas,cost").want(200)
 	for _, bad := range []string{"group_by=payload", "metrics=luck", "sort=luck", "compare=never", "filter=luck:1", "filter=media_source", "cursor=!",

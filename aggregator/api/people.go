@@ -21,7 +21,7 @@ type newRole struct {
 	roleBody
 }
 
-// roleBody is what can be changed of a role.
+// roleBody holds the fields of a role that can be changed.
 type roleBody struct {
 	Description string              `json:"description,omitempty"`
 	Permissions []access.Permission `json:"permissions"`

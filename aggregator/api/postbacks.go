@@ -14,7 +14,7 @@ type Tester interface {
 	Test(ctx context.Context, p deliveries.Postback) (deliveries.Tested, error)
 }
 
-// readyMade is what a postback can be made of.
+// readyMade lists the templates and macros that postbacks are made with.
 type readyMade struct {
 	Templates []postback.Ready `json:"templates"`
 	Macros    []macroItem      `json:"macros"`

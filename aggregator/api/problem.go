@@ -78,7 +78,7 @@ func errTooLarge() *problem {
 	return refusal(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB.")
 }
 
-// problemOf turns what a handler returned into an answer. Whatever is not known to be meant for the
+// problemOf turns the error of a handler into an answer. Whatever is not known to be meant for the
 // person who asked becomes an internal error.
 func problemOf(err error) *problem {
 	var known *problem

@@ -11,7 +11,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// callbackPath is where the provider sends browsers back to. It is what has to be registered there.
+// callbackPath is where the provider sends browsers back to. It has to be registered there.
 const callbackPath = base + "auth/oidc/callback"
 
 // providerSettings are what people see of the provider.
@@ -52,7 +52,7 @@ func changeProvider(c *call) (any, error) {
 	return answerOf(providerSettings{Provider: &p, CallbackPath: callbackPath}, err)
 }
 
-// whyNoProvider says what is wrong without repeating what came from an address that somebody chose.
+// whyNoProvider names the fault without repeating any text from an address that somebody chose.
 func whyNoProvider(err error) string {
 	var other *goidc.IssuerMismatchError
 	var failed *oidc.Error

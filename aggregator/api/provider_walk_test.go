@@ -180,7 +180,7 @@ func (c *client) setCookies(cookies ...*http.Cookie) {
 	c.http.Jar.SetCookies(u, cookies)
 }
 
-// enrol gives the person a second factor, and returns recovery codes, each of which counts once.
+// enrol gives the person a second factor, and returns recovery codes that count once each.
 func (c *client) enrol() []string {
 	c.t.Helper()
 	var made people.TOTPSecret

@@ -168,7 +168,7 @@ func providerCallback(c *call) (any, error) {
 	return c.enterVouched(p, who, returnTo)
 }
 
-// enterVouched opens the session of whom the provider vouches for, if they may log in.
+// enterVouched opens a session for the person that the provider vouches for, if they may log in.
 func (c *call) enterVouched(p people.Provider, who oidc.Identity, returnTo string) (any, error) {
 	waiting := oidc.NewAttempt()
 	session, refresh, err := c.Accounts.Logins.LoginIdentity(c.ctx, people.IdentityLogin{

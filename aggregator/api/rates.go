@@ -77,7 +77,7 @@ func putRates(c *call) (any, error) {
 	return ratesAnswer{len(body.Rates)}, nil
 }
 
-// rates looks up what a valid question that names a currency converts with.
+// rates looks up the rates for a valid question that names a currency.
 func (c *call) rates(q *report.Query) error {
 	if q.Currency == "" {
 		return nil

@@ -10,7 +10,7 @@ import (
 // common are the parameters of nearly every report.
 const common = "from to tz filter fraud"
 
-// with lists parameters, those of which are more than a word apart.
+// with lists parameters; one text may hold several of them.
 func with(lists ...string) []string { return strings.Fields(strings.Join(lists, " ")) }
 
 // converting has the money of a report converted to the app's currency if none is named.

@@ -14,7 +14,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 )
 
-// What a range is when nothing was said: the last 30 days, and a little more for clocks that run ahead.
+// The range of a question without one: the last 30 days, and a little more for clocks that run ahead.
 const (
 	defaultRange = 30 * 24 * time.Hour
 	defaultAhead = 5 * time.Minute
@@ -25,7 +25,7 @@ const (
 // repeated are the parameters that can be given more than once.
 func repeated() []string { return []string{"filter", "step"} }
 
-// parameters are the query of a request, of which only the route's own names are left.
+// parameters are the query of a request, which has only names that the route knows.
 type parameters struct{ values url.Values }
 
 // query reads the query string. A name that the route does not know, or one given twice, is refused.
@@ -91,7 +91,7 @@ func (p parameters) span(now time.Time, zone *time.Location) (from, to time.Time
 	return from, to, nil
 }
 
-// asks is the line of a report: what it is called, what it tells, how it is answered,
+// asks is the line of a report: its path, its summary, the function that answers,
 // and the parameters that it takes.
 func asks[T any](path, summary string, answer func(context.Context, report.Store, report.Query) (T, error), query string) route {
 	var reply T
@@ -106,7 +106,7 @@ func asks[T any](path, summary string, answer func(context.Context, report.Store
 		query: with(query), reply: reply}
 }
 
-// question makes a valid report query of the request: the app of the path, the range, what was asked,
+// question makes a valid report query of the request: the app of the path, the range, the other parameters,
 // and the narrowing of whoever asks, as the route table decided it.
 func (c *call) question() (report.Query, error) {
 	p, err := c.query()
@@ -169,7 +169,7 @@ func (c *call) narrowed() report.Query {
 	return report.Query{App: app, Apps: report.Apps{IDs: []string{app}}, MediaSources: c.filter.MediaSources, Countries: c.filter.Countries}
 }
 
-// choices reads what is one of several words.
+// choices reads the parameters that take one of several words.
 func (p parameters) choices(q *report.Query) error {
 	switch p.get("fraud") {
 	case "", "gross":

@@ -16,14 +16,14 @@ import (
 // rule says who may use a route. The zero rule is no rule, and stops the server from starting.
 type rule struct {
 	public     bool // anybody
-	own        bool // whoever is logged in: it shows and changes only what is theirs
+	own        bool // whoever is logged in: it shows and changes only their own things
 	tokens     bool // an own route that API tokens may use too
 	anywhere   bool // whoever has the permission for at least one app; the handler shows only those
 	permission access.Permission
 	part       part
 }
 
-// part says what a route of an app does for those who see the app only in part, because every
+// part says how a route of an app treats those who see the app only in part, because every
 // assignment that gives them the permission is narrowed to media sources or countries. This is the one
 // place where it is decided, before anything is read.
 type part int
@@ -165,7 +165,7 @@ type page[T any] struct {
 
 func pageOf[T any](data []T) page[T] { return page[T]{Data: append([]T{}, data...)} }
 
-// routes is the table: what there is, who may use it, and what does it.
+// routes is the table: the routes, who may use each, and its handler.
 func routes() []route {
 	var table []route
 	for _, part := range [][]route{accountRoutes(), appRoutes(), kept(reportRoutes()), eventRoutes(), viewRoutes(), rateRoutes(), runRoutes(), evidenceRoutes(), erasureRoutes(),

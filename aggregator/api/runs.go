@@ -20,7 +20,7 @@ import (
 type Studies interface {
 	// Preview tells what settings would do to the conversions of a range, and stores nothing.
 	Preview(ctx context.Context, app string, settings attribution.Settings, from, to int64) (report.EffectResult, error)
-	// Forget removes what a what-if run has stored.
+	// Forget removes the stored results of a what-if run.
 	Forget(ctx context.Context, app, run string) error
 }
 
@@ -105,7 +105,7 @@ func startLearning(c *call) (any, error) {
 type whatIfBody struct {
 	rangeBody
 	Name     string          `json:"name"`
-	Settings json.RawMessage `json:"settings"` // what it leaves out is as the app has it
+	Settings json.RawMessage `json:"settings"` // fields that it leaves out are as the app has them
 }
 
 func startWhatIf(c *call) (any, error) {
@@ -250,8 +250,8 @@ func deleteRun(kind string) func(*call) (any, error) {
 	}
 }
 
-// learnedIn returns what a run has learned, as a report's answer under a model, and the question that it
-// was an answer to.
+// learnedIn returns the models that a run has learned, as a report's answers, and the question that they
+// answer.
 func (c *call) learnedIn(id string, q report.Query) (map[string]*report.AttributionResult, report.Query, error) {
 	if len(q.MediaSources)+len(q.Countries) > 0 {
 		return nil, q, errInPart()

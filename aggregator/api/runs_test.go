@@ -43,7 +43,7 @@ func TestRunsBelongToWhoOrderedThem(t *testing.T) {
 	}
 }
 
-// What is computed is about the whole app, and an erasure names a person.
+// Results of runs are about the whole app, and an erasure names a person.
 func TestRunsAreSeenByWhoMaySeeAllOfThem(t *testing.T) {
 	s := newSystem(t)
 	owner := s.owner()

@@ -14,7 +14,7 @@ import (
 // and on no domain, so no other host and no plain http can set or read it.
 const refreshCookie = "__Host-unmogrowp_refresh"
 
-// maxCredential bounds what is worth hashing, in bytes.
+// maxCredential bounds the credentials worth hashing, in bytes.
 const maxCredential = 1024
 
 type loginBody struct {
@@ -23,7 +23,7 @@ type loginBody struct {
 	TOTP     string `json:"totp,omitempty"`
 }
 
-// person is whoever is logged in, with what they may do somewhere.
+// person is whoever is logged in, with the permissions that they have somewhere.
 type person struct {
 	ID          string              `json:"id"`
 	Email       string              `json:"email"`

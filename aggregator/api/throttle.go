@@ -41,7 +41,7 @@ func giveBack(bucket *rate.Limiter, now time.Time) { bucket.AllowN(now, -1) }
 
 // origin is an account as it is tried from one network.
 type origin struct {
-	account [sha256.Size]byte // digest of what was typed, which may be a password typed in the wrong field
+	account [sha256.Size]byte // digest of the typed name, which may be a password typed in the wrong field
 	network netip.Prefix
 }
 
@@ -149,7 +149,7 @@ func (t *throttle) undo(o origin, now time.Time) {
 	}
 }
 
-// makeRoomForFailure forgets what is old, and everything if that frees little: an attacker with so many
+// makeRoomForFailure forgets old failures, and everything if that frees little: an attacker with so many
 // networks is not slowed down by remembering them, and must not have us look through them each time.
 func (t *throttle) makeRoomForFailure(now time.Time) {
 	if len(t.failed) < maxRemembered {
