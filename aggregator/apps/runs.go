@@ -272,8 +272,8 @@ func (a *Runs) ReleaseRun(ctx context.Context, job Job) error {
 const longestPostponed = 10 * time.Minute
 
 // PostponeRun has a run that could not be done now tried again after a pause, which is four times as long
-// each time: what it needs may be away for minutes. An erasure is tried until it is done: nobody would
-// know that it has to be ordered again.
+// each time: something that it needs may be away for minutes. An erasure is tried until it is done: nobody
+// would know that it has to be ordered again.
 func (a *Runs) PostponeRun(ctx context.Context, job Job, pause time.Duration) error {
 	done, err := a.pool.Exec(ctx, `UPDATE runs SET epoch = epoch + 1, attempts = CASE WHEN kind = $5 THEN least(attempts, $6 - 1) ELSE attempts END,
 			lease_until = clock_timestamp() + least($3::bigint * power(4, attempts - 1), $4::bigint) * interval '1 millisecond'

@@ -103,7 +103,7 @@ func scanVersion(row pgx.CollectableRow, first ...any) (v SettingsVersion, err e
 		return v, err
 	}
 	v.From = v.From.UTC()
-	v.Settings = attribution.Default() // for what a version of before does not say
+	v.Settings = attribution.Default() // for fields that an older version does not have
 	v.ConversionEvents = nil
 	if err := json.Unmarshal(text, &v.Settings); err != nil {
 		return v, fmt.Errorf("decode settings: %w", err)
@@ -130,8 +130,8 @@ func (a *Apps) PutSettings(ctx context.Context, app string, s attribution.Settin
 // earliestSettings is the earliest time that settings can apply from: no event is older.
 var earliestSettings = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ApplySettings is PutSettings for a version that applies from a past time on: what was stored
-// since is derived and attributed again by it. The zero time is now. The audit log says from when.
+// ApplySettings is PutSettings for a version that applies from a past time on: the events stored
+// since are derived and attributed again by it. The zero time is now. The audit log says from when.
 func (a *Apps) ApplySettings(ctx context.Context, app string, s attribution.Settings, from time.Time) (SettingsVersion, error) {
 	var version SettingsVersion
 	err := a.pool.Change(ctx, "change settings of app", func(tx pgx.Tx) error {

@@ -127,7 +127,7 @@ func (a *Apps) Aliases(ctx context.Context, app string) (map[string]string, erro
 	return list, postgres.Wrap("read aliases", err)
 }
 
-// PutAliases replaces the aliases of an app. What is stored of events does not change.
+// PutAliases replaces the aliases of an app. Stored events do not change.
 func (a *Apps) PutAliases(ctx context.Context, app string, aliases map[string]string) (map[string]string, error) {
 	if len(aliases) > maxAliases {
 		return nil, postgres.Invalid("there are more than %d aliases", maxAliases)

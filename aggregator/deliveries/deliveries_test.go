@@ -145,7 +145,7 @@ func running(t *testing.T, c *Courier) (stop func()) {
 type receiver struct {
 	*httptest.Server
 	mu        sync.Mutex
-	effective map[string]string // by delivery: what it was
+	effective map[string]string // by delivery: its request
 	tries     int
 	answer    func(n int, r *http.Request) int
 }

@@ -147,7 +147,7 @@ func person(f *postback.Fact, payload []byte) {
 	f.Platform = platform(message.Context.OS.Name, message.Context.Device.Type)
 }
 
-// platform is the word of the reports for what a message names as system or device.
+// platform is the word of the reports for the system or device that a message names.
 func platform(names ...string) string {
 	for _, name := range names {
 		switch name = strings.ToLower(name); {

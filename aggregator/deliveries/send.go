@@ -120,8 +120,8 @@ type shownRequest struct {
 	digest string
 }
 
-// request returns what to send: what the first try has fixed, or for the first try the conversion as it
-// is attributed now. Instead it may return the outcome of a delivery that is not sent.
+// request returns the request to send: the one that the first try has fixed, or for the first try the
+// conversion as it is attributed now. Instead it may return the outcome of a delivery that is not sent.
 func (c *Courier) request(ctx context.Context, d Due, p *Postback) (postback.Request, shownRequest, *Outcome) {
 	var fixed struct{ Sent, Shown postback.Request }
 	later := func(err error) *Outcome {

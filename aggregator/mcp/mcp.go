@@ -1,6 +1,6 @@
-// Package mcp lets assistants ask what the console's API answers, by the Model Context Protocol
+// Package mcp lets assistants put questions to the console's API, by the Model Context Protocol
 // (https://modelcontextprotocol.io/specification). Every tool is one question of the API, asked with the
-// caller's own API token: what they may see, and how their view is narrowed, is decided there and
+// caller's own API token: their permissions, and how their view is narrowed, are decided there and
 // nowhere here. Nothing can be changed through it.
 package mcp
 
@@ -17,7 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// maxAnswer bounds what a tool gives to a model, in bytes: more is a question asked too widely.
+// maxAnswer bounds an answer to a model, in bytes: more is a question asked too widely.
 const maxAnswer = 200 << 10
 
 // maxRequest bounds a request of a client, in bytes.
@@ -44,7 +44,7 @@ func NewServer(api API, version string) *mcp.Server {
 	return server
 }
 
-// instructions are what a model should know before it calls a tool.
+// instructions tell a model about the tools before it calls one.
 const instructions = `UnMoGrowP says which clicks, impressions and visits led to installs and purchases.
 Begin with list_apps: every other tool wants an app id. Then performance answers most questions
 (spend, installs, revenue, ROAS by campaign); compare_models says whether another attribution model would

@@ -13,7 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// asked is an API that remembers what it was asked.
+// asked is an API that remembers its questions.
 type asked struct {
 	questions []Question
 	answer    string

@@ -69,7 +69,7 @@ func printAgents(w io.Writer, agents []agents.Agent) error {
 	return table.Flush()
 }
 
-// replayCommand has agents send again what they keep, after ClickHouse was restored
+// replayCommand has agents send their kept events again, after ClickHouse was restored
 // from a backup.
 func replayCommand() *cobra.Command {
 	var since, id string

@@ -28,13 +28,13 @@ func withAssistants(api http.Handler) http.Handler {
 	})
 }
 
-// assistantConfig is what the command mcp needs.
+// assistantConfig is the configuration of the command mcp.
 type assistantConfig struct {
 	Console  string        `config:"console" help:"address of the console, such as https://console.example.com"`
 	APIToken daemon.Secret `config:"api_token" help:"API token of the person or the service account whose view the assistant gets"`
 }
 
-// Validate reports what is missing.
+// Validate reports missing settings.
 func (c *assistantConfig) Validate() error {
 	var errs []error
 	if c.Console == "" {

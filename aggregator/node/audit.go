@@ -20,7 +20,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// How often the end of the audit log is signed: what is cut off within that time is not found out.
+// How often the end of the audit log is signed: entries that are cut off within that time go unnoticed.
 const (
 	signEvery  = time.Minute
 	signLease  = "audit-head"

@@ -19,7 +19,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
-// TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies is what the file of heads is for: whoever owns
+// TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies is the reason for the file of heads: whoever owns
 // the database can make a shorter log that is whole in itself.
 func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 	ctx, dsn := t.Context(), childtest.Postgres(t)
@@ -78,7 +78,7 @@ func TestALogThatWasCutOffWithItsSignaturesIsFoundByTheCopies(t *testing.T) {
 			t.Errorf("verification with the copies in %s = %v, %s", name, err, &out)
 		}
 	}
-	// Whoever goes on writing after the cut is found out too: what was signed is not what is there.
+	// Whoever goes on writing after the cut is found out too: the signed entries are not those in the log.
 	for range 20 {
 		if err := a.Record(ctx, "forged", postgres.Success, "x", "", nil); err != nil {
 			t.Fatal(err)

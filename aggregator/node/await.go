@@ -13,7 +13,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// What an aggregator is fit for, for /readyz?for=….
+// The purposes that /readyz?for=… asks about.
 const (
 	purposeIntake  = "intake"  // storing what agents send
 	purposeConsole = "console" // people and their programs
@@ -46,7 +46,7 @@ func (n *Node) awaitDatabases(ctx context.Context) error {
 	}
 }
 
-// reached is the readiness check of a start: what it waits for.
+// reached is the readiness check of a start: it fails with the reason for waiting.
 func (n *Node) reached(context.Context) error {
 	if err := n.reason.Load(); err != nil {
 		return *err

@@ -21,8 +21,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// TestANodeWaitsForItsDatabases starts a node while Postgres is away. It lives, says what it waits
-// for, and serves as soon as the database is there.
+// TestANodeWaitsForItsDatabases starts a node while Postgres is away. It lives, says why it
+// waits, and serves as soon as the database is there.
 func TestANodeWaitsForItsDatabases(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

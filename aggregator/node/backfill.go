@@ -151,7 +151,7 @@ func backfillCommand() *cobra.Command {
 	var name, file string
 	var second bool
 	cmd := onStored("backfill", "attribute a range again, or under other settings as a named what-if", func(ctx context.Context, std daemon.Streams, s *stored) error {
-		tuneMemory(std, 2*int64(DefaultConfig().IntakeMemory)) // for its pages are larger than what a node takes together
+		tuneMemory(std, 2*int64(DefaultConfig().IntakeMemory)) // for its pages are larger than the batches of a node
 		span, err := flags.span(backfillPage)
 		if err == nil {
 			err = s.known(span.App)

@@ -21,7 +21,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// Commands gives the aggregator's root command what it can do.
+// Commands gives the aggregator's root command its settings and subcommands.
 func Commands(root *cobra.Command) {
 	root.Short = "Store, attribute and show what agents collect"
 	config := DefaultConfig()
@@ -70,7 +70,7 @@ func openapiCommand() *cobra.Command {
 }
 
 // tuneMemory lets the collector wait, but not beyond four times what blocks under way may take: the rest is
-// what they become on their way to ClickHouse. What the operator says in the environment wins.
+// their forms on the way to ClickHouse. Settings of the operator in the environment win.
 func tuneMemory(std daemon.Streams, intake int64) {
 	if v, _ := std.Getenv("GOMEMLIMIT"); v == "" {
 		debug.SetMemoryLimit(4 * intake)

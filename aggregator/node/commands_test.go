@@ -35,7 +35,7 @@ func (l *commandLine) run(args ...string) (string, int) {
 	return out.String(), code
 }
 
-// must runs a command that has to succeed, and returns what it printed.
+// must runs a command that has to succeed, and returns its output.
 func (l *commandLine) must(args ...string) string {
 	l.t.Helper()
 	out, code := l.run(args...)

@@ -139,7 +139,7 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 	return list, errors.Join(errs...)
 }
 
-// masterKeys are the key that seals, and others that what is stored may be sealed under.
+// masterKeys are the key that seals, and others that stored secrets may be sealed under.
 func (c *Config) masterKeys() (keys [][]byte, err error) {
 	separated := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 	for text := range strings.FieldsFuncSeq(string(c.MasterKey), separated) {

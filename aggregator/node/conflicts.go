@@ -21,14 +21,14 @@ const (
 	conflictsPause  = 50               // a search waits as many times as long as the last one took: it takes 2 % of the time,
 	conflictsWait   = 3 * time.Minute  // except under load, where a conflict must be told within five minutes all the same
 	conflictsMargin = 2 * time.Minute  // longer than an insert takes
-	conflictsSlice  = 10 * time.Minute // of what was stored, searched together
+	conflictsSlice  = 10 * time.Minute // of stored events, searched together
 	conflictsStart  = 24 * time.Hour   // a first search goes no further back
 	conflictsLease  = 10 * time.Minute
 )
 
 // finder records message ids that were used for several contents, on one node at a
-// time, some minutes after they came. Where the content that counts is not what a
-// touch or a conversion was made of, that goes.
+// time, some minutes after they came. A touch or a conversion that was made of another
+// content than the one that counts goes.
 type finder struct {
 	warehouse *warehouse.Warehouse
 	leases    lease.Store
@@ -62,7 +62,7 @@ func untilNextSearch(took time.Duration) time.Duration {
 	return min(max(conflictsEvery, conflictsPause*took), conflictsWait)
 }
 
-// search looks through what was stored since the watermark, and moves it.
+// search looks through the events stored since the watermark, and moves it.
 func (f *finder) search(ctx context.Context) error {
 	job := lease.Job{Store: f.leases, Name: conflictsName, Owner: f.owner, TTL: conflictsLease}
 	return job.Do(ctx, func(ctx context.Context, turn lease.Turn) error {

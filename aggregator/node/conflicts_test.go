@@ -39,7 +39,7 @@ func databases(t *testing.T) (*accounts.Accounts, *warehouse.Warehouse) {
 }
 
 // TestOneContentOfAnIdCountsWhateverItStates sends a page view and an order under one
-// message id, a click and a search under another, in both orders of arrival: what was
+// message id, a click and a search under another, in both orders of arrival: the content
 // received first counts, and nothing is left of the rest.
 func TestOneContentOfAnIdCountsWhateverItStates(t *testing.T) {
 	a, w := databases(t)

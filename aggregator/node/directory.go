@@ -24,8 +24,8 @@ import (
 // every change of settings.
 const revokedEvery = 4 * time.Second
 
-// directory is what this node knows of Postgres without asking: what agents
-// are told, the attribution settings of every app, and who is revoked. While
+// directory is this node's copy of data in Postgres, known without asking: the settings
+// that agents are told, the attribution settings of every app, and who is revoked. While
 // Postgres is away the last knowledge stands, so ingestion goes on.
 type directory struct {
 	accounts *accounts.Accounts
@@ -216,7 +216,7 @@ func (d *directory) At(app string, ms int64) *attribution.Settings {
 // Versions are the settings of every app and a channel that is closed when they
 // may have changed.
 func (d *directory) Versions() (map[string][]recompute.Version, <-chan struct{}) {
-	changed := d.Changed() // before they are read: what comes between is a change
+	changed := d.Changed() // before they are read: a version that comes between is a change
 	all := make(map[string][]recompute.Version)
 	for app, list := range d.known.Load().apps {
 		for i := range list {

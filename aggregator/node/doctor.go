@@ -14,13 +14,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/doctor"
 )
 
-// Bounds of what the doctor finds good enough.
+// Bounds of the doctor's checks.
 const (
 	maxClockSkew = 2 * time.Second
 	wantedFiles  = 4096
 )
 
-// doctorCommand checks what an aggregator needs: its settings, databases and machine.
+// doctorCommand checks the needs of an aggregator: its settings, databases and machine.
 func doctorCommand() *cobra.Command {
 	config := DefaultConfig()
 	return daemon.Command("doctor", "check what the aggregator needs from its databases and this machine", &config, func(ctx context.Context, std daemon.Streams, _ []string) error {

@@ -24,8 +24,8 @@ type eraser struct {
 	waits      []time.Duration // before each removal
 }
 
-// erasureWaits are until the run has noted whom it erases, and until what was
-// being stored when the tombstones were set has been.
+// erasureWaits are until the run has noted whom it erases, and until the inserts that
+// were under way when the tombstones were set have ended.
 func erasureWaits() []time.Duration {
 	return []time.Duration{5 * time.Second, warehouse.MaxInsertTime}
 }
@@ -39,11 +39,11 @@ type erasureResult struct {
 // maxReached bounds the keys that a run notes; what reaches further is left to the reconciler.
 const maxReached = 10_000
 
-// erasing is what a run notes of itself before anything is gone: afterwards no link tells whom it means, and
-// no row whose results shared something with what went.
+// erasing is a run's note of itself before anything is gone: afterwards no link tells whom it means, and
+// no row whose results shared something with the rows that went.
 type erasing struct {
 	Keys    []string `json:"keys"`
-	Reached []string `json:"reached,omitempty"` // match keys of what goes
+	Reached []string `json:"reached,omitempty"` // match keys of the rows that go
 	From    int64    `json:"from"`              // no conversion before it shared anything
 }
 
@@ -73,7 +73,7 @@ func (e *erasing) note(facts *attribution.Facts) {
 	}
 }
 
-// begin reads what a run noted before, or finds out whom it means.
+// begin reads the run's earlier note, or finds out whom it means.
 func (x eraser) begin(ctx context.Context, job apps.Job) (e erasing, err error) {
 	var who struct {
 		Key string `json:"key"`
@@ -92,8 +92,8 @@ func (x eraser) begin(ctx context.Context, job apps.Job) (e erasing, err error) 
 	return e, json.Unmarshal([]byte(job.Mark), &e)
 }
 
-// erase removes a person: what names the id, or another id that is only theirs,
-// and was received before the erasure was ordered. What it means and reaches is noted
+// erase removes a person: the rows that name the id, or another id that is only theirs,
+// and were received before the erasure was ordered. The ids and keys that it reaches are noted
 // first. Where a run was broken off, everything that it had noted is attributed anew.
 func (x eraser) erase(ctx context.Context, job apps.Job, progress runs.Progress) (any, error) {
 	e, err := x.begin(ctx, job)

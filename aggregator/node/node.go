@@ -77,7 +77,7 @@ type Node struct {
 }
 
 // New opens the databases and wires the parts, downstream first. On an error
-// it closes what it opened.
+// it closes the parts that it opened.
 func New(ctx context.Context, o Options) (*Node, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -197,7 +197,7 @@ func migrate(ctx context.Context, a *accounts.Accounts, w *warehouse.Warehouse) 
 	return w.Migrate(ctx)
 }
 
-// membership joins the other aggregators and reads what this node must know.
+// membership joins the other aggregators, and opens the directory and the certificate authority.
 func (n *Node) membership(ctx context.Context) error {
 	c := &n.o.Config
 	key, err := n.accounts.Secret(ctx, "gossip", randomKey)
@@ -356,7 +356,7 @@ func (n *Node) AgentsAddr() net.Addr { return n.o.Agents.LocalAddr() }
 func (n *Node) GossipAddr() string { return n.cluster.Address() }
 
 // Run serves until ctx ends, then stops in order: agents are sent elsewhere and
-// what has arrived is stored, the API ends its requests, the databases close.
+// blocks that have arrived are stored, the API ends its requests, the databases close.
 func (n *Node) Run(ctx context.Context) error {
 	group := daemon.Group{Admin: n.admin, Log: n.o.Log, StopTimeout: 30 * time.Second, DrainDelay: n.o.Config.ShutdownGrace}
 	group.Add("vitals", n.vitals)

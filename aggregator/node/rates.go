@@ -58,8 +58,8 @@ func readRates(file string, in io.Reader) ([]report.Rate, error) {
 	return report.ParseRates(text)
 }
 
-// importRates stores the rates in transactions of their own, each with its audit entry. What is broken
-// off can be done again.
+// importRates stores the rates in transactions of their own, each with its audit entry. An import that was
+// broken off can be done again.
 func importRates(ctx context.Context, out io.Writer, a *accounts.Accounts, list []report.Rate) error {
 	for chunk := range slices.Chunk(list, apps.MaxRates) {
 		rates := make([]apps.Rate, len(chunk))

@@ -105,7 +105,7 @@ func (n *Node) noticeRestore(ctx context.Context) error {
 }
 
 // unknownEntries reports whether there is a copy of a head of the audit log that is newer than the log, and
-// than what the last restore told of.
+// than the entries that the last restore told of.
 func (s *stored) unknownEntries(ctx context.Context) (bool, error) {
 	heads, err := copiedHeads(s.warehouse)(ctx)
 	if err != nil || len(heads) == 0 {

@@ -13,7 +13,7 @@ import (
 
 // TestARestoredPostgresIsNoticedOnce: ClickHouse has a head of the audit log that Postgres does not know,
 // and results under settings that are lost. After it the log verifies, with its gap, and agents and results
-// go by what was restored.
+// go by the restored data.
 func TestARestoredPostgresIsNoticedOnce(t *testing.T) {
 	store, err := warehouse.Open(t.Context(), warehouse.Options{DSN: childtest.ClickHouse(t)})
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	clusterTimeout   = 10 * time.Second
 )
 
-// serveCluster tells, on the admin listener, what the console's API tells of the cluster.
+// serveCluster gives, on the admin listener, the console API's view of the cluster.
 func (n *Node) serveCluster(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), clusterTimeout)
 	defer cancel()

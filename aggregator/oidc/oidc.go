@@ -3,7 +3,7 @@
 //
 //	Begin ──► browser ──► provider ──► browser ──► Finish ──► who it is
 //
-// The provider is not trusted beyond what an owner configured: what it answers is bounded in bytes and
+// The provider is not trusted beyond the configuration of an owner: its answers are bounded in bytes and
 // time, it is reached at no address that a provider cannot have, and an ID token counts only if it is
 // signed with a public key of the provider, by it, for us, for this attempt, and has not expired.
 //
@@ -30,7 +30,7 @@ import (
 // Bounds on a provider's answers.
 const (
 	maxAnswer     = 256 << 10 // bytes of a document, a key set or a token answer
-	maxClaim      = 2048      // bytes of what is kept of a person, and of a code
+	maxClaim      = 2048      // bytes of each kept claim of a person, and of a code
 	answerTimeout = 5 * time.Second
 	flowTimeout   = 12 * time.Second // of everything that one login asks
 	maxAtOnce     = 8                // logins that talk to the provider
@@ -43,7 +43,7 @@ const (
 	Unavailable = "provider_unavailable" // down, slow, or not answering as the standard says
 	Busy        = "busy"
 	CodeRefused = "code_refused"  // the provider does not take the code, or does not know us
-	BadToken    = "token_invalid" // what it says of the person cannot be believed
+	BadToken    = "token_invalid" // its statements about the person cannot be believed
 )
 
 // Error is why a login cannot go on.
@@ -99,7 +99,7 @@ func New(now func() time.Time) *Client {
 	return &Client{http: newClients(), now: now, busy: make(chan struct{}, maxAtOnce)}
 }
 
-// Check lists the faults of an issuer, in words for whoever configures it: its URL, and what it answers.
+// Check lists the faults of an issuer, in words for whoever configures it: in its URL, and in its answers.
 func (c *Client) Check(ctx context.Context, issuer string) error {
 	if err := CheckIssuer(issuer); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (c *Client) Begin(ctx context.Context, p Provider, attempt Attempt) (string
 	return d.config(p).AuthCodeURL(attempt.State(), oidc.Nonce(attempt.nonce()), oauth2.S256ChallengeOption(attempt.verifier())), nil
 }
 
-// Finish exchanges the code that the browser brought back for what the provider says of the person.
+// Finish exchanges the code that the browser brought back for the provider's description of the person.
 func (c *Client) Finish(ctx context.Context, p Provider, attempt Attempt, code string) (Identity, error) {
 	if code == "" || len(code) > maxClaim {
 		return Identity{}, &Error{CodeRefused, errors.New("no code of reasonable length")}
@@ -166,7 +166,7 @@ func (c *Client) enter(ctx context.Context, issuer string) (context.Context, fun
 	return ctx, func() { cancel(); <-c.busy }, nil
 }
 
-// discover returns what the provider says of itself, asking again every ten minutes.
+// discover returns the provider's description of itself, asking again every ten minutes.
 func (c *Client) discover(ctx context.Context, issuer string) (discovered, error) {
 	c.mu.Lock()
 	d := c.known

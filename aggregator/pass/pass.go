@@ -35,7 +35,7 @@ type key struct{}
 // a context without is that of the system's own work.
 func With(ctx context.Context, p Pass) context.Context { return context.WithValue(ctx, key{}, p) }
 
-// Without takes the pass away: for what the system must know for itself in the course of a request, and
+// Without takes the pass away: for reads that the system needs itself in the course of a request, and
 // shows nobody.
 func Without(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, nil) }
 
@@ -45,7 +45,7 @@ func Of(ctx context.Context) (Pass, bool) {
 	return p, ok
 }
 
-// text is what the HMAC is over. No list is like "*": lists begin with a comma.
+// text is the input of the HMAC. No list is like "*": lists begin with a comma.
 func (p Pass) text() string {
 	if p.All {
 		return "*"
@@ -82,7 +82,7 @@ func ReaderOf(user, password string) (r Reader, ok bool) {
 	return Reader{Name: user + "_reader", Password: derive("reader"), secret: derive("pass")}, true
 }
 
-// PasswordHash is what a server needs to know of the password.
+// PasswordHash is the form of the password that a server needs.
 func (r Reader) PasswordHash() string {
 	sum := sha256.Sum256([]byte(r.Password))
 	return hex.EncodeToString(sum[:])

@@ -13,7 +13,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// How long links are good, and what they look like. There is no mail server here: whoever makes a link
+// How long links are good, and their form. There is no mail server here: whoever makes a link
 // hands it to the person in a way that both trust.
 const (
 	invitationLife = 72 * time.Hour

@@ -15,8 +15,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// The cost of a password hash, and how many may be computed at once and wait: memory is what an
-// attacker would exhaust by logging in.
+// The cost of a password hash, and how many may be computed at once and wait: memory is the resource that
+// an attacker would exhaust by logging in.
 const (
 	argonMemory = 47104 // KiB
 	argonTime   = 1
@@ -32,7 +32,7 @@ const (
 
 // ValidPassword refuses a password that is too short, too long or easily guessed: it is long enough and
 // not among those that are tried first. Any character is welcome and none is asked for. The words are
-// what is known of the person.
+// known facts about the person.
 func ValidPassword(password string, words ...string) error {
 	n := utf8.RuneCountInString(password)
 	switch {

@@ -4,7 +4,7 @@
 // What always holds:
 //
 //   - Nothing that opens a door is stored: passwords as argon2id, tokens as SHA-256.
-//   - Nobody grants, changes or takes away what they do not hold, and an owner who can log in stays.
+//   - Nobody grants, changes or takes away rights that they do not hold, and an owner who can log in stays.
 //   - A change of a person is announced, so that every node reads them again.
 package people
 

@@ -90,8 +90,8 @@ func (a *People) CreateRole(ctx context.Context, role Role) (Role, error) {
 	})
 }
 
-// UpdateRole changes what everybody who has the role may do. The actor must hold what it gave and what
-// it gives.
+// UpdateRole changes the permissions of everybody who has the role. The actor must hold those that it gave
+// and those that it gives.
 func (a *People) UpdateRole(ctx context.Context, role Role) (Role, error) {
 	if err := role.normalize(); err != nil {
 		return Role{}, err

@@ -54,7 +54,7 @@ func TestLogin(t *testing.T) {
 	accountstest.WantError(t, "disabled person", err, people.ErrUnauthorized)
 }
 
-// What a hash costs is its memory; that is the same on a busy machine, unlike time.
+// The cost of a hash is its memory; that is the same on a busy machine, unlike time.
 func TestUnknownPeopleCostAsMuch(t *testing.T) {
 	a := accountstest.Open(t)
 	accountstest.Owner(t, a, "o@example.com")

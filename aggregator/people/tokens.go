@@ -105,7 +105,7 @@ func (a *Logins) CreateToken(ctx context.Context, user string, wanted NewToken) 
 }
 
 // lockTokenOwner reads whose token it is about. It must be the actor, or somebody who holds no more
-// than the actor; what is made, not what is taken away, must be of a service account then: a token of
+// than the actor; a token that is made, not taken away, must be of a service account then: a token of
 // another person would act in their name.
 func lockTokenOwner(ctx context.Context, tx pgx.Tx, user string, making bool) (User, error) {
 	owner, err := lockUser(ctx, tx, user)

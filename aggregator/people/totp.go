@@ -110,8 +110,8 @@ func (a *Logins) EnrolTOTP(ctx context.Context, user, current string) (TOTPSecre
 
 func factorName(user string) string { return postgres.FactorLabel + user }
 
-// ConfirmTOTP puts the enrolled secret into force if the code is of it. It returns recovery codes, each
-// of which stands in for a code once, and ends the person's other sessions.
+// ConfirmTOTP puts the enrolled secret into force if the code is of it. It returns recovery codes that
+// each stand in for a code once, and ends the person's other sessions.
 func (a *Logins) ConfirmTOTP(ctx context.Context, user, session, code string) ([]string, error) {
 	var codes []string
 	err := a.withFactor(ctx, user, func(tx pgx.Tx, f *factor) (error, error) {

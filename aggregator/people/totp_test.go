@@ -17,7 +17,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/postgres"
 )
 
-// codeOf is what the app on the phone shows, some periods from now.
+// codeOf is the code that the app on the phone shows, some periods from now.
 func codeOf(t *testing.T, secret string, later int64) string {
 	t.Helper()
 	code, err := hotp.GenerateCode(secret, uint64(time.Now().Unix()/people.TotpPeriod+later))

@@ -322,7 +322,7 @@ func (a *People) UpdateUser(ctx context.Context, id string, change UserChange) (
 	})
 }
 
-// changeUser changes a person under the rules: the actor holds what the person holds, and an owner
+// changeUser changes a person under the rules: the actor holds all that the person holds, and an owner
 // who can log in stays.
 func (a *People) changeUser(ctx context.Context, action, id string, do func(pgx.Tx, *User) error) (User, error) {
 	var user User

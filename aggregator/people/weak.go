@@ -30,8 +30,8 @@ const tried = ` password passwort passw pass admin administrator root user login
 const rows = " qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik 1q2w3e4r5t6y7u8i9o0p "
 
 // guesses counts the parts of a password: one for each run of the same character, sequence, row of keys,
-// year, and word that is tried first or belongs to the person; one for each other character. What is
-// repeated counts once.
+// year, and word that is tried first or belongs to the person; one for each other character. A repeated
+// part counts once.
 func guesses(password string, words ...string) int {
 	plain := strings.ToLower(password)
 	known := strings.Fields(strings.ToLower(strings.Join(words, " ")) + tried + "unmogrowp")

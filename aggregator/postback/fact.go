@@ -60,7 +60,7 @@ const (
 	Reengagement  = "re_engagement"
 )
 
-// OutcomeWord returns the filter's word for what an install or an opening turned out to be, as the
+// OutcomeWord returns the filter's word for the outcome of an install or an opening, as the
 // attribution states it; a new install is "install" whoever won it, and an in-app event is "".
 func OutcomeWord(install bool, outcome string) string {
 	switch {
@@ -84,7 +84,7 @@ func hashed(value string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// digits keeps what a telephone number is dialled with, as networks want it before hashing.
+// digits keeps the digits of a telephone number, as networks want it before hashing.
 func digits(phone string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {

@@ -22,8 +22,9 @@ const (
 	secretPrefix = "secret."
 )
 
-// Macros lists what a template may hold, besides {param.NAME} for any parameter that was stored
-// with the winning click and {secret.NAME} for a secret of the definition. A macro without a value becomes nothing, in JSON null where it stands bare.
+// Macros lists the macros of templates, besides {param.NAME} for any parameter that was stored
+// with the winning click and {secret.NAME} for a secret of the definition. A macro without a value becomes
+// nothing, in JSON null where it stands bare.
 func Macros() []Macro {
 	text := func(name, about string, value func(*Fact) string) Macro {
 		return Macro{Name: name, About: about, value: value}

@@ -29,8 +29,8 @@ func order() Fact {
 	}
 }
 
-// TestScripts runs testdata/*.txt. A script holds cases of a definition as JSON, then ---- and what it
-// renders to, or why it is refused. Words after "fact:" change the fact.
+// TestScripts runs testdata/*.txt. A script holds cases of a definition as JSON, then ---- and the request
+// rendered from it, or why it is refused. Words after "fact:" change the fact.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

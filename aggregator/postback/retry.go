@@ -16,7 +16,7 @@ const (
 // httpDate is the date of RFC 9110 §5.6.7.
 const httpDate = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// Verdict is what an answer means for a delivery.
+// Verdict is the meaning of an answer for a delivery.
 type Verdict int
 
 // The verdicts.
@@ -26,7 +26,7 @@ const (
 	Refused           // the receiver does not want it: trying again would change nothing
 )
 
-// Judge says what an answer of the receiver means. Redirects are refused: where they lead was
+// Judge returns the verdict on an answer of the receiver. Redirects are refused: where they lead was
 // checked by nobody.
 func Judge(status int) Verdict {
 	switch {

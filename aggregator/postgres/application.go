@@ -199,7 +199,7 @@ func (a *Pool) Check(ctx context.Context) error {
 	return errors.Join(append(faults, a.checkKeys(ctx))...)
 }
 
-// wall gives the application role what it needs, and row-level security to every table of apps. It
+// wall gives the application role its rights, and row-level security to every table of apps. It
 // changes nothing that is right already: it runs at every start, beside nodes that work.
 func wall(ctx context.Context, owner *pgx.Conn) error {
 	s, err := standingOf(ctx, owner)

@@ -34,7 +34,7 @@ func TestSignaturesFindARewrittenLog(t *testing.T) {
 	if v := verify(t, a); v.Valid || v.FirstBad != 5 || !strings.Contains(v.Reason, "missing") {
 		t.Errorf("cut off: %+v", v)
 	}
-	// And writes others in place of what was cut off.
+	// And writes others in place of the entries that were cut off.
 	for range 5 {
 		if err := a.Record(t.Context(), "test", postgres.Success, "", "", nil); err != nil {
 			t.Fatal(err)

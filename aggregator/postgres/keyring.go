@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The master key can be changed while nodes run. What is sealed says under which key it is, by a name
+// The master key can be changed while nodes run. A sealed secret says under which key it is, by a name
 // that is derived from the key, and the database says which key is in force: everything new is sealed
 // under that, by whatever node. A node opens with any of the keys that it was given.
 //

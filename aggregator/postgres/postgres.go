@@ -10,7 +10,7 @@
 //     announced with NOTIFY: see [Grow] and [Pool.Watch].
 //   - What must be read again (certificate authority, signing keys) is stored sealed under the master
 //     key.
-//   - Time is the database's, so nodes with clocks apart agree on what has expired.
+//   - Time is the database's, so nodes with clocks apart agree on whether something has expired.
 //
 // A Pool holds no state except its connections and the master key, and may be used by any number of
 // goroutines.

@@ -106,7 +106,7 @@ func TestAMemberOfTheApplicationRole(t *testing.T) {
 	wantDenied(t, a, `CREATE TABLE mine (x int)`)
 }
 
-// TestAnOwnerWhoIsNoSuperuser is what a managed Postgres gives: a role that owns the database and may make
+// TestAnOwnerWhoIsNoSuperuser has the owner of a managed Postgres: a role that owns the database and may make
 // roles.
 func TestAnOwnerWhoIsNoSuperuser(t *testing.T) {
 	dsn := childtest.Postgres(t)
@@ -186,7 +186,7 @@ func TestManyNodesMakeTheRoleAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// TestCheckRefusesARoleThatCouldRewriteTheLog names what is wrong when somebody opened a wall.
+// TestCheckRefusesARoleThatCouldRewriteTheLog wants the fault named when somebody opened a wall.
 func TestCheckRefusesARoleThatCouldRewriteTheLog(t *testing.T) {
 	a := accountstest.Open(t)
 	role := pgx.Identifier{a.Config().User}.Sanitize()
@@ -203,7 +203,7 @@ func TestCheckRefusesARoleThatCouldRewriteTheLog(t *testing.T) {
 		}
 		accountstest.Exec(t, a, c.shut)
 	}
-	if err := a.Migrate(t.Context()); err != nil { // mends what can be mended
+	if err := a.Migrate(t.Context()); err != nil { // mends any fault that it can
 		t.Fatal(err)
 	}
 	if err := a.Check(t.Context()); err != nil {

@@ -13,7 +13,7 @@ import (
 // are not.
 type sealedColumn struct {
 	table, key string // the table, and the column that names its rows
-	label      string // what is before the key in the name that a secret is sealed with
+	label      string // prefix of the key in the name that a secret is sealed with
 }
 
 // FactorLabel is before the person in the name that their secret is sealed with.
@@ -36,13 +36,13 @@ const resealBatch = 100
 
 // Rotation tells what changing the master key did.
 type Rotation struct {
-	From     string `json:"from,omitempty"` // name of the key that was in force, in hex; empty if this went on with what had begun
+	From     string `json:"from,omitempty"` // the former key's name, in hex; empty if an earlier change went on
 	To       string `json:"to"`
 	Resealed int    `json:"resealed"` // secrets sealed anew, this time
 }
 
 // RotateMasterKey puts the first of the keys that were given into force and seals everything anew that is
-// under another of them. What was interrupted goes on when it is called again. Nodes may run: those that
+// under another of them. An interrupted change goes on when it is called again. Nodes may run: those that
 // were given both keys notice nothing. Progress, which may be nil, hears how many are done.
 func (a *Pool) RotateMasterKey(ctx context.Context, progress func(done int)) (Rotation, error) {
 	r := Rotation{To: hex.EncodeToString(a.keys.first.name)}
@@ -72,7 +72,7 @@ func (a *Pool) RotateMasterKey(ctx context.Context, progress func(done int)) (Ro
 }
 
 // crown puts the first key into force. From its commit on nothing is sealed under the old one: whoever
-// seals holds the old row locked until what they sealed is there to be found.
+// seals holds the old row locked until the sealed secret is there to be found.
 func (a *Pool) crown(ctx context.Context, r *Rotation) error {
 	return a.Change(ctx, "change master key", func(tx pgx.Tx) error {
 		before, err := a.keys.inForce(ctx, tx, "UPDATE")

@@ -32,7 +32,7 @@ func with(t *testing.T, dsn string, keys ...byte) *accounts.Accounts {
 	return a
 }
 
-// sealedUnder counts what is sealed under each key.
+// sealedUnder counts the sealed secrets under each key.
 func sealedUnder(t *testing.T, a *accounts.Accounts) map[string]int {
 	t.Helper()
 	counts := map[string]int{}

@@ -10,11 +10,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/warehouse"
 )
 
-// collector shows what was read last. Its series come and go with agents, disks and tables, which
+// collector shows the last readings. Its series come and go with agents, disks and tables, which
 // is why they are no gauges that are set.
 type collector struct{ m *Monitor }
 
-// Describe sends nothing: the series follow from what there is.
+// Describe sends nothing: the series follow from the readings.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect shows the figures of the last readings.

@@ -67,7 +67,7 @@ func New(o Options) (*Monitor, error) {
 	return m, errors.Join(o.Registerer.Register(m.read), o.Registerer.Register(collector{m}))
 }
 
-// Fullest is the disk of ClickHouse of which the largest part is used, as last read, and
+// Fullest is the disk of ClickHouse with the largest used part, as last read, and
 // how large that part is; 0 before the first reading.
 func (m *Monitor) Fullest() (disk string, used float64) {
 	v := m.clickhouse.Load()
@@ -101,7 +101,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// Read reads both databases once. What cannot be read keeps its last figures.
+// Read reads both databases once. The figures of one that cannot be read stay as they were.
 func (m *Monitor) Read(ctx context.Context) error {
 	p, err := m.o.Accounts.Vitals(ctx)
 	if err == nil {
