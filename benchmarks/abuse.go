@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The cell agent/abuse: honest clients send what they are allowed to, and others do what they can.
+// The cell agent/abuse: honest clients send no more than they may, and others do all the harm they can.
 const (
 	keyRate     = 5000  // events a second that a key may send here
 	honestRate  = 2000  // single events a second
@@ -23,7 +23,7 @@ const (
 	bombBytes   = 256 << 20
 	abuseWarmup = 2 * time.Second
 	abuseTime   = 12 * time.Second // more than twice as long as a slow client is waited for
-	abuseRounds = 4                // without and with, in turn: what the machine itself does meets both
+	abuseRounds = 4                // without and with, in turn: disturbances of the machine itself meet both
 )
 
 func (s *suite) abuseTrial(ctx context.Context, dir string, t *trial) (err error) {
@@ -105,7 +105,7 @@ func besiege(ctx context.Context, server *server, honest *load) (under *outcome,
 	return under, a, firstError(err, attackers.Wait())
 }
 
-// crawl keeps slow connections open, each of which sends a byte of a head a second.
+// crawl keeps slow connections open that each send a byte of a head a second.
 func crawl(ctx context.Context, address string) (hungUp int, err error) {
 	const rounds = 200 // a second
 	var d net.Dialer

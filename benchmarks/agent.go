@@ -22,7 +22,7 @@ const writeKey = "benchmark-write-key"
 // greedyKey is another key of it.
 const greedyKey = "benchmark-greedy-key"
 
-// maxProfile bounds what is read of a profile.
+// maxProfile bounds a profile that is read.
 const maxProfile = 64 << 20
 
 // build builds a real program, the agent or the aggregator, as the Makefile does.
@@ -36,8 +36,8 @@ func build(ctx context.Context, dir, name string) (string, error) {
 	return path, nil
 }
 
-// startAgent starts an agent that has an identity and an app, and finds no aggregator: what it
-// accepts stays on its disk.
+// startAgent starts an agent that has an identity and an app, and finds no aggregator: the events that it
+// accepts stay on its disk.
 func startAgent(ctx context.Context, program, dir string) (*server, error) {
 	ca, err := newAuthority(time.Now())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *server) ask(ctx context.Context, path string) ([]byte, error) {
 	return body, err
 }
 
-// writeSettings leaves what an aggregator would have sent: one app, its keys and a link.
+// writeSettings leaves the settings that an aggregator would have sent: one app, its keys and a link.
 func writeSettings(path string) error {
 	table, err := links.Open(path)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // errAnswer is an answer that this client cannot read; the servers here do not send it.
 var errAnswer = errors.New("answer without Content-Length, or larger than the buffer")
 
-// readAnswer looks at what has come of an HTTP answer: its whole length once that is known to be
+// readAnswer looks at the received part of an HTTP answer: its whole length once that is known to be
 // there, 0 while more must come. A client without pipelining gets nothing beyond it.
 func readAnswer(b []byte) (status, length int, err error) {
 	head := bytes.Index(b, []byte("\r\n\r\n"))

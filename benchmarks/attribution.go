@@ -20,7 +20,7 @@ type attributionCell struct {
 	Seconds     float64 `json:"seconds"`
 	PerSecond   float64 `json:"conversions_per_second"`
 
-	// What a conversion cost, and how many two cores do that have nothing else to do. Where
+	// The cost of a conversion, and how many two cores do that have nothing else to do. Where
 	// others use the machine too this says more than the time that went by.
 	AggregatorMicros float64 `json:"aggregator_cpu_us,omitempty"`
 	ClickHouseMicros float64 `json:"clickhouse_cpu_us,omitempty"`
@@ -107,7 +107,7 @@ func (s *suite) storedCells(ctx context.Context, dir string, asked func(string) 
 	return nil
 }
 
-// cost fills in what the conversions of a cell cost.
+// cost fills in the costs of a cell's conversions.
 func (c *attributionCell) cost(took, here, clickHouse time.Duration) {
 	n := float64(max(c.Conversions, 1))
 	c.Seconds, c.PerSecond = took.Seconds(), n/took.Seconds()

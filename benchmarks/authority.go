@@ -62,7 +62,7 @@ func (a *authority) writeIdentity(path string) error {
 	return os.WriteFile(path, record, 0o600)
 }
 
-// serverTLS is what an aggregator has.
+// serverTLS is the TLS configuration of an aggregator.
 func (a *authority) serverTLS() (*tls.Config, error) {
 	leaf, key, err := a.leaf(&x509.Certificate{DNSNames: []string{protocol.ServerName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	if err != nil {

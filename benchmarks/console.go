@@ -99,7 +99,7 @@ func (c *core) command(ctx context.Context, stdin string, args ...string) error 
 	return nil
 }
 
-// startDatabases starts ClickHouse and Postgres and returns what an aggregator must know of them.
+// startDatabases starts ClickHouse and Postgres and returns an aggregator's settings for them.
 func (s *server) startDatabases(ctx context.Context, dir string) ([]string, error) {
 	software, err := children.Install(ctx)
 	if err != nil {

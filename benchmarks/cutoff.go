@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The cell agent/cutoff: what an agent meets at liveRate while it is cut off for an hour is put
-// into its buffer as fast as it takes it. Then an aggregator is there again, and so is live traffic.
+// The cell agent/cutoff: the events that an agent meets at liveRate while it is cut off for an hour are put
+// into its buffer as fast as it takes them. Then an aggregator is there again, and so is live traffic.
 const (
 	liveRate     = 5000 // events a second
 	liveRequest  = 20   // of them in one request

@@ -41,7 +41,7 @@ func templates(n, pool int, key string, now time.Time) []template {
 	g := &events{random: random, users: rand.NewZipf(random, 1.1, 20, 200_000), now: now, run: random.Uint32()}
 	path := "/v1/batch"
 	if n == 1 {
-		path = "/v1/track" // identify and page calls go there too; the body says what they are
+		path = "/v1/track" // identify and page calls go there too; the body says their kind
 	}
 	list := make([]template, max(pool/n, 1))
 	for i := range list {

@@ -23,7 +23,7 @@ type generated struct {
 const generatedFile = "generated.json"
 
 // openStored returns databases with the generated people in them: those of a directory that was
-// kept, without what was computed on them, or new ones. The server is to be stopped also after
+// kept, without the results computed on them, or new ones. The server is to be stopped also after
 // an error.
 func (s *suite) openStored(ctx context.Context, dir string) (*server, *population, error) {
 	data, err := os.ReadFile(filepath.Join(dir, generatedFile))
@@ -58,7 +58,7 @@ func (s *suite) generateStored(ctx context.Context, dir string) (*server, *popul
 	if err != nil {
 		return server, nil, err
 	}
-	if err := server.program.Stop(); err != nil { // it would attribute what is generated
+	if err := server.program.Stop(); err != nil { // it would attribute the generated conversions
 		return server, nil, err
 	}
 	server.program = nil

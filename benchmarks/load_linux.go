@@ -19,7 +19,7 @@ const (
 
 // load is a number of connections to one server, served by one thread: it writes a request,
 // waits for the whole answer and writes the next, without pipelining. Two system calls a
-// request and no memory allocated: what the client costs, the server on the same machine lacks.
+// request and no memory allocated: the client's CPU time is lost to the server on the same machine.
 type load struct {
 	server      netip.AddrPort
 	templates   []template
@@ -30,7 +30,7 @@ type load struct {
 	next        uint64 // number of the next event
 }
 
-// outcome is what a load has seen while it was measured.
+// outcome is the result of a load while it was measured.
 type outcome struct {
 	requests, failed uint64
 	failure          string // the first answer that was not 200
@@ -183,7 +183,7 @@ func (d *driver) dueAt(request int) time.Duration {
 	return time.Duration(float64(request) / d.rate * float64(time.Second))
 }
 
-// dispatch starts what can be started. A paced request that finds no free connection stays due,
+// dispatch starts the requests that can be started. A paced request that finds no free connection stays due,
 // and its latency counts from when it was due: waiting for a slow server is part of it.
 func (d *driver) dispatch(now time.Duration) error {
 	for d.idle.count > 0 {
@@ -204,7 +204,7 @@ func (d *driver) dispatch(now time.Duration) error {
 	return nil
 }
 
-// write sends what the socket takes; an event tells when it takes more.
+// write sends as much as the socket takes; an event tells when it takes more.
 func (c *connection) write() error {
 	for c.sent < len(c.out) {
 		n, err := unix.Write(c.fd, c.out[c.sent:])
@@ -256,7 +256,7 @@ func (d *driver) handle(i int) error {
 	return nil
 }
 
-// read takes what has come of the answer.
+// read takes the part of the answer that has come.
 func (c *connection) read() (status int, done bool, err error) {
 	for {
 		n, err := unix.Read(c.fd, c.in[len(c.in):cap(c.in)])

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// machine is what the figures depend on.
+// machine describes the machine, on which the figures depend.
 type machine struct {
 	CPU      string  `json:"cpu"`
 	Cores    int     `json:"cores"`

@@ -1,10 +1,10 @@
-// Command benchmarks measures how many events an agent takes a second, what it costs, and how
+// Command benchmarks measures how many events an agent takes a second, their cost, and how
 // long a client waits for the answer that says its events are on disk.
 //
 // It runs the real agent binary, cut off from any aggregator, and beside it two baselines that
 // store nothing: a bare net/http handler that reads the body, and one that also parses it. Each
 // is a child process of its own; the load comes from one thread that costs as little as it can,
-// since both share the machine. What the figures mean is written in README.md beside this file.
+// since both share the machine. README.md beside this file says how to read the figures.
 package main
 
 import (

@@ -26,11 +26,11 @@ const (
 	pipelineRequest = 500 // events
 	pipelineSenders = 8
 	pipelinePeople  = 200_000
-	pipelineWait    = 10 * time.Minute // longest wait for what was sent
+	pipelineWait    = 10 * time.Minute // longest wait for the events that were sent
 	pipelineLook    = 100 * time.Millisecond
 )
 
-// pipelineCell is one of them: what it took to store and to attribute the events of a shop, handed to
+// pipelineCell is one of them: the cost of storing and attributing the events of a shop, handed to
 // the agent as fast as it takes them.
 type pipelineCell struct {
 	Name        string  `json:"name"`
@@ -73,7 +73,7 @@ func (s *suite) pipelines(ctx context.Context) error {
 }
 
 // pipelineCells runs the whole system, sends it events, and then has the same rows written by a plain
-// insert into a table like events: what a core on this machine could store at best.
+// insert into a table like events: the most that a core on this machine could store.
 func (s *suite) pipelineCells(ctx context.Context, dir string) (err error) {
 	server, err := startConsole(ctx, dir)
 	if server != nil {
@@ -164,7 +164,7 @@ func (p *pipe) measure(ctx context.Context, s *suite, name string) (c pipelineCe
 	return c, errors.Join(p.peaks(&c), s.saveStatements(ctx, p.conn, name))
 }
 
-// saveStatements writes down what the kinds of statements cost, when profiles are asked for.
+// saveStatements writes down the costs of the kinds of statements, when profiles are asked for.
 func (s *suite) saveStatements(ctx context.Context, conn chdriver.Conn, name string) error {
 	if s.profile == "" {
 		return nil
@@ -205,7 +205,7 @@ func (p *pipe) peaks(c *pipelineCell) error {
 	return errors.Join(err, fault)
 }
 
-// sendAll hands everything to the agent, and sends again what it refuses.
+// sendAll hands everything to the agent, and sends refused batches again.
 func (p *pipe) sendAll(ctx context.Context, bodies [][]byte) {
 	var next atomic.Int64
 	var wg sync.WaitGroup

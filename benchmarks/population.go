@@ -87,7 +87,7 @@ FROM (SELECT number AS person, {at:Int64} + toInt64(number % 3600000) AS at FROM
 	return nil
 }
 
-// facts are what a batch with the orders of some people would tell: the conversions and the links.
+// facts are the facts of a batch with the orders of some people: the conversions and the links.
 func (p *population) facts(ctx context.Context, first, n int) (attribution.Facts, error) {
 	var f attribution.Facts
 	rows, err := p.conn.Query(ctx, `SELECT conversion_id, time, received, digest, keys FROM conversions
@@ -111,7 +111,7 @@ WHERE app_id = ? AND conversion_id IN (SELECT concat('order-', toString(number))
 	return f, rows.Err()
 }
 
-// settle waits until ClickHouse has merged what it is going to merge, for a while.
+// settle waits until ClickHouse has stopped merging, for two minutes at most.
 func (p *population) settle(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -139,7 +139,7 @@ func (p *population) exec(ctx context.Context, statement string, parameters clic
 	return p.conn.Exec(ctx, statement)
 }
 
-// forget removes what was computed.
+// forget removes the computed attributions.
 func (p *population) forget(ctx context.Context) error {
 	for _, table := range []string{"attributions", "what_if_attributions", "what_if_runs"} {
 		if err := p.exec(ctx, "TRUNCATE TABLE "+table, nil); err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// results are what one run of the suite has measured.
+// results are the measurements of one run of the suite.
 type results struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds_per_cell"`

@@ -15,7 +15,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children"
 )
 
-// ticksPerSecond is what the kernel counts CPU time in: 100 on every Linux that Go runs on.
+// ticksPerSecond is the number of the kernel's ticks in a second of CPU time: 100 on every Linux that Go runs on.
 const ticksPerSecond = 100
 
 // server is a child process under measurement.
@@ -24,12 +24,12 @@ type server struct {
 	admin   string            // address of the agent's admin listener
 	program *children.Program // nil if it could not be started
 	request []byte            // what reads ask; nil for events
-	close   func() error      // ends what the server needs; nil for nothing
+	close   func() error      // ends other processes that the server needs; nil for none
 
 	core *core // of an aggregator
 }
 
-// core is what an aggregator was started with.
+// core describes an aggregator as it was started.
 type core struct {
 	program    string   // the aggregator
 	env        []string // what its commands must know
@@ -38,7 +38,7 @@ type core struct {
 	token, app string // of its owner, and an app
 }
 
-// stop ends the server and what it needs.
+// stop ends the server and the processes that it needs.
 func (s *server) stop() error {
 	var errs [2]error
 	if s.program != nil {
@@ -113,7 +113,7 @@ func parseStat(data []byte) (time.Duration, error) {
 // peak is the most memory that the process has had resident, in bytes.
 func (s *server) peak() (int64, error) { return s.memory("VmHWM:") }
 
-// resident is what it has resident now.
+// resident is the server's resident memory now.
 func (s *server) resident() (int64, error) { return s.memory("VmRSS:") }
 
 func (s *server) memory(field string) (int64, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol/daemon"
 )
 
-// ship is the cell beside the sizes of requests: what an agent is like at rest, with a backlog,
+// ship is the cell beside the sizes of requests: an agent at rest, with a backlog,
 // and when it hands that over.
 const ship = "ship"
 
@@ -26,7 +26,7 @@ const (
 	fillTimeout = 90 * time.Second
 )
 
-// shipment is what that cell has measured.
+// shipment holds the measurements of that cell.
 type shipment struct {
 	StartMs      ms      `json:"start_ms"`         // from the start of the process until it is ready, without a backlog
 	IdleMB       float64 `json:"idle_resident_mb"` // at rest, likewise
@@ -137,7 +137,7 @@ func (s *server) backlog(ctx context.Context, out *shipment) error {
 	return nil
 }
 
-// restingMB is what is resident a while after the start.
+// restingMB is the resident memory a while after the start.
 func (s *server) restingMB(ctx context.Context) (float64, error) {
 	if err := daemon.Sleep(ctx, rest); err != nil {
 		return 0, err

@@ -175,7 +175,7 @@ func (s *server) templates(size size) []template {
 	return []template{{bytes: s.request}}
 }
 
-// eventBytes is what an event has on average, with its share of the batch around it.
+// eventBytes is the average size of an event, with its share of the batch around it.
 func eventBytes(list []template) int {
 	bytes, events := 0, 0
 	for _, t := range list {
@@ -280,7 +280,7 @@ func (s *suite) profileSelf(name string) (stop func() error, err error) {
 	}, nil
 }
 
-// ownCPU is the CPU time of this process: what the load costs.
+// ownCPU is the CPU time of this process: the cost of the load.
 func ownCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

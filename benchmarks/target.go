@@ -22,7 +22,7 @@ const (
 	parse = "parse" // reads, validates and parses it
 )
 
-// targetCommand is what this program runs as a child of itself.
+// targetCommand is the command that this program runs as a child of itself.
 func targetCommand() *cobra.Command {
 	var kind, listen string
 	cmd := daemon.Command("target", "be a baseline server", nil, func(ctx context.Context, _ daemon.Streams, _ []string) error {

@@ -18,7 +18,7 @@ const (
 	abuse  = "abuse"  // slow connections, gzip bombs, and ten times the quota of a key
 )
 
-// trial is what one of them has measured.
+// trial holds the measurements of one of them.
 type trial struct {
 	Name          string  `json:"name"`
 	QuietP50      ms      `json:"quiet_ack_p50_ms"`
@@ -37,7 +37,7 @@ type trial struct {
 	Note           string  `json:"note"`
 }
 
-// compare notes what clients saw without and with what is wrong.
+// compare notes the latencies of clients without the disturbance and with it.
 func (t *trial) compare(quiet, under *outcome) {
 	t.QuietP50, t.QuietP99 = milliseconds(quiet.latency.quantile(0.5)), milliseconds(quiet.latency.quantile(0.99))
 	t.P50, t.P99 = milliseconds(under.latency.quantile(0.5)), milliseconds(under.latency.quantile(0.99))

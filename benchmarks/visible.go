@@ -23,7 +23,7 @@ import (
 
 const (
 	visibleEvents  = 5000 // a second
-	visibleRequest = 100  // events, the last of which is an order
+	visibleRequest = 100  // events; the last one is an order
 	visiblePeople  = 5000 // who order, in turn; each was seen by two clicks before
 	visibleLook    = 50 * time.Millisecond
 	visiblePause   = 20 * time.Second // longest wait for the last orders
@@ -96,7 +96,7 @@ func (v *visibility) report(c *attributionCell, duration time.Duration) {
 		float64(v.taken*visibleRequest)/duration.Seconds(), v.failed, len(v.sent), visibleLook)
 }
 
-// visibility is the running system and what was sent to it.
+// visibility is the running system and the orders sent to it.
 type visibility struct {
 	agent     *children.Program
 	admin     string // address of its admin listener
@@ -276,7 +276,7 @@ func (v *visibility) send(ctx context.Context, duration time.Duration) error {
 	return nil
 }
 
-// orderAmong is a batch of n events, the last of which is an order with the id returned.
+// orderAmong is a batch of n events that ends with an order; the order's id is returned.
 func (g *events) orderAmong(n, number int, next *uint64) ([]byte, string) {
 	var b bytes.Buffer
 	b.WriteString(`{"batch":[`)

@@ -26,7 +26,7 @@ import (
 	"strings"
 )
 
-// ContentSecurityPolicy is what the console needs and nothing more. Svelte
+// ContentSecurityPolicy allows the needs of the console and nothing more. Svelte
 // makes its templates through the one named trusted-types policy.
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
 	"img-src 'self' data:; connect-src 'self'; font-src 'self'; frame-ancestors 'none'; " +
@@ -152,7 +152,7 @@ func (s *site) find(requested string) (file, int) {
 }
 
 // strange says that no page and no file of the console has such a character in
-// its path: what does is a traversal in some encoding, or a mistake.
+// its path: an address that has one is a traversal in some encoding, or a mistake.
 func strange(c rune) bool {
 	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._~-", c))
 }
