@@ -25,7 +25,7 @@ func ackAttacks() []attack {
 }
 
 // attack68ForgedAck has an agent send to an aggregator that acknowledges
-// everything but what it was sent. Nothing may be forgotten: whatever the agent
+// anything except the blocks that it was sent. Nothing may be forgotten: whatever the agent
 // accepted comes to the true aggregators when it finds them.
 func attack68ForgedAck(s *suite) {
 	app, client, _ := s.app("Acknowledged")
@@ -59,7 +59,7 @@ func attack68ForgedAck(s *suite) {
 	at.Stop(s.T)
 }
 
-// forgetMembers removes what the agent knows of true aggregators.
+// forgetMembers removes the agent's list of true aggregators.
 func (s *suite) forgetMembers(dir string) {
 	s.Helper()
 	removed := 0

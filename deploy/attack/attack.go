@@ -4,14 +4,14 @@
 // There are 84 groups of attacks. Each has a number, a function in the tests of
 // this package that sends its requests over the network to a whole system in
 // this process, and a documented answer that it must get. Over all of them one
-// rule holds: no answer of 5xx but 503, no secret and no inner word of the
-// program in any answer, an entry in the audit log for what the requirements mark
+// rule holds: no answer of 5xx except 503, no secret and no inner word of the
+// program in any answer, an entry in the audit log for attacks that the requirements mark
 // so, and honest requests are served before and after.
 //
 // Over the whole run: the process may grow by 64 MiB, and every refusal that the
 // nodes count has its entry in the audit log or is counted in the next one.
 //
-// The short form, of what takes about a second each, is part of every test run;
+// The short form, of groups that take about a second each, is part of every test run;
 // UNMOGROWP_ATTACK=full runs all, and UNMOGROWP_ATTACK_REPORT names a file for
 // the report.
 package attack

@@ -67,7 +67,7 @@ func attack39Headers(s *suite) {
 	}
 }
 
-// policy checks the content security policy and what may be kept of an answer.
+// policy checks the content security policy and, outside of the console, that no answer is stored.
 func (s *suite) policy(got *answer, console bool) {
 	s.Helper()
 	policy := got.header.Get("Content-Security-Policy")

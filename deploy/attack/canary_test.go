@@ -128,7 +128,7 @@ func (s *suite) keys() map[string][]byte {
 			s.Fatal(err)
 		}
 		if block, _ := pem.Decode(key); block != nil {
-			key = block.Bytes // of which PEM is only a form
+			key = block.Bytes // PEM is only a form of these bytes
 		}
 		keys[name] = key
 	}
@@ -149,7 +149,7 @@ func forms(secret []byte) []string {
 		padded := append(make([]byte, shift), secret...)
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			text := encoding.EncodeToString(padded)
-			from, to := (shift*8+5)/6, len(text)-1 // what does not depend on its neighbours
+			from, to := (shift*8+5)/6, len(text)-1 // the digits that do not depend on their neighbours
 			if to-from >= 16 {
 				all = append(all, text[from:to])
 			}

@@ -104,7 +104,7 @@ func (s *suite) flood(conn *net.UDPConn, first uint64) (sent int64) {
 	return sent
 }
 
-// countRetries reads what comes back until the socket is closed.
+// countRetries counts the Retry packets that come back until the socket is closed.
 func countRetries(conn *net.UDPConn) (retries int64) {
 	buffer := make([]byte, 2048)
 	for {

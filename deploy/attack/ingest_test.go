@@ -83,7 +83,7 @@ func drip(conn net.Conn, head string, patience time.Duration) {
 	}
 }
 
-// honestEvent sends what an SDK sends, and honestRead what the console asks.
+// honestEvent sends an event like an SDK, and honestRead asks a question like the console.
 func (s *suite) honestEvent(at *system.Part) func() {
 	return func() { s.quiet().event(at, s.WriteKey, "/v1/track", `{"event":"Honest","userId":"u"}`).want(200) }
 }
@@ -102,7 +102,7 @@ func attack44SlowHeaders(s *suite) {
 	})
 }
 
-// within says what is wrong with a slow connection that lived for so long.
+// within reports a slow connection that lived too long.
 func within(most, lived time.Duration) error {
 	if lived > most {
 		return fmt.Errorf("a slow connection lived for %v, the limit is %v", lived, most)
@@ -265,7 +265,7 @@ func attack47Smuggling(s *suite) {
 	}
 }
 
-// hostile are documents of which none can be an event.
+// hostile are documents that cannot be events.
 func hostile() map[string]string {
 	track := func(properties string) string {
 		return `{"event":"x","userId":"u","properties":` + properties + `}`
@@ -304,7 +304,7 @@ func attack48HostileJSON(s *suite) {
 			}
 		}
 	}
-	// What is wrong with the money costs the money, not the event, and is told.
+	// A fault of the money costs the money, not the event, and is told.
 	for code, properties := range map[string]string{"money_unread": `{"revenue":"1e3x"}`, "money_unread ": `{"revenue":1e300}`, "currency_unknown": `{"revenue":1,"currency":"'--"}`} {
 		got := s.as("").event(s.Agents[0], s.WriteKey, "/v1/track", `{"event":"Order Completed","userId":"u","properties":`+properties+`}`).want(200)
 		if !bytes.Contains(got.body, []byte(`"code":"`+strings.TrimSpace(code)+`"`)) {

@@ -75,7 +75,7 @@ func attack57ForeignCertificates(s *suite) {
 	for _, alpn := range []string{"h3", "unmogrowp/2", "unmogrowp", "http/1.1"} {
 		s.refusedLink("protocol "+alpn, 0, good, alpn)
 	}
-	s.connect(1, good, 57).close() // so that the others failed for what was wrong with them
+	s.connect(1, good, 57).close() // so that the others failed because of their faults
 }
 
 // refusedLink wants that no session comes of a connection.

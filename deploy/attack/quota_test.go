@@ -93,8 +93,8 @@ func (s *suite) partitions() map[string]uint64 {
 	return counts
 }
 
-// attack55Flood sends ten times what a key may, while another key sends half of
-// what it may.
+// attack55Flood sends ten times the quota of a key, while another key sends half of
+// its quota.
 func attack55Flood(s *suite) {
 	const quota, seconds = 1000, 3
 	s.Configure = func(config *agent.Config) { config.KeyRate = quota }

@@ -42,7 +42,7 @@ func attack76OpenRedirects(s *suite) {
 	s.redirectsStay()
 }
 
-// redirectsStay holds clicks against what is stored, whatever they carry.
+// redirectsStay holds the targets of clicks against the stored link, whatever the clicks carry.
 func (s *suite) redirectsStay() {
 	s.Helper()
 	var link struct{ Slug string }
@@ -77,7 +77,7 @@ func (s *suite) redirectsStay() {
 	}
 }
 
-// verified is what the audit log's own check finds.
+// verified is the result of the audit log's own check.
 func (s *suite) verified() (v struct {
 	Valid    bool  `json:"valid"`
 	FirstBad int64 `json:"first_bad"`
@@ -155,7 +155,7 @@ func attack77TamperedAudit(s *suite) {
 		{"reordered", "UPDATE audit_log SET seq = -1 WHERE seq = 8; UPDATE audit_log SET seq = 8 WHERE seq = 9; UPDATE audit_log SET seq = 9 WHERE seq = -1", "UPDATE audit_log SET seq = -1 WHERE seq = 8; UPDATE audit_log SET seq = 8 WHERE seq = 9; UPDATE audit_log SET seq = 9 WHERE seq = -1", 8},
 		{"cut tail", fmt.Sprintf("CREATE TABLE kept AS SELECT * FROM audit_log WHERE seq > %d; DELETE FROM audit_log WHERE seq > %d", last-3, last-3), "INSERT INTO audit_log SELECT * FROM kept; DROP TABLE kept", last - 2},
 	} {
-		if c.name == "outcome" { // what it was is kept beside
+		if c.name == "outcome" { // the original entry is kept beside
 			c.tamper = "CREATE TABLE kept AS SELECT * FROM audit_log WHERE seq = 4; " + c.tamper
 			c.restore = "DELETE FROM audit_log WHERE seq = 4; INSERT INTO audit_log SELECT * FROM kept; DROP TABLE kept"
 		}

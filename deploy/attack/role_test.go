@@ -60,7 +60,7 @@ func (s *suite) apiToken(token string, apps any, permissions ...access.Permissio
 	return made.Token
 }
 
-// attack23Matrix asks the live system what the golden file says of its routes.
+// attack23Matrix holds the routes of the live system against the golden file.
 func attack23Matrix(s *suite) {
 	golden, err := os.ReadFile(filepath.Join("..", "..", "aggregator", "api", "testdata", "matrix.txt"))
 	if err != nil {
@@ -435,7 +435,7 @@ func attack31QueryInjection(s *suite) {
 		}
 	}
 	for _, value := range injections() {
-		// Ids and cursors are any text: what is not there is not found, and nothing else happens.
+		// Ids and cursors are any text: an unknown one is not found, and nothing else happens.
 		s.console("GET", "apps/"+s.App+"/conversions/"+url.PathEscape(value), s.owner, nil).want(404, 400)
 		s.console("GET", "apps/"+s.App+"/conversions?cursor="+url.QueryEscape(value), s.owner, nil).want(400)
 		s.console("GET", "apps/"+url.PathEscape(value)+"/reports/overview", s.owner, nil).want(404, 400)

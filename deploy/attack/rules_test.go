@@ -28,8 +28,8 @@ func ran(results []Result) bool {
 	return left < len(results)/2
 }
 
-// resident is what the process, with the whole system and the attacker in it,
-// holds of memory that no file is behind.
+// resident is the memory of the process, with the whole system and the attacker in it,
+// that no file is behind.
 func resident(t *testing.T) int64 {
 	t.Helper()
 	debug.FreeOSMemory()
@@ -90,7 +90,7 @@ func (s *suite) deniedSince(action string, since int64) {
 	})
 }
 
-// everyRefusalIsAudited holds what the aggregators counted against the audit log:
+// everyRefusalIsAudited holds the refusals that the aggregators counted against the audit log:
 // each refusal of the API has an entry, or is counted in the one that came next.
 func (w *world) everyRefusalIsAudited(t *testing.T) {
 	s := &suite{T: t, world: w}
@@ -166,13 +166,13 @@ func (s *suite) fastest(limit time.Duration, what string, do func() time.Duratio
 	}
 }
 
-// noise is what a p99 on a machine with other work may be in any case: one
+// noise is a p99 that a machine with other work may show in any case: one
 // synced write and a turn of everybody who waits for a core.
 const noise = 30 * time.Millisecond
 
 // undisturbed measures honest requests before, during and after an attack, in
 // one run, and wants the p99 during it to be less than factor times the other.
-// The attack says what of it was not as it has to be. A machine with other work
+// The attack returns its own faults as an error. A machine with other work
 // disturbs both, so it is tried again, twice.
 func (s *suite) undisturbed(factor float64, samples int, honest func(), attack func() error) {
 	s.Helper()

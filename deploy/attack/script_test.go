@@ -48,7 +48,7 @@ func attack38StoredScripts(s *suite) {
 	s.Logf("%s", strings.TrimSpace(out.String()))
 }
 
-// scripted makes an app of which nothing is what it seems, and returns its id.
+// scripted makes an app with scripts in all its texts, and returns its id.
 func (s *suite) scripted() string {
 	s.Helper()
 	all := scripts()

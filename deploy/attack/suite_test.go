@@ -43,11 +43,11 @@ type attack struct {
 	run  func(*suite)
 	full bool // takes more than a second or so
 	note string
-	// denied is what the audit log must say of the group's refusals.
+	// denied is the action of the entry that the audit log must have for the group's refusals.
 	denied string
 }
 
-// world is the system under attack with what the suite knows of it.
+// world is the system under attack with the suite's knowledge of it.
 type world struct {
 	*system.Cluster
 	log     *logbook
@@ -57,7 +57,7 @@ type world struct {
 	owner   string       // access token
 
 	beside  sync.WaitGroup
-	closers []io.Closer // what is closed before beside is waited for
+	closers []io.Closer // closed before beside is waited for
 
 	mu      sync.Mutex
 	secrets []string // planted: none may be seen in an answer
@@ -99,7 +99,7 @@ func (l *logbook) String() string {
 	defer l.mu.Unlock()
 	text, err := os.ReadFile(l.file.Name())
 	if err != nil {
-		return err.Error() // no group finds in it what it looks for
+		return err.Error() // no group finds its words in it
 	}
 	return string(text)
 }
@@ -246,7 +246,7 @@ func (s *suite) alive() {
 	}
 }
 
-// request is what is sent.
+// request is a request before it is sent.
 type request struct {
 	*suite
 	from   string // local address, empty for any
@@ -379,7 +379,7 @@ func (r *request) send(method, url string, header map[string]string, body []byte
 	return a
 }
 
-// finish ends what the group has running.
+// finish ends everything that the group has running.
 func (s *suite) finish() {
 	for _, c := range s.closers {
 		_ = c.Close()
@@ -428,7 +428,7 @@ func (a *answer) judge() {
 	}
 }
 
-// judgeSecrets looks for what was planted before the answer came.
+// judgeSecrets looks for the secrets that were planted before the answer came.
 func (a *answer) judgeSecrets() {
 	a.Helper()
 	for _, secret := range a.planted() {
@@ -452,7 +452,7 @@ func (a *answer) want(statuses ...int) *answer {
 		}
 	}
 	tell := a.Errorf
-	if a.quiet { // what is no attack has to work
+	if a.quiet { // a request that is no attack has to work
 		tell = a.Fatalf
 	}
 	tell("%s: status %d, want %d: %.300s", a.what, a.status, statuses, a.body)

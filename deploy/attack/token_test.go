@@ -64,7 +64,7 @@ func (s *suite) forger() *forger {
 	return f
 }
 
-// sign signs the claims with changes, of which nil removes one.
+// sign signs the claims with changes; a nil one removes a claim.
 func (f *forger) sign(method jwt.SigningMethod, key any, header map[string]any, changes jwt.MapClaims) string {
 	f.Helper()
 	said := maps.Clone(f.claims)
@@ -111,7 +111,7 @@ func (f *forger) everyDoor(tokens map[string]string) {
 			}
 		}
 	}
-	// So that the forgeries failed for what was forged.
+	// So that the forgeries failed because they were forged.
 	f.quiet().call(f.Aggregators[0].URL, "GET", "me", f.own(nil, nil), nil).want(http.StatusOK)
 }
 

@@ -30,7 +30,7 @@ func mendedPackages() map[string]string {
 	return map[string]string{"svelte": "5.53.5", "@sveltejs/kit": "2.53.3"}
 }
 
-// attack84Versions holds what the programs are made of against what is known.
+// attack84Versions holds the modules of the programs against the versions without known flaws.
 func attack84Versions(s *suite) {
 	have := s.modules()
 	have["go"] = strings.TrimPrefix(runtime.Version(), "go")

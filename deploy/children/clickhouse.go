@@ -31,7 +31,7 @@ type ClickHouse struct {
 	// NativePort and HTTPPort are wishes; 0 means any. After Start they are the
 	// ports that the server really has.
 	NativePort, HTTPPort int
-	// MemoryBytes bounds what the server uses; 0 means 3 GiB.
+	// MemoryBytes bounds the memory of the server; 0 means 3 GiB.
 	MemoryBytes int64
 	// ExtraConfig is XML for the inside of <clickhouse>, such as remote_servers.
 	ExtraConfig string
@@ -219,7 +219,7 @@ func (c *ClickHouse) probe(ctx context.Context) error {
 	return conn.Close()
 }
 
-// Exec runs one statement over HTTP and drops what it answers.
+// Exec runs one statement over HTTP and drops the answer.
 func (c *ClickHouse) Exec(ctx context.Context, statement string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.HTTPURL(), strings.NewReader(statement))
 	if err != nil {

@@ -27,7 +27,7 @@ func forgetDeadPostmaster(data string) error {
 	first, rest, _ := bytes.Cut(content, []byte("\n"))
 	pid, err := strconv.Atoi(string(bytes.TrimSpace(first)))
 	if err != nil {
-		return nil // Postgres explains best what is wrong with it
+		return nil // Postgres explains the fault best
 	}
 	// A Postgres sits in its data directory. Where /proc cannot tell, its owner
 	// is another user, whom Postgres ignores by itself.

@@ -36,7 +36,7 @@ type Command struct {
 	StopSignal syscall.Signal
 	// StopTimeout is how long Stop waits before it kills; 0 means 6 s.
 	StopTimeout time.Duration
-	// Orphan is what the kernel sends the child when this process dies without
+	// Orphan is the signal that the kernel sends the child when this process dies without
 	// stopping it; 0 means SIGKILL. Only Linux can do that.
 	Orphan syscall.Signal
 }
@@ -210,11 +210,11 @@ func openLog(path string) (*os.File, error) {
 }
 
 // trimLog bounds a log that a child may be appending to: the child goes on at
-// the start of the emptied file, and what it writes during the copy is lost.
+// the start of the emptied file, and lines that it writes during the copy are lost.
 func trimLog(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() <= maxLogBytes {
-		return nil // nothing to trim; opening it tells what is wrong, if anything
+		return nil // nothing to trim; opening it tells the fault, if there is one
 	}
 	log, err := os.Open(path)
 	if err != nil {

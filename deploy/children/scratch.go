@@ -65,7 +65,7 @@ func sweepScratch() {
 		if err != nil {
 			continue
 		}
-		// What cannot be removed belongs to somebody else, or is tried again
+		// A directory that cannot be removed belongs to somebody else, or is tried again
 		// next time.
 		_ = RemoveScratchDir(dir)
 		_ = syscall.Close(descriptor)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Child is what a Supervisor keeps alive: a ClickHouse, a Postgres, a Program.
+// Child is a process that a Supervisor keeps alive: a ClickHouse, a Postgres, a Program.
 type Child interface {
 	// Start starts the child and returns when it is ready.
 	Start(ctx context.Context) error
@@ -62,8 +62,8 @@ func (p *Program) Stop() error { return stop(p.process) }
 // Kill ends the program as a crash does.
 func (p *Program) Kill() error { return kill(p.process) }
 
-// try starts a server a few times. What a second attempt cures: a port that
-// somebody took between its choice and the listening, or what is left of a
+// try starts a server a few times. A second attempt cures two faults: a port that
+// somebody took between its choice and the listening, and the remains of a
 // killed predecessor that takes a moment to die.
 func try(ctx context.Context, start func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

@@ -36,7 +36,7 @@ func TestTheChartHoldsTheSameRulesAndDashboards(t *testing.T) {
 	}
 }
 
-// examples are what the goldens are rendered from.
+// examples are the values that the goldens are rendered from.
 func examples(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(Root + "/deploy/k8s/examples/*.yaml")
@@ -96,7 +96,7 @@ func strict(ctx context.Context, text string) (string, error) {
 	return string(out), err
 }
 
-// TestWrongValuesAreRefused: what a cluster would take and run wrongly ends before that, with a reason.
+// TestWrongValuesAreRefused: values that a cluster would take and run wrongly are refused before, with a reason.
 func TestWrongValuesAreRefused(t *testing.T) {
 	helm := Tool(t, "helm")
 	full(t)

@@ -39,7 +39,7 @@ func number(text string) uint32 {
 	return uint32(n)
 }
 
-// start starts what the image starts.
+// start runs the image's entry point and command.
 func (im *image) start(t *testing.T, root string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan error, 1), cmd: im.command(root, append(append([]string{}, im.config.Entrypoint...), im.config.Cmd...), env...)}

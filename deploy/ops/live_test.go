@@ -12,7 +12,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/system"
 )
 
-// onDemand are the metrics that a well system need not have: their series come with what they count.
+// onDemand are the metrics that a well system need not have: their series come with the things that they count.
 func onDemand() []string {
 	return []string{
 		"unmogrowp_clickhouse_detached_parts", // none is detached
@@ -21,7 +21,7 @@ func onDemand() []string {
 	}
 }
 
-// TestALiveSystemHasTheMetricsOfTheReference compares what a running agent and aggregator show with
+// TestALiveSystemHasTheMetricsOfTheReference compares the metrics of a running agent and aggregator with
 // docs/operations/metrics.md, both ways: names and types.
 func TestALiveSystemHasTheMetricsOfTheReference(t *testing.T) {
 	full(t)

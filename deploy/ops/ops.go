@@ -41,7 +41,7 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-// Run runs a program in a directory and returns what it said.
+// Run runs a program in a directory and returns its output.
 func Run(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the tests' own words

@@ -42,7 +42,7 @@ type process struct {
 	out bytes.Buffer
 }
 
-// Write keeps what the process says.
+// Write keeps the output of the process.
 func (p *process) Write(data []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ func (p *process) wait() error {
 	}
 }
 
-// said waits until the process has said what the expression matches, and returns its first group.
+// said waits until the expression matches the output of the process, and returns its first group.
 func (p *process) said(expression string) string {
 	p.t.Helper()
 	wanted := regexp.MustCompile(expression)

@@ -172,8 +172,8 @@ func dashboards(t *testing.T) []dashboard {
 	return all
 }
 
-// TestDashboardsAndAlertsNameEveryMetricAndNoOther goes both ways: what is asked for exists, and what
-// exists can be seen.
+// TestDashboardsAndAlertsNameEveryMetricAndNoOther goes both ways: metrics that are asked for exist, and
+// metrics that exist can be seen.
 func TestDashboardsAndAlertsNameEveryMetricAndNoOther(t *testing.T) {
 	known, shown := documented(t), make(map[string]bool)
 	alerts, records := readRules(t)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// blockSize is what a disk writes as a whole, unless it tears.
+// blockSize is the size that a disk writes as a whole, unless it tears.
 const blockSize = 4096
 
 // disk is a file behind a cache that a cut loses.
@@ -25,7 +25,7 @@ type disk struct {
 	off    bool // after a cut
 }
 
-// faults are what is wrong with the disk.
+// faults are the ways in which the disk fails.
 type faults struct {
 	writes, flushes bool
 	delay           time.Duration // of each flush
@@ -48,7 +48,7 @@ func (d *disk) set(f faults) {
 	d.faults = f
 }
 
-// read reads what was written, flushed or not.
+// read reads written bytes, flushed or not.
 func (d *disk) read(p []byte, at int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,7 +89,7 @@ func (d *disk) write(p []byte, at int64) error {
 	return nil
 }
 
-// flush makes durable what was written before.
+// flush makes all earlier writes durable.
 func (d *disk) flush() error {
 	d.mu.Lock()
 	delay := d.faults.delay
@@ -136,7 +136,7 @@ func (d *disk) settle(count int, keep func(i int) (bytes int)) (whole int, err e
 	return whole, nil
 }
 
-// part is what a range of bytes has in one block.
+// part is the part of a range of bytes that lies in one block.
 type part struct {
 	block    int64
 	within   int // the block
@@ -157,7 +157,7 @@ func parts(at int64, n int) func(yield func(part) bool) {
 	}
 }
 
-// loss is what a cut does with blocks that were not flushed.
+// loss says how a cut treats blocks that were not flushed.
 type loss struct {
 	mode   string
 	random *rand.Rand

@@ -75,7 +75,7 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 // Flush is about closing, which makes nothing durable.
 func (n *node) Flush(context.Context, fs.FileHandle) syscall.Errno { return 0 }
 
-// errno is what the kernel is told.
+// errno is the error number that the kernel is told.
 func errno(err error) syscall.Errno {
 	if err == nil {
 		return 0

@@ -7,13 +7,13 @@
 //
 //	losetup --find --show DIR/disk
 //
-// What is written stays in memory until the file system asks for a flush, as in
+// Written blocks stay in memory until the file system asks for a flush, as in
 // the cache of a real disk. It says "ready", then obeys lines on its standard
 // input and answers each with a line:
 //
-//	cut            lose what was not flushed, as the mode says, and answer nothing more
+//	cut            lose the unflushed writes, as the mode says, and answer nothing more
 //	fail writes    refuse writes with EIO
-//	fail flushes   refuse flushes with EIO, keeping what was written in the cache
+//	fail flushes   refuse flushes with EIO, keeping the writes in the cache
 //	slow DURATION  let every flush take so much longer
 //	heal           do as a good disk does again
 //

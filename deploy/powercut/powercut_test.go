@@ -54,7 +54,7 @@ func TestReadsSeeWhatWasWrittenWhetherFlushedOrNot(t *testing.T) {
 	}
 }
 
-// TestCutKeepsWhatWasFlushed holds every mode to what it may lose.
+// TestCutKeepsWhatWasFlushed holds every mode to its permitted losses.
 func TestCutKeepsWhatWasFlushed(t *testing.T) {
 	for _, mode := range []string{"drop", "subset", "prefix", "torn"} {
 		t.Run(mode, func(t *testing.T) {

@@ -3,7 +3,7 @@
 //
 //	make reference
 //
-// Its test, a part of make check, fails while a page is not what the code says.
+// Its test, a part of make check, fails while a page differs from the code.
 package main
 
 import (

@@ -132,7 +132,7 @@ func metricAt(name string, above []ast.Node, lists map[string][]string) (Metric,
 	return Metric{}, nil
 }
 
-// kindOf tells a metric's type from the name of what makes it.
+// kindOf tells a metric's type from the name of the function that makes it.
 func kindOf(maker string) string {
 	maker = strings.ToLower(maker)
 	for _, kind := range []string{"counter", "gauge", "histogram"} {

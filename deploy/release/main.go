@@ -1,4 +1,4 @@
-// Release makes what is handed to users: binaries as archives, deb and rpm packages for both
+// Release makes the files that users get: binaries as archives, deb and rpm packages for both
 // programs, a software bill of materials and the third-party licences of each, and checksums over
 // all. The same commit with the same Go gives the same bytes. Run it with
 //
@@ -23,7 +23,7 @@ type job struct {
 	out      string    // the directory that is made
 	version  string    // as v1.2.3, or what git describe says
 	revision string    // the commit
-	at       time.Time // of the commit: every time stamp in what is made
+	at       time.Time // of the commit: every time stamp in the files
 	targets  []target
 	packages bool // deb and rpm, which need nfpm
 	sbom     bool // which needs cyclonedx-gomod

@@ -91,7 +91,7 @@ func (j *job) write(name string, data []byte) error {
 	return os.WriteFile(filepath.Join(j.out, name), data, 0o644) //nolint:gosec // for everybody to read
 }
 
-// materials writes what a binary was made of, in CycloneDX's JSON, without the time of writing.
+// materials writes the modules of a binary, in CycloneDX's JSON, without the time of writing.
 func (j *job) materials(ctx context.Context, t target, binary string) error {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, "go", "run", cyclonedx, "bin", "-json", "-noserial", "-version", j.version, binary) //nolint:gosec // our own words

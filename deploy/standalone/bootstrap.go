@@ -59,7 +59,7 @@ func (s *system) aggregatorCommand(ctx context.Context, stdin string, args ...st
 }
 
 // bootstrap makes the demo app with its keys and enrols the agent, over the
-// same API that the console uses. What is there already stays.
+// same API that the console uses. An app and an agent that are there already stay.
 func (s *system) bootstrap(ctx context.Context) error {
 	api, err := logIn(ctx, s.env)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what is read of any answer.
+// maxAnswer bounds the part of an answer that is read.
 const maxAnswer = 16 << 20
 
 // client calls the console API as a logged-in person.

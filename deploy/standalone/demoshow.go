@@ -86,7 +86,7 @@ func (p *progress) end() {
 	}
 }
 
-// report is what the demo tells in the end.
+// report is the result of the demo.
 type report struct {
 	standing
 	sent, took time.Duration

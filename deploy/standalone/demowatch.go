@@ -11,7 +11,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/standalone/traffic"
 )
 
-// watcher asks the console API what the system shows of the sample traffic.
+// watcher asks the console API how much the system shows of the sample traffic.
 type watcher struct {
 	api      *client
 	app      string
@@ -21,13 +21,13 @@ type watcher struct {
 	patience time.Duration
 }
 
-// standing is what the reports show.
+// standing is the state of the reports.
 type standing struct {
 	counts  overviewCounts
 	sources attributed
 }
 
-// overviewCounts is what the overview report answers.
+// overviewCounts is the answer of the overview report.
 type overviewCounts struct {
 	Events, Clicks, Impressions, Installs, Conversions int
 	Revenue                                            []struct{ Currency, Amount string }
@@ -55,7 +55,7 @@ func (s *standing) shows(want *traffic.Summary) bool {
 // calmAfter is how many equal answers in a row mean that nothing more comes.
 const calmAfter = 10
 
-// await returns what the reports show once they show everything. They may have
+// await returns the state of the reports once they show everything. They may have
 // shown as much before, of other traffic: so the last request must have arrived
 // too, or, since it may have held nothing new, nothing have changed for a while.
 func (w *watcher) await(ctx context.Context, want *traffic.Summary, shown *progress) (standing, error) {

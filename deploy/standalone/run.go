@@ -73,7 +73,7 @@ func runSystem(ctx context.Context, std daemon.Streams, p plan, infra bool) (err
 	return s.supervise(ctx)
 }
 
-// phase tells the waiting start command what is going on.
+// phase tells the waiting start command which phase has begun.
 func (s *system) phase(text string) error {
 	s.log.Info(text)
 	return s.writeState(state{Phase: text})
@@ -130,7 +130,7 @@ func (s *system) storage(ctx context.Context, getenv func(string) (string, bool)
 	return nil
 }
 
-// programs starts the aggregator and the agent, and makes what a first start
+// programs starts the aggregator and the agent, and makes everything that a first start
 // needs.
 func (s *system) programs(ctx context.Context) error {
 	if err := s.portsFree(); err != nil {

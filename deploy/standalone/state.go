@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// state is what the supervisor tells the other commands, in a file that is
+// state is the supervisor's news for the other commands, in a file that is
 // replaced whole. It counts only while the lock is held.
 type state struct {
 	PID   int    `json:"pid"`

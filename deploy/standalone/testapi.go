@@ -28,8 +28,8 @@ type step struct {
 	lines  bool   // the answer is not one JSON object
 }
 
-// walk calls every route in an order in which each finds what it needs, and
-// leaves nothing behind but audit entries.
+// walk calls every route in an order in which each finds the things that it needs, and
+// leaves nothing behind except audit entries.
 func walk(unique, password string) []step {
 	return slices.Concat(walkAccount(password), walkApp(unique), walkRuns(), walkPeople(unique), walkProvider(), []step{
 		{method: "GET", path: "agents", want: 200},

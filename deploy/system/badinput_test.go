@@ -10,8 +10,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
-// Every kind of bad request has its documented answer, and what is good beside
-// it is kept.
+// Every kind of bad request has its documented answer, and good messages beside
+// it are kept.
 func TestBadInputIsRefused(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
 	to := c.Agents[0]

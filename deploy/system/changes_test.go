@@ -14,9 +14,9 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution/oracle"
 )
 
-// changes are settings that somebody changes through the API while events flow: what
-// is a conversion, which addresses are blocked, how far back touches count. At the
-// same moment people act, whose events one aggregator takes for what they are under
+// changes are settings that somebody changes through the API while events flow: which
+// events are conversions, which addresses are blocked, how far back touches count. At the
+// same moment people act, and one aggregator reads their events under
 // the new settings and another, which has not heard of them yet, under the old ones.
 type changes struct {
 	f     *flood
@@ -94,7 +94,7 @@ func (c *changes) put(at *Part) error {
 	return k.Try("PUT", "apps/"+c.f.p.App+"/attribution", settings, nil)
 }
 
-// burst has some people act through both agents at once; some of what they send is
+// burst has some people act through both agents at once; some of their messages are
 // about the seconds before.
 func (c *changes) burst() {
 	var senders sync.WaitGroup

@@ -21,7 +21,7 @@ import (
 // TestChaosLosesNothing sends events while agents, aggregators and ClickHouse
 // are killed with -9 and restarted, again and again. Then the reports must
 // count exactly the distinct acknowledged messages, and every attribution must
-// equal what an independent implementation computes from the stored events.
+// equal the one that an independent implementation computes from the stored events.
 //
 // UNMOGROWP_CHAOS_EVENTS, _KILLS and _SEED make it longer or other.
 func TestChaosLosesNothing(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// cable is an agent's way to its aggregators. While it is cut, what is sent
-// either way is lost without a sign, as with a real one.
+// cable is an agent's way to its aggregators. While it is cut, packets sent
+// either way are lost without a sign, as with a real one.
 type cable struct {
 	net.PacketConn
 	cut atomic.Bool

@@ -71,7 +71,7 @@ func (c *Cluster) audited(action string) (n int) {
 }
 
 // Of two agents on copies of one directory one is named and refused, and takes nothing more; the other goes
-// on. What the copy had taken arrives once it is adopted.
+// on. Messages that the copy had taken arrive once it is adopted.
 func TestACopiedDirectoryIsNamed(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
 	honest := c.Agents[0]
@@ -199,7 +199,7 @@ func TestARolledBackDirectoryIsNamed(t *testing.T) {
 	})
 }
 
-// Agents send again what they keep, on one command at the core, and it says exactly what that was.
+// Agents send their kept events again, on one command at the core, and it says exactly how many they were.
 func TestReplayFromTheCore(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 2)
 	s := newSender(c)
@@ -232,7 +232,7 @@ func TestReplayFromTheCore(t *testing.T) {
 	}
 }
 
-// emptyWarehouse is what a ClickHouse is like that was restored from a backup of before.
+// emptyWarehouse makes ClickHouse like one that was restored from a backup of before.
 func (c *Cluster) emptyWarehouse() {
 	c.T.Helper()
 	conn, err := c.connect()

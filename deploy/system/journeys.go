@@ -11,13 +11,13 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
 )
 
-// Journeys makes the traffic of people whose journeys lie at the edges of what
-// counts: paths of 0 to 40 touches, touches at one instant, at the end of a window
+// Journeys makes the traffic of people whose journeys lie at the edges of the
+// rules: paths of 0 to 40 touches, touches at one instant, at the end of a window
 // to the millisecond, reported twice, and after their conversion; people of several
 // devices that become known as one, reinstalls, coming back, clicks that arrive by pages,
 // deep links, installs and orders, also those of other people, refunds, orders reported
-// twice, campaigns that installs claim, ids used again with the same or other content. It is a pure function of its seed and its moment,
-// holds few people at a time, and mixes up the order of what it sends.
+// twice, campaigns that installs claim, ids used again with the same or other content. It is a
+// pure function of its seed and its moment, holds few people at a time, and mixes up the order of its messages.
 type Journeys struct {
 	seed   uint64
 	moment int64 // in milliseconds, what all times are before

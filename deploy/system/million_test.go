@@ -20,11 +20,11 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
-// TestMillion sends journeys at the edges of what counts through the running system,
+// TestMillion sends journeys at the edges of the rules through the running system,
 // in mixed order, over two agents and two aggregators, while aggregators and the
-// ClickHouse are killed and somebody changes the settings through the API. Then every stored attribution must equal, in every column,
-// what the second implementation computes in SQL, and what the oracle computes from
-// the stored events: to the last millionth.
+// ClickHouse are killed and somebody changes the settings through the API. Then every stored
+// attribution must equal, in every column, the one that the second implementation computes
+// in SQL, and the one that the oracle computes from the stored events: to the last millionth.
 //
 // UNMOGROWP_CHAOS_PEOPLE says how many people there are, each with five conversions;
 // 200,000 make the million. UNMOGROWP_CHAOS_KILLS and _SEED are as in the chaos test;
@@ -200,7 +200,7 @@ func (f *flood) deliver(agent *Part, r request) {
 	}
 }
 
-// ledger compares what is stored.
+// ledger compares the stored attributions.
 type ledger struct {
 	*Cluster
 	people   int
@@ -336,7 +336,7 @@ func (m *ledger) ids(query string, args ...any) ([]string, error) {
 }
 
 // awaitSame waits until no stored row differs from the one computed in SQL, in any
-// column but the clock's and what is above the inputs in the version. Rows that the sweep
+// column except the clock's and, in the version, the bits above the inputs. Rows that the sweep
 // has not yet come to are the only ones that may differ at first.
 func (m *ledger) awaitSame() {
 	m.T.Helper()

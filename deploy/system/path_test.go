@@ -168,7 +168,7 @@ func millionths(t testing.TB, s string) int64 {
 	return n
 }
 
-// Late facts change what was credited; repeated ones change nothing.
+// Late facts change the credit; repeated ones change nothing.
 func TestLateAndRepeatedFactsConverge(t *testing.T) {
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 1)
 	agent := c.Agents[0]

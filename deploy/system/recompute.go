@@ -77,7 +77,7 @@ func (c *Cluster) checkStored(acked map[string]bool) {
 	}
 }
 
-// storedAttribution is what of a row must equal its recomputation.
+// storedAttribution holds the fields of a row that must equal its recomputation.
 type storedAttribution struct {
 	inputs     uint32
 	digest     uint64

@@ -9,7 +9,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/deploy/children/childtest"
 )
 
-// What is revoked at one aggregator ends within ten seconds at every agent.
+// A revocation at one aggregator takes effect within ten seconds at every agent.
 func TestRevocation(t *testing.T) {
 	const within = 10 * time.Second
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 2, 2)

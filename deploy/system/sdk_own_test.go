@@ -145,7 +145,7 @@ func speakOurGo(t *testing.T, o unmogrowp.Options, ordered time.Time, patient bo
 	}
 }
 
-// speakNobody says nothing: it brings what an earlier client left in the spool.
+// speakNobody says nothing: it brings the events that an earlier client left in the spool.
 func speakNobody(t *testing.T, o unmogrowp.Options) {
 	Await(t, "an empty spool", func() error {
 		client, err := unmogrowp.New(o)
@@ -256,7 +256,7 @@ func checkOurStory(t testing.TB, events []protocol.Event, ordered time.Time, tim
 	for _, e := range events {
 		clickID := ""
 		if e.Kind == protocol.KindPage || e.Kind == protocol.KindTrack {
-			clickID = "click-7" // what was done on the page names it too
+			clickID = "click-7" // page views and tracked events name it too
 		}
 		granted := protocol.Consent(0).With(protocol.PurposeAttribution, protocol.ConsentGranted).
 			With(protocol.PurposeAnalytics, protocol.ConsentGranted).With(protocol.PurposeAds, protocol.ConsentGranted)

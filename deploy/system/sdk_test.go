@@ -21,7 +21,7 @@ const (
 	storyText     = "grüße \"quoted\" <&> 漢字 \u2028 🛒"
 )
 
-// retryAfter is what a 429 asks for.
+// retryAfter is the pause that a 429 asks for.
 const retryAfter = 2 * time.Second
 
 type object = map[string]any
@@ -127,7 +127,7 @@ func checkCalls(t testing.TB, events []protocol.Event, ordered time.Time) map[pr
 	count := map[protocol.Kind]int{}
 	for _, e := range events {
 		count[e.Kind]++
-		e.Payload = nil // compared with what was sent, and long
+		e.Payload = nil // compared with the sent message, and long
 		want := e
 		want.UserID = storyUser
 		switch e.Kind {

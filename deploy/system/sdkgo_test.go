@@ -10,7 +10,7 @@ import (
 	analytics "github.com/segmentio/analytics-go/v3"
 )
 
-// goOutcomes passes on what the Go SDK says of each message.
+// goOutcomes passes on the Go SDK's outcome of each message.
 type goOutcomes struct{ results chan error }
 
 func (o goOutcomes) Success(analytics.Message)            { o.results <- nil }

@@ -19,8 +19,8 @@ import (
 	"github.com/unmogrowp/unmogrowp/protocol"
 )
 
-// wire stands between an SDK and an agent and keeps what passes: what an SDK
-// has really sent is what must be stored.
+// wire stands between an SDK and an agent and keeps the messages that pass: those
+// that an SDK has really sent must be stored.
 type wire struct {
 	URL string
 
@@ -52,7 +52,7 @@ type attempt struct {
 type sent struct {
 	path     string
 	encoding string
-	message  map[string]any // as stored: with what the batch says of all its messages
+	message  map[string]any // as stored: with the fields that the batch gives all its messages
 	stamp    time.Time      // the client's
 	sentAt   time.Time
 }
@@ -146,7 +146,7 @@ func (w *wire) faultOf(attempt int) *fault {
 	return w.fault(attempt)
 }
 
-// delivered returns what the agent has accepted so far, and how it was tried.
+// delivered returns the messages that the agent has accepted so far, and how they were tried.
 func (w *wire) delivered() ([]sent, []attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

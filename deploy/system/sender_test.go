@@ -52,7 +52,7 @@ func (s *sender) must(at *Part, requests, n int) {
 	}
 }
 
-// awaitStored waits until ClickHouse has exactly what was acknowledged.
+// awaitStored waits until ClickHouse has exactly the acknowledged messages.
 func (s *sender) awaitStored() {
 	s.c.T.Helper()
 	s.c.Await("every acknowledged message stored once", s.stored)
@@ -104,7 +104,7 @@ func (c *Cluster) tryPost(at *Part, key, path string, body []byte, header map[st
 	return resp.StatusCode, resp.Header, string(answer), err
 }
 
-// agentStatus is what an agent says of itself.
+// agentStatus asks an agent for its status.
 func (c *Cluster) agentStatus(p *Part) (s agent.Status, err error) {
 	resp, err := http.Get(p.Admin + "/status")
 	if err != nil {

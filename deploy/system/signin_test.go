@@ -17,8 +17,8 @@ func TestSignInAtAProviderInABrowser(t *testing.T) {
 		t.Skip("the console is not built: run make console")
 	}
 	c := New(t, childtest.ClickHouse(t), childtest.Postgres(t), 1, 0)
-	// The provider is at 127.0.0.1. To a browser, localhost is another site: only what the cookies allow
-	// goes along on the way back.
+	// The provider is at 127.0.0.1. To a browser, localhost is another site: only cookies that allow it
+	// go along on the way back.
 	console := strings.Replace(c.Aggregators[0].URL, "127.0.0.1", "localhost", 1)
 	owner := c.LogIn(c.Aggregators[0], OwnerEmail, OwnerPassword)
 	owner.Call("POST", "users", map[string]any{"email": "ann@example.com", "name": "Ann", "roles": []any{map[string]any{"role": "viewer", "apps": "*"}}}, nil)

@@ -285,7 +285,7 @@ func (f *flow) post(ctx context.Context, agent *Part, body []byte) (int, error) 
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// stored compares what ClickHouse has with what was acknowledged.
+// stored compares the events in ClickHouse with the acknowledged ones.
 func (f *flow) stored(u *upgrade) error {
 	conn, err := u.connect()
 	if err != nil {

@@ -15,7 +15,7 @@ type Entry struct {
 	Beside []string // packages of the same floor that it may import nevertheless
 	Tried  []string // packages that its test files may import besides, to be tried together for real
 	Test   bool     // for tests only: test files of every floor may import it
-	Why    string   // what the package is for
+	Why    string   // the purpose of the package
 }
 
 // Floors is the plan of the house: every package, its floor, and the few imports that stay on a

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of what hides from the limits of files and functions: a type that says many things, a
+// The limits of code that hides from the limits of files and functions: a type that says many things, a
 // package that nobody can keep in mind, a line that nobody reads to its end.
 const (
 	maxTypeMethods     = 45

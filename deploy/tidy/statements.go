@@ -58,7 +58,7 @@ var defaultLogs = []string{
 	"log.Panic", "log.Panicf", "log.Panicln", "log.Default", "log.SetOutput", "log.SetFlags",
 }
 
-// checkPhrase wants errors to say what was being done, and not that it failed.
+// checkPhrase wants errors to name the action, and not to say that it failed.
 func (c *checker) checkPhrase(f *goFile, call *ast.CallExpr) {
 	lit, ok := call.Args[0].(*ast.BasicLit)
 	if !ok || lit.Kind != token.STRING {
@@ -76,7 +76,7 @@ func (c *checker) checkPhrase(f *goFile, call *ast.CallExpr) {
 	}
 }
 
-// calledName is the name of what a call calls: "time.Sleep" for a function of an imported
+// calledName is the name of the function that a call calls: "time.Sleep" for a function of an imported
 // package, "print" for one of this file's or the language's, "" for a method.
 func calledName(file *ast.File, call *ast.CallExpr) string {
 	switch fn := call.Fun.(type) {

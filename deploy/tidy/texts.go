@@ -15,7 +15,7 @@ type phrase struct {
 	mend  string
 }
 
-// phrases are the rules about texts. Comments of SQL and Go may name what is forbidden, so that
+// phrases are the rules about texts. Comments of SQL and Go may name forbidden things, so that
 // they can say why.
 var phrases = []phrase{
 	{
@@ -50,7 +50,7 @@ func ext(all ...string) func(string) bool {
 }
 
 func (c *checker) checkText(t text) {
-	if under(path.Dir(t.name), "deploy/tidy") { // the rules name what they forbid
+	if under(path.Dir(t.name), "deploy/tidy") { // the rules name the things that they forbid
 		return
 	}
 	for _, p := range phrases {

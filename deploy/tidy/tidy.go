@@ -28,7 +28,7 @@ type Finding struct {
 	File string // slash-separated, below the root
 	Line int
 	Rule string // which rule, in a word or two
-	What string // what was found
+	What string // the breach
 	Mend string // what to do about it
 }
 
@@ -79,7 +79,7 @@ func (c *checker) report(f *goFile, pos token.Pos, rule, what, mend string) {
 	})
 }
 
-// repository is what was read.
+// repository holds the files that were read.
 type repository struct {
 	fset  *token.FileSet
 	files []*goFile

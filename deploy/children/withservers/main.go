@@ -71,7 +71,7 @@ type servers struct {
 	postgres   children.Postgres
 }
 
-// start starts what the environment does not name, both at once, and returns
+// start starts the servers that the environment does not name, both at once, and returns
 // the variables to add.
 func (s *servers) start(ctx context.Context) ([]string, error) {
 	var env []string

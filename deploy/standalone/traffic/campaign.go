@@ -112,7 +112,7 @@ func (p *person) meet(on platform, where position, at time.Time) *campaign {
 	return &p.g.campaigns[0]
 }
 
-// query is what the campaign adds to the address of its landing page or to the store's
+// query is the campaign's addition to the address of its landing page or to the store's
 // referrer.
 func (c *campaign) query(clickParameter, clickID string) url.Values {
 	q := url.Values{"utm_source": {c.source}, "utm_medium": {c.medium}, "utm_campaign": {c.name}}

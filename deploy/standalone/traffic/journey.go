@@ -95,7 +95,7 @@ func (p *person) logIn(on *device, at time.Time) time.Time {
 	return at
 }
 
-// stay is what a customer does after an order: comes back, often for a newsletter, and orders
+// stay has a customer go on after an order: come back, often for a newsletter, and order
 // again.
 func (p *person) stay(on *device, at time.Time) {
 	for range 5 {

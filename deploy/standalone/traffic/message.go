@@ -103,7 +103,7 @@ func (p *person) context(c call) object {
 	return c.on.describe(ctx)
 }
 
-// describe adds what a mobile SDK says of a phone.
+// describe adds a mobile SDK's description of a phone.
 func (d *device) describe(ctx object) object {
 	phone := object{"id": d.id, "manufacturer": d.maker, "model": d.model, "type": "android", "adTrackingEnabled": d.tracking}
 	library, system := "analytics-kotlin", "Android"

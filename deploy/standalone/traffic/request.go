@@ -14,7 +14,7 @@ const (
 	maxBody    = 400 << 10
 )
 
-// Request is what one HTTP request to the agent carries.
+// Request is the content of one HTTP request to the agent.
 type Request struct {
 	Lane     Lane
 	Messages []Message

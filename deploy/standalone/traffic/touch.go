@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// touch is what a media source reports of a person: a server sends it, with the ids that the
+// touch is a media source's report of a person: a server sends it, with the ids that the
 // source knows.
 type touch struct {
 	kind     string // click or impression
@@ -42,7 +42,7 @@ func (p *person) report(t touch) bool {
 	return true
 }
 
-// keys are what a media source knows of a device.
+// keys are the ids of a device that a media source knows.
 func (d *device) keys() object {
 	switch {
 	case d.kind == web:

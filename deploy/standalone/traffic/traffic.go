@@ -2,9 +2,9 @@
 // click campaigns of a dozen media sources, visit, install, log in, switch devices and buy.
 //
 // It is a pure function of its options, and stronger than that: everybody who first shows up on
-// a given day is generated from the seed and that day alone, and what has not happened by now
-// is left out. So traffic made a second time has the same messages with the same ids, traffic
-// made later only adds what has happened since, and more people only add people. A system that
+// a given day is generated from the seed and that day alone, and events that have not happened
+// yet are left out. So traffic made a second time has the same messages with the same ids, traffic
+// made later only adds the messages since, and more people only add people. A system that
 // counts every message id once can be sent it again and again without counting anything twice.
 package traffic
 
@@ -57,7 +57,7 @@ type Message struct {
 	At   time.Time // when it happened
 	Body []byte    // one JSON object
 
-	due  time.Time // when it is sent: later for what is late
+	due  time.Time // when it is sent: later for late messages
 	copy bool      // the same message, sent again
 }
 
@@ -67,7 +67,7 @@ type Traffic struct {
 	Summary  Summary
 }
 
-// Summary says what a system must show that has received all messages.
+// Summary says how much a system must show that has received all messages.
 type Summary struct {
 	From, To    time.Time // of all messages, half-open
 	People      int
