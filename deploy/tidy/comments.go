@@ -17,7 +17,7 @@ var clause = regexp.MustCompile(`\b([Ww]hat (is|of|comes|was|are|were|has|had|it
 // clauses is how many comment lines of a part of the house may still have such a clause. The
 // figures may only go down: whoever rewrites comments lowers them.
 func clauses() map[string]int {
-	return map[string]int{"agent": 270, "aggregator": 450, "protocol": 50, "deploy": 150, "benchmarks": 60, "console": 5}
+	return map[string]int{"agent": 10, "aggregator": 30, "protocol": 3, "deploy": 10, "benchmarks": 3, "console": 1}
 }
 
 // checkClauses counts the comment lines with a clause, by part of the house.
