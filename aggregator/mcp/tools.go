@@ -93,7 +93,7 @@ func deeper() []tool {
 				param{name: "group_by", about: "one dimension", choice: dimensions()[:14]})},
 		{name: "fraud", title: "Fraud", path: "apps/{app}/reports/fraud",
 			about:  "Touches and installs that fraud rules marked, and what a rule would reject if it did.",
-			params: with(rangeParams(), param{name: "group_by", about: "default rule", list: true, choice: []string{"rule", "media_source", "campaign", "adset", "ad", "sub1", "sub2", "sub3", "sub4", "sub5", "country", "day"}})},
+			params: with(rangeParams(), param{name: "by", about: "rule and dimensions of performance; default rule", list: true, choice: append([]string{"rule"}, dimensions()...)})},
 		{name: "insights", title: "What changed", path: "apps/{app}/reports/insights",
 			about:  "At most five sentences made from figures: what rose and fell, what opens journeys and what closes them, spend without traffic.",
 			params: with(rangeParams(), eventParam(), param{name: "compare", about: "with what", choice: []string{"previous", "year"}})},
