@@ -246,7 +246,7 @@ func (c *call) answer(value any) {
 	body = append(body, '\n')
 	if c.route.success() == http.StatusOK && !c.route.rule.public && !c.route.rule.own { // what holds secrets is never compressed
 		raw := newRawAnswer("application/json", body)
-		raw.tagged = c.route.tagged
+		raw.tagged = c.route.tagged && c.r.URL.Query().Get("fields") == "short" // whole answers are kept nowhere
 		c.status = raw.send(c.w, c.r)
 		return
 	}
