@@ -77,7 +77,8 @@ func agentUplink(dir string, q *buffer.Queue, aggregator string) (*uplink.Uplink
 	if err != nil {
 		return nil, err
 	}
-	return uplink.New(uplink.Options{Queue: q, Settings: table, Identity: id, Dial: uplink.NewDialer(conn).Dial, Aggregators: []string{aggregator}})
+	return uplink.New(uplink.Options{Queue: q, Standing: q, Settings: table, Identity: id,
+		Dial: uplink.NewDialer(conn).Dial, Aggregators: []string{aggregator}})
 }
 
 func TestShipmentIsPrinted(t *testing.T) {

@@ -109,6 +109,9 @@ func (s *suite) cell(method, path, verdict, caller string, tokens map[string]str
 	if method == "DELETE" && strings.Count(path, "/") == 1 && strings.HasPrefix(path, "apps/") && verdict == "yes" {
 		return // it would succeed
 	}
+	if strings.HasSuffix(path, "/events/stream") && verdict == "yes" {
+		return // it would not end
+	}
 	var body any
 	if method == "POST" || method == "PUT" || method == "PATCH" {
 		body = `{"no such field":1}`
@@ -392,7 +395,7 @@ func attack29Downgrade(s *suite) {
 		if took := time.Since(began); took > 5*time.Second {
 			s.Errorf("the role was gone after %v", took)
 		}
-		for _, route := range []string{"users", "audit", "agents", "cluster", "apps/" + s.App + "/keys", "apps/" + s.App + "/conversions"} {
+		for _, route := range []string{"users", "audit", "agents", "cluster", "apps/" + s.App + "/keys", "apps/" + s.App + "/events"} {
 			s.as("").call(node.URL, "GET", route, token, nil).want(403)
 		}
 		s.as("").call(node.URL, "GET", "apps/"+s.App+"/reports/overview", token, nil).want(200)
@@ -405,7 +408,7 @@ func attack30Limits(s *suite) {
 		for _, limit := range []string{"1e9", "1000000000", "-1", "0", "1001", "1.5", "0x10", "NaN", " 1", "१", "1;drop", "99999999999999999999", "null", "true", "1,2", "+"} {
 			s.console("GET", list+"?limit="+url.QueryEscape(limit), s.owner, nil).want(400)
 		}
-		for _, query := range []string{"order=;drop", "order_by=1", "sort=name", "limit=1&limit=2", "offset=5", "page=1", "cursor=" + strings.Repeat("x", 600), "%zz", "limit=1;cursor=2", "filter[]=x", "fields=password"} {
+		for _, query := range []string{"order=;drop", "order_by=1", "sort=name", "limit=1&limit=2", "offset=5", "page=1", "cursor=" + strings.Repeat("x", 5000), "%zz", "limit=1;cursor=2", "filter[]=x", "fields=password"} {
 			s.console("GET", list+"?"+query, s.owner, nil).want(400)
 		}
 	}
