@@ -22,6 +22,12 @@ type eraser struct {
 	warehouse  *warehouse.Warehouse
 	attributor *recompute.Attributor
 	waits      []time.Duration // before each removal
+	deliveries forgetter       // nil where nobody is told
+}
+
+// forgetter drops the log of deliveries of conversions. The ledger does.
+type forgetter interface {
+	Forget(ctx context.Context, app string, conversions []string) error
 }
 
 // erasureWaits are until the run has noted whom it erases, and until the inserts that
@@ -109,6 +115,7 @@ func (x eraser) erase(ctx context.Context, job apps.Job, progress runs.Progress)
 		return err
 	}
 	var out erasureResult
+	var told []string // conversions that others may have been told of
 	for i, wait := range x.waits {
 		done := 0.05 + 0.9*float64(i)/float64(len(x.waits))
 		found, err := x.warehouse.Erasable(ctx, job.App, e.Keys, at)
@@ -118,8 +125,18 @@ func (x eraser) erase(ctx context.Context, job apps.Job, progress runs.Progress)
 		if err != nil {
 			return nil, err
 		}
+		// Before and after: a run that is broken off in between finds no conversion any more, and a delivery
+		// may have been decided while its conversion went.
+		told = appendConversions(told, &found)
+		if err := x.forget(ctx, job.App, told); err != nil {
+			return nil, err
+		}
 		gone, err := x.warehouse.Erase(ctx, job.App, e.Keys, at)
 		if err = errors.Join(tell(done, gone), err); err != nil {
+			return nil, err
+		}
+		told = appendConversions(told, &gone)
+		if err := x.forget(ctx, job.App, told); err != nil {
 			return nil, err
 		}
 		out.Facts += len(gone.Touches) + len(gone.Conversions) + len(gone.Links)
@@ -133,4 +150,20 @@ func (x eraser) erase(ctx context.Context, job apps.Job, progress runs.Progress)
 		out.Attributions += changed
 	}
 	return out, nil
+}
+
+// appendConversions adds the ids of the conversions among facts.
+func appendConversions(ids []string, facts *attribution.Facts) []string {
+	for i := range facts.Conversions {
+		ids = append(ids, facts.Conversions[i].ID)
+	}
+	return ids
+}
+
+// forget drops what the log of deliveries tells of erased conversions.
+func (x eraser) forget(ctx context.Context, app string, conversions []string) error {
+	if x.deliveries == nil || len(conversions) == 0 {
+		return nil
+	}
+	return x.deliveries.Forget(ctx, app, conversions)
 }

@@ -95,14 +95,14 @@ func TestErasureForgetsOnePersonAndWhatWasMadeOfThem(t *testing.T) {
 
 	job := apps.Job{Run: apps.Run{ID: "run-1", App: "shop", Created: time.UnixMilli(now), Parameters: []byte(`{"key":"user:ann"}`)}}
 	// The first time ClickHouse goes away when Ann's facts are gone already.
-	note := func(_ float64, mark string) { job.Mark = mark }
-	if out, err := (eraser{store, broken, []time.Duration{0, 0}}).erase(t.Context(), job, note); err == nil {
+	note, log := func(_ float64, mark string) { job.Mark = mark }, forgotten{}
+	if out, err := (eraser{store, broken, []time.Duration{0, 0}, &log}).erase(t.Context(), job, note); err == nil {
 		t.Fatalf("done without a result stored: %+v", out)
 	}
 	if left, err := store.Erasable(t.Context(), "shop", []string{"user:ann"}, now); err != nil || len(left.Touches)+len(left.Links) > 0 {
 		t.Fatalf("%+v is left, %v", left, err)
 	}
-	out, err := eraser{store, a, []time.Duration{0, 0}}.erase(t.Context(), job, note)
+	out, err := eraser{store, a, []time.Duration{0, 0}, &log}.erase(t.Context(), job, note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestErasureForgetsOnePersonAndWhatWasMadeOfThem(t *testing.T) {
 		}
 	}
 	check("erased")
-
+	log.holds(t, "o-ann")
 	fresh := slices.Clone(rows)
 	for i := range fresh {
 		fresh[i].Event.Received = now + attribution.Day // by whoever still has the messages
@@ -146,4 +146,21 @@ func TestErasureForgetsOnePersonAndWhatWasMadeOfThem(t *testing.T) {
 	if touches, err := store.Touches(t.Context(), "shop", []string{"user:ann"}, 0, now+attribution.Day); err != nil || len(touches) != 1 {
 		t.Errorf("what Ann does afterwards is not erased: %v %v", touches, err)
 	}
+}
+
+// forgotten is a log of deliveries that remembers which conversions it forgot.
+type forgotten map[string]bool
+
+func (f *forgotten) holds(t *testing.T, conversion string) {
+	t.Helper()
+	if len(*f) != 1 || !(*f)[conversion] {
+		t.Errorf("the log of deliveries forgets %v, want %s", *f, conversion)
+	}
+}
+
+func (f *forgotten) Forget(_ context.Context, _ string, conversions []string) error {
+	for _, id := range conversions {
+		(*f)[id] = true
+	}
+	return nil
 }

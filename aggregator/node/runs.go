@@ -11,6 +11,7 @@ import (
 	"github.com/unmogrowp/unmogrowp/aggregator/accounts"
 	"github.com/unmogrowp/unmogrowp/aggregator/apps"
 	"github.com/unmogrowp/unmogrowp/aggregator/attribution"
+	"github.com/unmogrowp/unmogrowp/aggregator/deliveries"
 	"github.com/unmogrowp/unmogrowp/aggregator/recompute"
 	"github.com/unmogrowp/unmogrowp/aggregator/report"
 	"github.com/unmogrowp/unmogrowp/aggregator/runs"
@@ -39,7 +40,7 @@ func (n *Node) runner() (*runs.Runner, error) {
 		Kinds: map[string]runs.Kind{
 			runs.DataDriven: runs.Learn(n.warehouse, runDirectory{n.accounts.Apps, n.directory}),
 			runs.WhatIf:     runs.Simulate(s),
-			runs.Erasure:    eraser{n.warehouse, n.attributor, erasureWaits()}.erase,
+			runs.Erasure:    eraser{n.warehouse, n.attributor, erasureWaits(), deliveries.NewLedger(n.accounts.Pool)}.erase,
 		},
 	})
 }
