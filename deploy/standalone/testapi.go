@@ -31,7 +31,7 @@ type step struct {
 // walk calls every route in an order in which each finds the things that it needs, and
 // leaves nothing behind except audit entries.
 func walk(unique, password string) []step {
-	return slices.Concat(walkAccount(password), walkApp(unique), walkRuns(), walkPeople(unique), walkProvider(), []step{
+	return slices.Concat(walkAccount(password), walkApp(unique), walkPostbacks(), walkRuns(), walkPeople(unique), walkProvider(), []step{
 		{method: "GET", path: "agents", want: 200},
 		{method: "GET", path: "agents/{unknown}", want: 404},
 		{method: "POST", path: "agents/enrollment-tokens", body: map[string]any{"name": "walk", "region": "local"}, want: 201},
@@ -124,6 +124,24 @@ func walkApp(unique string) []step {
 		{method: "GET", path: "apps/{app}/conversions", want: 200},
 		{method: "GET", path: "apps/{app}/conversions", query: "format=csv", want: 200, lines: true},
 		{method: "GET", path: "apps/{app}/conversions/{unknown}", want: 404},
+	}
+}
+
+// walkPostbacks sends nothing: no name below .invalid resolves (RFC 2606).
+func walkPostbacks() []step {
+	postback := map[string]any{"name": "Walk", "enabled": true, "method": "GET", "format": "none", "url": "https://walk.invalid/?c={click_id}"}
+	return []step{
+		{method: "GET", path: "apps/{app}/postbacks/templates", want: 200},
+		{method: "POST", path: "apps/{app}/postbacks/preview", body: postback, want: 200},
+		{method: "POST", path: "apps/{app}/postbacks", body: postback, want: 201, keep: "postback"},
+		{method: "GET", path: "apps/{app}/postbacks", want: 200},
+		{method: "GET", path: "apps/{app}/postbacks/{postback}", want: 200},
+		{method: "PUT", path: "apps/{app}/postbacks/{postback}", body: postback, want: 200},
+		{method: "POST", path: "apps/{app}/postbacks/{postback}/test", want: 200},
+		{method: "GET", path: "apps/{app}/postbacks/{postback}/deliveries", query: "state=dead&limit=10", want: 200},
+		{method: "GET", path: "apps/{app}/postbacks/{postback}/deliveries/{unknown}", want: 404},
+		{method: "POST", path: "apps/{app}/postbacks/{postback}/resend", body: map[string]any{}, want: 200},
+		{method: "DELETE", path: "apps/{app}/postbacks/{postback}", want: 204},
 	}
 }
 
