@@ -78,8 +78,16 @@ func (r Reason) explainValue() Explained {
 		return Explained{"invalid_currency", "currency must be three letters as in ISO 4217, such as EUR"}
 	case InvalidTouch:
 		return Explained{"invalid_touch", "a touch needs a kind of click, impression or visit, a media_source, and a time in RFC 3339 or milliseconds"}
+	case UnknownField:
+		return Explained{"unknown_field", "a touch has no such field; remove it, or see the ingestion API for the fields that there are"}
+	case InvalidKeys:
+		return Explained{"invalid_keys", "keys must be an object of ids, such as {\"user_id\": \"ada\"}"}
+	case InvalidRetargeting:
+		return Explained{"invalid_retargeting", "retargeting must be true or false"}
+	case InvalidCost:
+		return Explained{"invalid_cost", "cost must be a decimal number of at least 0, or a string with one"}
 	}
-	return Explained{"Accepted", ""}
+	return Explained{"accepted", ""}
 }
 
 // Rejection is an event that was refused.
